@@ -1,0 +1,111 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Every target does its own set-up: system packages, the Python environment in .venv, the images of
+# the disposable hosts. Nothing outside this folder changes but the system packages that are missing
+# and Podman's own store.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+# The gates share the machine's two cores and Podman's store: one after the other.
+.NOTPARALLEL:
+
+# The newest that ansible-core runs on; PYTHON=/path/to/python3.12 chooses another.
+PYTHON ?= $(shell tests/tools/newest_python ensurepip)
+
+environment := .venv/.ready
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# What a person set up for other playbooks must not decide a test.
+unexport ANSIBLE_CONFIG VIRTUAL_ENV PYTHONPATH
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/playbooks/collections
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(environment) images ## tune disposable hosts, with real connections before and after; the machine stays as it is
+	@echo "demo: tuning disposable hosts"
+	tests/demo/run
+
+.PHONY: test
+test: lint unit sanity packaging examples molecule ## every gate, as .ci/run does
+
+.PHONY: test-quick
+test-quick: lint unit sanity packaging examples ## every gate that needs no containers
+
+.PHONY: lint
+lint: $(environment) ## ansible-lint, yamllint, ruff, mypy, shellcheck
+	@echo "lint: yamllint, ruff, mypy, shellcheck, ansible-lint"
+	yamllint --strict .
+	ruff check .
+	ruff format --check .
+	mypy
+	tests/lint/shell
+	ansible-lint
+
+.PHONY: unit
+unit: $(environment) ## unit tests with the coverage of module_utils
+	@echo "unit: the unit tests, and the coverage of plugins/module_utils"
+	pytest tests/unit --cov --cov-report=term-missing:skip-covered
+
+.PHONY: sanity
+sanity: $(environment) ## ansible-test sanity on the built collection
+	@echo "sanity: ansible-test sanity on the built collection"
+	tests/sanity/run
+
+.PHONY: packaging
+packaging: $(environment) ## what the tarball holds, and its use: from a checkout, from a copy, installed
+	@echo "packaging: the tarball, and the playbooks from a checkout and installed"
+	pytest tests/packaging
+
+.PHONY: examples
+examples: $(environment) ## documentation against the code: arguments, examples, links, changelog
+	@echo "examples: documentation against the code"
+	pytest tests/docs
+
+.PHONY: molecule
+molecule: $(environment) images ## the roles on disposable hosts, and the machine compared before and after
+	@echo "molecule: the roles on disposable hosts"
+	tests/molecule/run
+
+.PHONY: clean
+clean: ## remove what make made in this folder; images and system packages stay
+	@echo "clean: removing .venv, .cache and the tools' caches"
+	rm -rf .venv .cache .ansible .*_cache .hypothesis .coverage fourtuple-clients-*.tar.gz
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: lock
+lock: ## pin tests/requirements.txt anew from tests/requirements.in, with the oldest Python
+	@echo "lock: pinning tests/requirements.txt"
+	fresh=$$(mktemp -d)
+	trap 'rm -rf "$$fresh"' EXIT
+	python3.11 -m venv "$$fresh"
+	"$$fresh/bin/pip" install --quiet --requirement tests/requirements.in
+	{
+	    echo '# Made by `make lock` from requirements.in; do not edit.'
+	    "$$fresh/bin/pip" freeze
+	} > tests/requirements.txt
+
+# What follows is set-up that the targets above ask for.
+
+.PHONY: system-environment system-containers
+system-environment system-containers:
+	@tests/tools/system_packages $(@:system-%=%)
+
+$(environment): tests/requirements.txt | system-environment
+	@echo "environment: filling .venv from tests/requirements.txt, with $(PYTHON)"
+	rm -rf .venv
+	"$(PYTHON)" -m venv .venv
+	.venv/bin/pip install -qq --requirement tests/requirements.txt
+	touch $@
+
+.PHONY: images
+images: system-containers
+	@echo "images: building the disposable hosts' images that are not there yet"
+	tests/images/build

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sets of TCP ports: the local port range, the reserved ports, and the ports that listen."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import below
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
+
+HIGHEST_PORT = 65535
+
+_TCP_LISTEN = "0A"  # include/net/tcp_states.h, as /proc/net/tcp prints it
+
+
+def parse_ports(where: str, entries: t.Iterable[object]) -> t.Set[int]:
+    """Return the ports that a list of ports and ranges names, such as ``[8080, "9000-9010"]``."""
+    ports: t.Set[int] = set()
+    for index, entry in enumerate(entries):
+        place = "%s[%d]" % (where, index)
+        mend = "Write a port (8080) or a range (9000-9010)."
+        first, dash, last = entry.partition("-") if isinstance(entry, str) else (entry, "", None)
+        low = whole_number(place, first, 1, HIGHEST_PORT, mend)
+        high = whole_number(place, last, 1, HIGHEST_PORT, mend) if dash else low
+        if high < low:
+            raise Refusal(place, entry, "a range whose first port is not above its last", "Swap the two ends.")
+        ports.update(range(low, high + 1))
+    return ports
+
+
+def parse_kernel_list(text: str) -> t.Set[int]:
+    """Return the ports of net.ipv4.ip_local_reserved_ports as the kernel prints them: ``8080,9000-9010``."""
+    return parse_ports("net.ipv4.ip_local_reserved_ports", [part.strip() for part in text.split(",") if part.strip()])
+
+
+def format_kernel_list(ports: t.Iterable[int]) -> str:
+    """Return ``ports`` as the kernel prints them: ascending, neighbours joined to ranges."""
+    runs: t.List[t.List[int]] = []
+    for port in sorted(ports):
+        if runs and port == runs[-1][1] + 1:
+            runs[-1][1] = port
+        else:
+            runs.append([port, port])
+    return ",".join("%d" % low if low == high else "%d-%d" % (low, high) for low, high in runs)
+
+
+def parse_range(where: str, value: object) -> t.Tuple[int, int]:
+    """Return (low, high) of a local port range given as ``"1024 65535"``, ``"1024-65535"`` or ``[1024, 65535]``."""
+    allowed = "two ports from 1 to %d, the lower first" % HIGHEST_PORT
+    mend = 'Write it as "1024 65535".'
+    parts = value.replace("-", " ").split() if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or len(parts) != 2:
+        raise Refusal(where, value, allowed, mend)
+    low, high = (whole_number(where, part, 1, HIGHEST_PORT, mend) for part in parts)
+    if low >= high:
+        raise Refusal(where, value, allowed, "Swap the two ends." if low > high else mend)
+    return low, high
+
+
+def listeners(root: str) -> t.Set[int]:
+    """Return the TCP ports that listen in this network namespace, on any address and either family.
+
+    The kernel lists the listening sockets first (net/ipv4/tcp_ipv4.c, tcp_seq_start), so reading
+    stops at the first other one: a million connections cost nothing here.
+    """
+    ports = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        if not os.path.exists(below(root, table)):
+            continue
+        with open(below(root, table), encoding="ascii") as stream:
+            next(stream, None)
+            for line in stream:
+                # "sl local_address rem_address st ...": addresses are HEX:PORT (proc_pid_net(5))
+                fields = line.split()
+                if fields[3] != _TCP_LISTEN:
+                    break
+                ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports

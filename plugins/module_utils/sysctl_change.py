@@ -1,0 +1,494 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan a change of sysctl keys, carry it out, and take it back.
+
+Planning reads and may refuse; only carrying out writes. So whatever is refused is refused before
+the first change, and check mode is planning without the rest.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import containment, port_set, sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
+    OWNER_MARK,
+    below,
+    drop_state,
+    load_state,
+    read_text,
+    save_state,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import limits_above
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
+
+PORT_RANGE = "net.ipv4.ip_local_port_range"
+RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
+NR_OPEN = "fs.nr_open"
+
+MODULES_LOAD = "/etc/modules-load.d/fourtuple.conf"
+
+_TOPIC = "sysctl"
+
+#: A sysctl holds a C long at most; fs.file-max is LONG_MAX under systemd (src/core/main.c, bump_file_max_and_nr_open).
+_LONG_MAX = 2**63 - 1
+
+#: Registered for the first network namespace only (net/ipv4/sysctl_net_ipv4.c ipv4_table and
+#: net/core/sysctl_net_core.c net_core_table): real keys, though absent in a container.
+_FIRST_NAMESPACE_ONLY = frozenset(
+    (
+        "net.core.default_qdisc",
+        "net.core.netdev_budget",
+        "net.core.netdev_budget_usecs",
+        "net.core.netdev_max_backlog",
+        "net.core.rps_sock_flow_entries",
+        "net.ipv4.inet_peer_threshold",
+        "net.ipv4.tcp_low_latency",
+        "net.ipv4.tcp_max_orphans",
+        "net.ipv4.tcp_mem",
+        "net.ipv4.udp_mem",
+    )
+)
+
+#: Keys that exist only while a kernel module is loaded.
+_MODULE_OF_PREFIX = (
+    ("net.netfilter.nf_conntrack_", "nf_conntrack"),
+    ("net.nf_conntrack_max", "nf_conntrack"),
+    ("net.bridge.bridge-nf-", "br_netfilter"),
+)
+
+# The classes of a key, in the words that sysctl_apply documents.
+APPLIED = "applied"
+ALREADY = "already"
+KEPT = "kept"
+READ_ONLY = "read_only"
+ABSENT = "absent"
+MACHINE_WIDE = "machine_wide"
+RESTORED = "restored"
+FOREIGN = "foreign"
+IN_FORCE = "in_force"
+
+
+class KeyPlan(t.NamedTuple):
+    """What is to become of one key.
+
+    wanted: the value asked for; before: the live one, None where the key does not exist
+    outcome: its class; target: the value to write now, None where nothing is written
+    persist: the value for the drop-in, None where the key has no place in it
+    """
+
+    key: str
+    kind: str
+    wanted: str
+    before: t.Optional[str]
+    outcome: str
+    target: t.Optional[str]
+    persist: t.Optional[str]
+    why: str = ""
+
+
+class Request(t.NamedTuple):
+    """What is asked for, as the options of sysctl_apply name it."""
+
+    floors: t.Mapping[str, object]
+    values: t.Mapping[str, object]
+    reserved_ports: t.Sequence[object]
+    reserve_listeners: bool
+    prefix: str = ""
+
+
+class Change(t.NamedTuple):
+    """A planned change: ``keys`` in the order of writing, and what only a person can judge."""
+
+    keys: t.List[KeyPlan]
+    modules: t.List[str]
+    overridden: t.List[t.Dict[str, t.Any]]
+    warnings: t.List[str]
+
+
+def kernel_module_of(key: str) -> t.Optional[str]:
+    """Return the kernel module that brings ``key``, or None for a key of the kernel itself."""
+    return next((module for prefix, module in _MODULE_OF_PREFIX if key.startswith(prefix)), None)
+
+
+def plan_present(root: str, request: Request, modules_loadable: bool = True) -> Change:
+    """Return the change that makes the host below ``root`` meet ``request``; refuse what cannot be.
+
+    modules_loadable: whether a missing kernel module may still be loaded before the change
+    """
+    refuse_foreign_file(root, sysctl_d.DROP_IN)
+    refuse_foreign_file(root, MODULES_LOAD)
+    floors = {key: _floor(request, key, value) for key, value in _keys(request, "floors", request.floors)}
+    values = {key: _value(request, key, value) for key, value in _keys(request, "values", request.values)}
+    _refuse_conflicts(request, floors, values)
+    warnings = _check_port_range(root, request, values)
+    reserved = _merged_reserved_ports(root, request, values)
+
+    others = sysctl_d.at_boot(root, own={})
+    contained = containment.in_container(root)
+    keys: t.List[KeyPlan] = []
+    # The listeners are reserved before the range is widened over them.
+    if reserved is not None:
+        keys.append(_plan_key(root, "reserved", RESERVED_PORTS, reserved, contained, modules_loadable, request))
+    for key, number in floors.items():
+        keys.append(_plan_floor(root, key, number, others, contained, modules_loadable, request))
+    for key, text in values.items():
+        keys.append(_plan_key(root, "value", key, text, contained, modules_loadable, request))
+
+    asked = {plan.key for plan in keys}
+    dropped = [plan for plan in _plan_undo(root) if plan.key not in asked]
+    persisted = {plan.key: plan.persist for plan in keys if plan.persist is not None}
+    modules = sorted({module for module in map(kernel_module_of, persisted) if module})
+    return Change(keys + dropped, modules, _overridden(root, persisted), warnings)
+
+
+def plan_absent(root: str, limits_absent: bool = False) -> Change:
+    """Return the change that puts back what was there before the first run.
+
+    Refuses while a configured limit needs the nr_open that our drop-in sets: without it the next
+    boot would leave a hard nofile above nr_open.
+
+    limits_absent: take the collection's own limits as gone, as they are when their removal comes first
+    """
+    refuse_foreign_file(root, sysctl_d.DROP_IN)
+    refuse_foreign_file(root, MODULES_LOAD)
+    state = load_state(root, _TOPIC) or {}
+    if NR_OPEN in state:
+        above = limits_above(root, int(state[NR_OPEN]["before"]), own_absent=limits_absent)
+        offenders = [offender for offender in above if offender["when"] == "after_boot"]
+        if offenders:
+            worst = offenders[0]
+            raise Refusal(
+                "%s:%s" % (worst["source"], worst["line"]),
+                worst["value"],
+                "at most %s, the fs.nr_open of the next boot without %s" % (state[NR_OPEN]["before"], sysctl_d.DROP_IN),
+                "Take that limit back first (limits_state: absent), then the sysctls.",
+            )
+    return Change(_plan_undo(root), [], [], [])
+
+
+def carry_out(root: str, change: Change) -> t.List[KeyPlan]:
+    """Write what ``change`` plans and return the keys with the values that were read back.
+
+    Originals are recorded before the first write. A value that does not read back as written stops
+    everything that follows; the error says how far it came.
+    """
+    _record(root, change)
+    done: t.List[KeyPlan] = []
+    for plan in change.keys:
+        if plan.target is not None:
+            try:
+                _write(root, plan.key, plan.target)
+                found = sysctl_d.live(root, plan.key)
+                if not _same(plan.key, found, plan.target):
+                    raise OSError(errno.EIO, "it reads back as %r" % found)
+            except OSError as error:
+                raise WriteFailed(plan, error, done, change.keys[len(done) + 1 :]) from error
+        done.append(plan)
+    _forget(root, change)
+    return done
+
+
+class WriteFailed(Exception):
+    """A key could not be written: says which, why, what was written before it and what was not."""
+
+    def __init__(self, plan: KeyPlan, error: OSError, done: t.List[KeyPlan], left: t.List[KeyPlan]) -> None:
+        self.done = done
+        super().__init__(
+            "%s could not be set to %r: %s. Written before it: %s. Not attempted: %s. Originals are recorded; "
+            "run again to go on, or with state absent to go back."
+            % (plan.key, plan.target, error.strerror, _names(done), _names(left))
+        )
+
+
+def _names(plans: t.Iterable[KeyPlan]) -> str:
+    return ", ".join(plan.key for plan in plans if plan.target is not None) or "nothing"
+
+
+def own_files(root: str) -> t.List[str]:
+    """Return which of our files exist on the host."""
+    return [path for path in (sysctl_d.DROP_IN, MODULES_LOAD) if os.path.exists(below(root, path))]
+
+
+def refuse_foreign_file(root: str, path: str) -> None:
+    """Refuse to take over a file that bears our name and is not ours."""
+    text = read_text(root, path)
+    if text and not text.startswith(OWNER_MARK):
+        raise Refusal(
+            path + ":1", text.split("\n", 1)[0], "a file that begins with %r" % OWNER_MARK, "Move that file away."
+        )
+
+
+def _keys(request: Request, option: str, given: t.Mapping[str, object]) -> t.Iterator[t.Tuple[str, object]]:
+    for name, value in given.items():
+        key = sysctl_d.normalize(str(name).strip())
+        place = "%s%s[%s]" % (request.prefix, option, name)
+        parts = key.split(".")
+        if len(parts) < 2 or any(part in ("", "/", "//") or set(part) & set("*?[]= \t\n\0") for part in parts):
+            raise Refusal(place, name, "one full key such as net.core.somaxconn", "Name each key, without globs.")
+        if option == "values" and key == RESERVED_PORTS:
+            raise Refusal(
+                place, value, "no value here", "Name the ports in %sreserved_ports, which merges." % request.prefix
+            )
+        yield key, value
+
+
+def _floor(request: Request, key: str, value: object) -> int:
+    place = "%sfloors[%s]" % (request.prefix, key)
+    return whole_number(place, value, 0, _LONG_MAX, "Write the least value that the key must have.")
+
+
+def _value(request: Request, key: str, value: object) -> str:
+    place = "%svalues[%s]" % (request.prefix, key)
+    if isinstance(value, bool):
+        raise Refusal(
+            place, value, "a number or text", "YAML reads yes, no, on and off as booleans: write 1 or 0, or quote it."
+        )
+    if not isinstance(value, (int, str)) or not str(value).strip() or "\n" in str(value):
+        raise Refusal(place, value, "a number or one line of text", "Write the value as /proc/sys takes it.")
+    if key == PORT_RANGE:
+        return "%d %d" % port_set.parse_range(place, value)
+    return " ".join(str(value).split())
+
+
+def _refuse_conflicts(request: Request, floors: t.Mapping[str, int], values: t.Mapping[str, str]) -> None:
+    for key in sorted(set(floors) & set(values)):
+        raise Refusal(
+            "%svalues[%s]" % (request.prefix, key),
+            values[key],
+            "a key in one of %sfloors and %svalues" % (request.prefix, request.prefix),
+            "Remove it from one of them.",
+        )
+
+
+def _check_port_range(root: str, request: Request, values: t.Mapping[str, str]) -> t.List[str]:
+    if PORT_RANGE not in values:
+        return []
+    place = "%svalues[%s]" % (request.prefix, PORT_RANGE)
+    low, high = port_set.parse_range(place, values[PORT_RANGE])
+    # net/ipv4/sysctl_net_ipv4.c, ipv4_local_port_range(): EINVAL below the first unprivileged port
+    unprivileged = int(sysctl_d.live(root, "net.ipv4.ip_unprivileged_port_start") or 0)
+    if low < unprivileged:
+        raise Refusal(
+            place,
+            values[PORT_RANGE],
+            "a range that begins at net.ipv4.ip_unprivileged_port_start, %d, or above" % unprivileged,
+            "Begin the range at %d." % unprivileged,
+        )
+    if low % 2 == high % 2:
+        # net/ipv4/sysctl_net_ipv4.c, set_local_port_range(): "prefer different parity for start/end values"
+        return [
+            "%s: %d and %d have the same parity, so the kernel searches the two halves of the range unevenly; "
+            "end it at %d" % (place, low, high, high - 1)
+        ]
+    return []
+
+
+def _merged_reserved_ports(root: str, request: Request, values: t.Mapping[str, str]) -> t.Optional[str]:
+    """Return the reserved ports to set: what is there, what the operator names, what listens in the range.
+
+    A write replaces the whole list, so ours holds everybody's. None where nothing asks for it.
+    """
+    named = port_set.parse_ports(request.prefix + "reserved_ports", request.reserved_ports)
+    if not named and PORT_RANGE not in values:
+        return None
+    at_boot = sysctl_d.after_boot(root, RESERVED_PORTS, own={})
+    present = port_set.parse_kernel_list(sysctl_d.live(root, RESERVED_PORTS) or "")
+    present |= port_set.parse_kernel_list((at_boot.value if at_boot else None) or "")
+    low, high = port_set.parse_range(PORT_RANGE, values.get(PORT_RANGE) or sysctl_d.live(root, PORT_RANGE) or "1 65535")
+    listening = {port for port in port_set.listeners(root) if low <= port <= high}
+    unreserved = listening - present - named
+    if unreserved and not request.reserve_listeners:
+        ports = port_set.format_kernel_list(unreserved)
+        raise Refusal(
+            "%svalues[%s]" % (request.prefix, PORT_RANGE),
+            "%d %d" % (low, high),
+            "a range without the ports that listen on this host (%s)" % ports,
+            "Add them to %sreserved_ports, or set %sreserve_listeners to true." % (request.prefix, request.prefix),
+        )
+    merged = present | named | listening
+    return port_set.format_kernel_list(merged) if merged else None
+
+
+def _plan_floor(
+    root: str,
+    key: str,
+    number: int,
+    others: t.Sequence[sysctl_d.Assignment],
+    contained: bool,
+    modules_loadable: bool,
+    request: Request,
+) -> KeyPlan:
+    """Plan a key that is raised and never lowered, neither now nor by the file that the next boot reads."""
+    elsewhere = sysctl_d.winner(others, key)
+    granted = [number] + [
+        int(text)
+        for text in (sysctl_d.live(root, key), elsewhere.value if elsewhere else None)
+        if text is not None and text.isdigit()
+    ]
+    plan = _plan_key(root, "floor", key, str(max(granted)), contained, modules_loadable, request, least=number)
+    if plan.outcome == ALREADY and max(granted) > number:
+        return plan._replace(wanted=str(number), outcome=KEPT)
+    return plan._replace(wanted=str(number))
+
+
+def _plan_key(
+    root: str,
+    kind: str,
+    key: str,
+    wanted: str,
+    contained: bool,
+    modules_loadable: bool,
+    request: Request,
+    least: t.Optional[int] = None,
+) -> KeyPlan:
+    before = sysctl_d.live(root, key)
+    plan = KeyPlan(key, kind, wanted, before, ALREADY, None, wanted)
+    place = {"floor": "%sfloors[%s]", "value": "%svalues[%s]", "reserved": "%sreserved_ports (%s)"}[kind] % (
+        request.prefix,
+        key,
+    )
+    if before is None:
+        return _plan_missing(plan, place, contained, modules_loadable)
+    if contained and containment.is_machine_wide(root, key):
+        suffices = int(before) >= least if least is not None and before.isdigit() else _same(key, before, wanted)
+        if not suffices:
+            raise Refusal(
+                place,
+                wanted if least is None else least,
+                "%s %s, the value of the machine under this container, which a container must not change"
+                % ("exactly" if least is None else "at most", before),
+                "Ask for that, or set %s on the machine." % key,
+            )
+        return plan._replace(outcome=MACHINE_WIDE, persist=None, why="belongs to the machine under this container")
+    if _same(key, before, wanted):
+        return plan
+    if kind == "value" and key == NR_OPEN and before.isdigit() and wanted.isdigit() and int(wanted) < int(before):
+        raise Refusal(
+            place,
+            wanted,
+            "%s or more: %s" % (before, _who_needs(root, int(wanted))),
+            "Move it to %sfloors, which raises and never lowers." % request.prefix,
+        )
+    if not os.access(below(root, sysctl_d.proc_path(key)), os.W_OK):
+        return plan._replace(outcome=READ_ONLY, persist=None, why="this host does not let it be written")
+    return plan._replace(outcome=APPLIED, target=wanted)
+
+
+def _plan_missing(plan: KeyPlan, place: str, contained: bool, modules_loadable: bool) -> KeyPlan:
+    module = kernel_module_of(plan.key)
+    if module and modules_loadable and not contained:
+        return plan._replace(outcome=APPLIED, target=plan.wanted, why="with the kernel module %s" % module)
+    if plan.kind == "value" and not module and plan.key not in _FIRST_NAMESPACE_ONLY:
+        raise Refusal(
+            place,
+            plan.wanted,
+            "a key that this kernel has under /proc/sys",
+            "Correct the spelling, or leave the key out for hosts whose kernel lacks it.",
+        )
+    return plan._replace(
+        outcome=ABSENT, persist=None, why="needs the kernel module %s" % module if module else "this host has no such key"
+    )
+
+
+def _who_needs(root: str, nr_open: int) -> str:
+    offenders = limits_above(root, nr_open)
+    if not offenders:
+        return "the present value is never lowered"
+    worst = max(offenders, key=lambda offender: int(offender["value"]))
+    return "%d limits on this host are higher, the highest is %s at %s" % (
+        len(offenders),
+        worst["value"],
+        worst["source"],
+    )
+
+
+def _plan_undo(root: str) -> t.List[KeyPlan]:
+    """Plan the way back of every recorded key, in reverse: the range narrows before its ports are freed."""
+    keys = []
+    for key, record in reversed(sorted((load_state(root, _TOPIC) or {}).items(), key=lambda item: item[1]["order"])):
+        now = sysctl_d.live(root, key)
+        before = str(record["before"])
+        plan = KeyPlan(key, str(record["kind"]), before, now, RESTORED, before, None)
+        if now is None:
+            plan = plan._replace(outcome=ABSENT, target=None, why="the key is gone")
+        elif key == RESERVED_PORTS:
+            ours = port_set.parse_kernel_list(",".join(record["ours"])) - port_set.parse_kernel_list(before)
+            rest = port_set.format_kernel_list(port_set.parse_kernel_list(now) - ours)
+            plan = plan._replace(wanted=rest, target=rest)
+            if _same(key, now, rest):
+                plan = plan._replace(outcome=ALREADY, target=None)
+        elif _same(key, now, before):
+            plan = plan._replace(outcome=ALREADY, target=None)
+        elif now not in record["ours"]:
+            plan = plan._replace(outcome=FOREIGN, target=None, why="changed by someone else since; left as it is")
+        elif key == NR_OPEN:
+            users = [o for o in limits_above(root, int(before)) if o["when"] == "now"]
+            if users:
+                why = "%s has a hard nofile of %s; the next boot restores it" % (users[0]["source"], users[0]["value"])
+                plan = plan._replace(outcome=IN_FORCE, target=None, why=why)
+        keys.append(plan)
+    return keys
+
+
+def _record(root: str, change: Change) -> None:
+    """Remember the value that each key has now, unless an earlier run did: the first one is the original.
+
+    Every value that we are about to write is remembered too: what is none of them is someone else's.
+    """
+    state = load_state(root, _TOPIC) or {}
+    recorded = {key: dict(record) for key, record in state.items()}
+    for plan in change.keys:
+        if plan.outcome != APPLIED:
+            continue
+        record = recorded.setdefault(
+            plan.key, {"before": plan.before, "kind": plan.kind, "order": len(recorded), "ours": []}
+        )
+        if plan.target not in record["ours"]:
+            record["ours"] = record["ours"] + [plan.target]
+    if recorded != state:
+        save_state(root, _TOPIC, recorded)
+
+
+def _forget(root: str, change: Change) -> None:
+    """Drop the records of the keys that are back; one that is still in force stays for a later run."""
+    state = load_state(root, _TOPIC)
+    if state is None:
+        return
+    gone = {plan.key for plan in change.keys if plan.outcome in (RESTORED, FOREIGN, ABSENT)}
+    gone |= {plan.key for plan in change.keys if plan.outcome == ALREADY and plan.persist is None}
+    left = {key: record for key, record in state.items() if key not in gone}
+    if not left:
+        drop_state(root, _TOPIC)
+    elif left != state:
+        save_state(root, _TOPIC, left)
+
+
+def _overridden(root: str, persisted: t.Mapping[str, str]) -> t.List[t.Dict[str, t.Any]]:
+    """Name every foreign line that will beat one of ours at the next boot."""
+    assignments = sysctl_d.at_boot(root, own=persisted)
+    found = []
+    for key, value in persisted.items():
+        winning = sysctl_d.winner(assignments, key)
+        if winning and winning.path != sysctl_d.DROP_IN and not _same(key, winning.value, value):
+            found.append(
+                {"key": key, "source": winning.path, "line": winning.line, "value": winning.value, "ours": value}
+            )
+    return found
+
+
+def _same(key: str, one: t.Optional[str], other: t.Optional[str]) -> bool:
+    if one is None or other is None:
+        return one is other
+    if key == RESERVED_PORTS:
+        return port_set.parse_kernel_list(one) == port_set.parse_kernel_list(other)
+    return one.split() == other.split()
+
+
+def _write(root: str, key: str, value: str) -> None:
+    # An empty write changes nothing and a newline clears the list, so every write ends in one.
+    with open(below(root, sysctl_d.proc_path(key)), "w", encoding="ascii") as stream:
+        stream.write(value + "\n")

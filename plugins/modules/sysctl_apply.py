@@ -1,0 +1,293 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: sysctl_apply
+short_description: Apply many sysctl keys in one call, and take them back
+version_added: 0.1.0
+description:
+  - Brings any number of sysctl keys of the running kernel to the values asked for, reads every one back,
+    and says what became of each.
+  - Writes only keys that differ. The values that were there before the first change are recorded under
+    C(/var/lib/fourtuple/sysctl.json), and O(state=absent) puts them back.
+  - Everything that is refused is refused before the first write.
+  - Changes the running kernel only. The values for the next boot are returned as RV(persist), for the
+    C(fourtuple.clients.sysctl) role to template.
+author:
+  - the fourtuple.clients contributors (@fourtuple)
+attributes:
+  check_mode:
+    description: Predicts every class and value without writing.
+    support: full
+  diff_mode:
+    description: Shows the keys that differ, before and after.
+    support: full
+  platform:
+    description: Needs a Linux kernel with C(/proc/sys).
+    support: full
+    platforms: linux
+options:
+  floors:
+    description:
+      - Keys with the least value that each must have. A lower value is raised, a higher one is kept,
+        now and in RV(persist).
+    type: dict
+    default: {}
+  values:
+    description:
+      - Keys with the exact value that each must have.
+      - A key that this kernel does not know is refused, as is C(fs.nr_open) below its present value.
+      - C(net.ipv4.ip_local_port_range) must not reach below C(net.ipv4.ip_unprivileged_port_start).
+      - C(net.ipv4.ip_local_reserved_ports) has an option of its own, O(reserved_ports).
+    type: dict
+    default: {}
+  reserved_ports:
+    description:
+      - Ports, and ranges such as V(9000-9010), that the kernel must not choose as local ports.
+      - Merged with those reserved already, now or by the next boot, because a write replaces the whole list.
+    type: list
+    elements: raw
+    default: []
+  reserve_listeners:
+    description:
+      - Reserve the TCP ports that listen inside the local port range, so that a service finds its port free
+        when it starts again.
+      - When V(false), a range that covers such a port is refused.
+    type: bool
+    default: true
+  state:
+    description:
+      - V(present) applies the keys. Keys of an earlier run that are no longer named go back to their originals.
+      - V(absent) puts back every value that was there before the first run, except where someone else has
+        changed it since, and except C(fs.nr_open) while a running process has a hard nofile above the original.
+    type: str
+    choices: [present, absent]
+    default: present
+  limits_absent:
+    description:
+      - With O(state=absent), take the limits that this collection owns as gone already. A composition whose
+        earlier step removes them passes V(true) in check mode, where that step has removed nothing.
+    type: bool
+    default: false
+  variable_prefix:
+    description: Put before option names in messages, so that they name the variable that a person wrote.
+    type: str
+    default: ""
+notes:
+  - In a container, keys that belong to the machine under it are checked and never written, even where a
+    privileged container could.
+seealso:
+  - module: fourtuple.clients.nofile_check
+"""
+
+EXAMPLES = r"""
+- name: Raise the descriptor limits and widen the local port range
+  fourtuple.clients.sysctl_apply:
+    floors:
+      fs.nr_open: 2000000
+      fs.file-max: 4000000
+    values:
+      net.ipv4.ip_local_port_range: 1024 65535
+    reserved_ports: [8080, 9000-9010]
+
+- name: Put everything back
+  fourtuple.clients.sysctl_apply:
+    state: absent
+"""
+
+RETURN = r"""
+keys:
+  description: What became of each key, by its name.
+  returned: always
+  type: dict
+  sample:
+    net.ipv4.ip_local_port_range:
+      class: applied
+      wanted: 1024 65535
+      before: 32768 60999
+      after: 1024 65535
+      why: ""
+  contains:
+    class:
+      description:
+        - V(applied), it was written.
+        - V(already), it had the value.
+        - V(kept), a floor whose present value is higher.
+        - V(read_only), this host does not let it be written.
+        - V(absent), this host has no such key.
+        - V(machine_wide), it belongs to the machine under this container, and suffices.
+        - V(restored), the original was put back.
+        - V(foreign), someone else has changed it since, so it was left as it is.
+        - V(in_force), a running process still needs it; it goes back at the next boot.
+      type: str
+    wanted:
+      description: The value asked for.
+      type: str
+    before:
+      description: The value before, null where the key did not exist.
+      type: str
+    after:
+      description: The value after, in check mode the one that would be.
+      type: str
+    why:
+      description: The reason, where the class alone does not say it.
+      type: str
+persist:
+  description: The keys and values that the next boot must set.
+  returned: always
+  type: dict
+  sample:
+    fs.nr_open: "2000000"
+modules:
+  description: The kernel modules that must be loaded at boot before the keys are set.
+  returned: always
+  type: list
+  elements: str
+own_files:
+  description: The files of this collection's sysctl drop-ins that exist on the host.
+  returned: always
+  type: list
+  elements: str
+unmet:
+  description: The keys whose wanted value does not hold after this call, because they are read-only or absent.
+  returned: always
+  type: list
+  elements: str
+overridden:
+  description: Lines of other files that beat a value of RV(persist) at the next boot.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    key:
+      description: The key.
+      type: str
+    source:
+      description: The file that wins.
+      type: str
+    line:
+      description: The line in it.
+      type: int
+    value:
+      description: The value there.
+      type: str
+    ours:
+      description: The value that it beats.
+      type: str
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+
+
+def plan(module: AnsibleModule, modules_loadable: bool) -> sysctl_change.Change:
+    params = module.params
+    if params["state"] == "absent":
+        return sysctl_change.plan_absent("/", params["limits_absent"])
+    request = sysctl_change.Request(
+        params["floors"],
+        params["values"],
+        params["reserved_ports"],
+        params["reserve_listeners"],
+        params["variable_prefix"],
+    )
+    return sysctl_change.plan_present("/", request, modules_loadable)
+
+
+def load_kernel_modules(module: AnsibleModule, names: t.Iterable[str]) -> None:
+    """Load what the planned keys need; a kernel without the module leaves the key absent, and it is reported so."""
+    modprobe = module.get_bin_path("modprobe", opt_dirs=["/sbin", "/usr/sbin"])
+    for name in names:
+        if modprobe is None:
+            module.warn("modprobe is not installed, so the kernel module %s was not loaded" % name)
+            continue
+        status, dummy, stderr = module.run_command([modprobe, name])
+        if status:
+            module.warn("the kernel module %s could not be loaded: %s" % (name, stderr.strip()))
+
+
+def result(change: sysctl_change.Change, keys: t.Iterable[sysctl_change.KeyPlan]) -> t.Dict[str, t.Any]:
+    keys = list(keys)
+    written = [key for key in keys if key.target is not None]
+    return {
+        "changed": bool(written),
+        "keys": {
+            key.key: {
+                "class": key.outcome,
+                "wanted": key.wanted,
+                "before": key.before,
+                "after": key.before if key.target is None else key.target,
+                "why": key.why,
+            }
+            for key in keys
+        },
+        "persist": {key.key: key.persist for key in keys if key.persist is not None},
+        "modules": change.modules,
+        "own_files": sysctl_change.own_files("/"),
+        "unmet": [key.key for key in keys if key.outcome in (sysctl_change.READ_ONLY, sysctl_change.ABSENT)],
+        "overridden": change.overridden,
+        "diff": {
+            "before": "".join("%s = %s\n" % (key.key, key.before) for key in written),
+            "after": "".join("%s = %s\n" % (key.key, key.target) for key in written),
+            "before_header": "sysctl, live",
+            "after_header": "sysctl, live",
+        },
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "floors": {"type": "dict", "default": {}},
+            "values": {"type": "dict", "default": {}},
+            "reserved_ports": {"type": "list", "elements": "raw", "default": []},
+            "reserve_listeners": {"type": "bool", "default": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "limits_absent": {"type": "bool", "default": False},
+            "variable_prefix": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        change = plan(module, modules_loadable=True)
+        if module.check_mode:
+            done = change.keys
+        else:
+            missing = {
+                sysctl_change.kernel_module_of(key.key)
+                for key in change.keys
+                if key.before is None and key.target is not None
+            }
+            if missing:
+                load_kernel_modules(module, sorted(name for name in missing if name))
+                change = plan(module, modules_loadable=False)
+            done = sysctl_change.carry_out("/", change)
+    except (Refusal, ValueError) as error:
+        module.fail_json(msg=str(error))
+    except sysctl_change.WriteFailed as error:
+        module.fail_json(msg=str(error), done=[key.key for key in error.done])
+    for warning in change.warnings:
+        module.warn(warning)
+    for line in change.overridden:
+        module.warn(
+            "%(source)s:%(line)s sets %(key)s = %(value)s at the next boot and beats our %(ours)s; "
+            "remove that line or rename the file to sort before ours" % line
+        )
+    outcome = result(change, done)
+    for name in outcome["unmet"]:
+        key = outcome["keys"][name]
+        module.warn("%s is %s and stays %s: %s" % (name, key["class"], key["before"], key["why"]))
+    module.exit_json(**outcome)
+
+
+if __name__ == "__main__":
+    main()

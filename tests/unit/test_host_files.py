@@ -1,0 +1,80 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import host_files, refusal
+
+
+def test_absence_reads_as_none_and_nothing_else_does(host):
+    assert host_files.read_text(host.root, "/no/such") is None
+    host.put("/file", "x")
+    assert host_files.read_text(host.root, "/file/below") is None
+    with pytest.raises(IsADirectoryError):
+        host_files.read_text(host.root, "/")
+    assert host_files.list_directory(host.root, "/no") == []
+    with pytest.raises(OSError):
+        host_files.list_directory(host.root, "/" + "x" * 300)
+
+
+def test_replace_leaves_one_whole_file(host):
+    host_files.replace_text(host.root, "/etc/a", "one\n")
+    host_files.replace_text(host.root, "/etc/a", "two\n", mode=0o600)
+    assert host.text("/etc/a") == "two\n"
+    assert stat.S_IMODE(os.stat(host_files.below(host.root, "/etc/a")).st_mode) == 0o600
+    assert os.listdir(str(host.path / "etc")) == ["a"]
+
+
+def test_a_failed_replace_keeps_the_old_file_and_leaves_no_other(host, monkeypatch):
+    host.put("/etc/a", "old")
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(host_files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        host_files.replace_text(host.root, "/etc/a", "new")
+    assert host.text("/etc/a") == "old"
+    assert os.listdir(str(host.path / "etc")) == ["a"]
+
+
+def test_state_survives_and_goes(host):
+    assert host_files.load_state(host.root, "sysctl") is None
+    host_files.save_state(host.root, "sysctl", {"a": 1})
+    host_files.save_state(host.root, "addresses", {"b": 2})
+    assert host_files.load_state(host.root, "sysctl") == {"a": 1}
+    host_files.drop_state(host.root, "sysctl")
+    host_files.drop_state(host.root, "sysctl")
+    assert host_files.load_state(host.root, "addresses") == {"b": 2}
+    host_files.drop_state(host.root, "addresses")
+    assert not host.exists("/var/lib/fourtuple")
+    host_files.drop_state(host.root, "addresses")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]"])
+def test_damaged_state_is_an_error_that_names_the_file(host, text):
+    host.put("/var/lib/fourtuple/sysctl.json", text)
+    with pytest.raises(ValueError, match="/var/lib/fourtuple/sysctl.json"):
+        host_files.load_state(host.root, "sysctl")
+
+
+@pytest.mark.parametrize("value", [1, "1", " 12 ", 100])
+def test_whole_numbers(value):
+    assert refusal.whole_number("v", value, 1, 100, "Mend it.") == int(value)
+
+
+@pytest.mark.parametrize("value", [0, 101, "x", "", None, 1.0, "1e3", "-1", "unlimited", [1]])
+def test_other_values_are_refused_with_all_four_parts(value):
+    with pytest.raises(refusal.Refusal) as caught:
+        refusal.whole_number("v", value, 1, 100, "Mend it.")
+    assert str(caught.value) == "v is %r; allowed: a whole number from 1 to 100. Mend it." % (value,)
+
+
+def test_a_boolean_is_no_number():
+    with pytest.raises(refusal.Refusal, match="v is True; .* YAML reads yes"):
+        refusal.whole_number("v", True, 0, 100, "Mend it.")

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import sysctl_d
+
+
+@pytest.fixture
+def systemd(host):
+    (host.path / "run/systemd/system").mkdir(parents=True)
+    return host
+
+
+def value(host, key, own=None):
+    winner = sysctl_d.after_boot(host.root, key, own)
+    return None if winner is None else (winner.value, winner.path, winner.line)
+
+
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ("fs.nr_open", "fs.nr_open"),
+        ("fs/nr_open", "fs.nr_open"),
+        ("net/ipv4/conf/eth0.5/forwarding", "net.ipv4.conf.eth0/5.forwarding"),
+        ("net.ipv4.conf.eth0/5.forwarding", "net.ipv4.conf.eth0/5.forwarding"),
+        ("plain", "plain"),
+    ],
+)
+def test_normalize(written, key):
+    assert sysctl_d.normalize(written) == key
+
+
+def test_proc_path_gives_a_dotted_interface_its_dot_back():
+    assert sysctl_d.proc_path("net.ipv4.conf.eth0/5.forwarding") == "/proc/sys/net/ipv4/conf/eth0.5/forwarding"
+
+
+def test_live_folds_white_space(host):
+    host.sysctl(net__ipv4__ip_local_port_range="32768\t60999")
+    assert sysctl_d.live(host.root, "net.ipv4.ip_local_port_range") == "32768 60999"
+    assert sysctl_d.live(host.root, "net.ipv4.nothing") is None
+
+
+def test_parse_keeps_order_and_line_numbers_and_passes_over_the_rest():
+    text = "# c\n; c\n\n a.b = 1 \r\nnonsense\n-c.d = 2\n-e.f\na.b=3"
+    assert [tuple(a) for a in sysctl_d.parse(text, "/x")] == [
+        ("a.b", "1", "/x", 4),
+        ("c.d", "2", "/x", 6),
+        ("e.f", None, "/x", 7),
+        ("a.b", "3", "/x", 8),
+    ]
+
+
+def test_later_basename_wins_whatever_its_directory(systemd):
+    systemd.put("/etc/sysctl.d/10-a.conf", "fs.nr_open = 1\n")
+    systemd.put("/usr/lib/sysctl.d/20-b.conf", "fs.nr_open = 2\n")
+    assert value(systemd, "fs.nr_open") == ("2", "/usr/lib/sysctl.d/20-b.conf", 1)
+
+
+def test_of_equal_basenames_the_first_directory_wins(systemd):
+    systemd.put("/etc/sysctl.d/50-a.conf", "")
+    systemd.put("/run/sysctl.d/50-a.conf", "fs.nr_open = 1\n")
+    systemd.put("/usr/lib/sysctl.d/50-a.conf", "fs.nr_open = 2\n")
+    assert value(systemd, "fs.nr_open") is None
+
+
+def test_a_link_to_dev_null_masks(systemd):
+    systemd.put("/usr/lib/sysctl.d/50-a.conf", "fs.nr_open = 2\n")
+    (systemd.path / "etc/sysctl.d").mkdir(parents=True)
+    os.symlink("/dev/null", str(systemd.path / "etc/sysctl.d/50-a.conf"))
+    assert value(systemd, "fs.nr_open") is None
+
+
+def test_sysctl_conf_counts_for_procps_only(host):
+    host.put("/etc/sysctl.d/99-zz-fourtuple.conf", "fs.nr_open = 2000000\n")
+    host.put("/etc/sysctl.conf", "fs.nr_open = 210000\n")
+    assert value(host, "fs.nr_open") == ("210000", "/etc/sysctl.conf", 1)
+    (host.path / "run/systemd/system").mkdir(parents=True)
+    assert value(host, "fs.nr_open") == ("2000000", "/etc/sysctl.d/99-zz-fourtuple.conf", 1)
+
+
+def test_debian_12_link_sorts_before_ours(systemd):
+    systemd.put("/etc/sysctl.conf", "fs.nr_open = 210000\n")
+    (systemd.path / "etc/sysctl.d").mkdir()
+    os.symlink("../sysctl.conf", str(systemd.path / "etc/sysctl.d/99-sysctl.conf"))
+    assert value(systemd, "fs.nr_open") == ("210000", "/etc/sysctl.d/99-sysctl.conf", 1)
+    assert value(systemd, "fs.nr_open", {"fs.nr_open": "2000000"})[0] == "2000000"
+
+
+def test_own_replaces_the_drop_in_on_disk(systemd):
+    systemd.put(sysctl_d.DROP_IN, "fs.nr_open = 2000000\n")
+    assert value(systemd, "fs.nr_open", {}) is None
+    assert value(systemd, "fs.nr_open", {"fs.nr_open": "7"}) == ("7", sysctl_d.DROP_IN, 0)
+
+
+def test_a_later_file_beats_ours(systemd):
+    systemd.put("/etc/sysctl.d/99-zzz.conf", "fs.nr_open = 1\n")
+    assert value(systemd, "fs.nr_open", {"fs.nr_open": "7"})[1] == "/etc/sysctl.d/99-zzz.conf"
+
+
+def test_a_named_key_beats_a_glob_and_a_negative_line_excludes(systemd):
+    systemd.put("/etc/sysctl.d/10-a.conf", "net.ipv4.conf.eth0.rp_filter = 2\n-net.ipv4.conf.lo.rp_filter\n")
+    systemd.put("/etc/sysctl.d/20-b.conf", "net.ipv4.conf.*.rp_filter = 1\nnet.*.x = 3\n")
+    assert value(systemd, "net.ipv4.conf.eth0.rp_filter")[0] == "2"
+    assert value(systemd, "net.ipv4.conf.eth1.rp_filter")[0] == "1"
+    assert value(systemd, "net.ipv4.conf.lo.rp_filter") is None
+    assert value(systemd, "net.ipv4.y.x") is None
+
+
+def test_what_boots_a_host(host):
+    assert not sysctl_d.boots_with_systemd(host.root)
+    (host.path / "sbin").mkdir(parents=True)
+    os.symlink("/lib/systemd/systemd", str(host.path / "sbin/init"))
+    assert sysctl_d.boots_with_systemd(host.root)
+    (host.path / "proc/1").mkdir(parents=True)
+    assert not sysctl_d.boots_with_systemd(host.root)
