@@ -6,21 +6,20 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import planner
 
 
-def plan(request: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+def plan(request: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return planner.plan's answer; a refusal as data, so that the role can say it in its own words alone."""
     try:
         return planner.plan(request)
     except Refusal as refusal:
-        raise AnsibleFilterError(str(refusal)) from refusal
+        return {"refusal": str(refusal)}
 
 
 class FilterModule:
     """Filters of the planner."""
 
-    def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {"plan": plan}

@@ -15,9 +15,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host_files impor
 _MARKS = ("/run/systemd/container", "/run/.containerenv", "/.dockerenv")
 
 #: The namespaces that own keys outside net.*: ipc/ipc_sysctl.c, ipc/mq_sysctl.c, kernel/utsname_sysctl.c.
-_OWN_KEYS = frozenset(
-    ("kernel.auto_msgmni", "kernel.domainname", "kernel.hostname", "kernel.sem")
-)
+_OWN_KEYS = frozenset(("kernel.auto_msgmni", "kernel.domainname", "kernel.hostname", "kernel.sem"))
 _OWN_PREFIXES = ("fs.mqueue.", "kernel.msg", "kernel.shm")
 
 

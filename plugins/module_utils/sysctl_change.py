@@ -13,7 +13,7 @@ import errno
 import os
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import containment, port_set, sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils import containment, nofile, port_set, sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
     OWNER_MARK,
     below,
@@ -22,12 +22,10 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host_files impor
     read_text,
     save_state,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import limits_above
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
 
 PORT_RANGE = "net.ipv4.ip_local_port_range"
 RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
-NR_OPEN = "fs.nr_open"
 
 MODULES_LOAD = "/etc/modules-load.d/fourtuple.conf"
 
@@ -141,6 +139,7 @@ def plan_present(root: str, request: Request, modules_loadable: bool = True) -> 
     asked = {plan.key for plan in keys}
     dropped = [plan for plan in _plan_undo(root) if plan.key not in asked]
     persisted = {plan.key: plan.persist for plan in keys if plan.persist is not None}
+    _refuse_limits_above_next_boot(root, persisted)
     modules = sorted({module for module in map(kernel_module_of, persisted) if module})
     return Change(keys + dropped, modules, _overridden(root, persisted), warnings)
 
@@ -148,26 +147,27 @@ def plan_present(root: str, request: Request, modules_loadable: bool = True) -> 
 def plan_absent(root: str, limits_absent: bool = False) -> Change:
     """Return the change that puts back what was there before the first run.
 
-    Refuses while a configured limit needs the nr_open that our drop-in sets: without it the next
-    boot would leave a hard nofile above nr_open.
-
     limits_absent: take the collection's own limits as gone, as they are when their removal comes first
     """
     refuse_foreign_file(root, sysctl_d.DROP_IN)
     refuse_foreign_file(root, MODULES_LOAD)
-    state = load_state(root, _TOPIC) or {}
-    if NR_OPEN in state:
-        above = limits_above(root, int(state[NR_OPEN]["before"]), own_absent=limits_absent)
-        offenders = [offender for offender in above if offender["when"] == "after_boot"]
-        if offenders:
-            worst = offenders[0]
-            raise Refusal(
-                "%s:%s" % (worst["source"], worst["line"]),
-                worst["value"],
-                "at most %s, the fs.nr_open of the next boot without %s" % (state[NR_OPEN]["before"], sysctl_d.DROP_IN),
-                "Take that limit back first (limits_state: absent), then the sysctls.",
-            )
-    return Change(_plan_undo(root), [], [], [])
+    _refuse_limits_above_next_boot(root, {}, limits_absent)
+    return Change(_plan_undo(root, limits_absent), [], [], [])
+
+
+def _refuse_limits_above_next_boot(root: str, persisted: t.Mapping[str, str], limits_absent: bool = False) -> None:
+    """Refuse to take an nr_open from our drop-in that a configured limit will need after the next boot."""
+    planned = nofile.nr_open_after_boot(root, persisted)
+    if planned.value >= nofile.nr_open_after_boot(root).value:
+        return
+    above = nofile.limits_above(root, planned.value, own_gone=limits_absent, live=False)
+    if above:
+        raise Refusal(
+            "%s:%s" % (above[0].limit.source, above[0].limit.line),
+            above[0].limit.shown,
+            "at most %d, which fs.nr_open will be after the next boot (%s)" % (planned.value, planned.source),
+            "Take that limit back first (our own with limits_state: absent), then the sysctls.",
+        )
 
 
 def carry_out(root: str, change: Change) -> t.List[KeyPlan]:
@@ -366,7 +366,13 @@ def _plan_key(
         return plan._replace(outcome=MACHINE_WIDE, persist=None, why="belongs to the machine under this container")
     if _same(key, before, wanted):
         return plan
-    if kind == "value" and key == NR_OPEN and before.isdigit() and wanted.isdigit() and int(wanted) < int(before):
+    if (
+        kind == "value"
+        and key == nofile.NR_OPEN
+        and before.isdigit()
+        and wanted.isdigit()
+        and int(wanted) < int(before)
+    ):
         raise Refusal(
             place,
             wanted,
@@ -390,26 +396,24 @@ def _plan_missing(plan: KeyPlan, place: str, contained: bool, modules_loadable: 
             "Correct the spelling, or leave the key out for hosts whose kernel lacks it.",
         )
     return plan._replace(
-        outcome=ABSENT, persist=None, why="needs the kernel module %s" % module if module else "this host has no such key"
+        outcome=ABSENT,
+        persist=None,
+        why="needs the kernel module %s" % module if module else "this host has no such key",
     )
 
 
 def _who_needs(root: str, nr_open: int) -> str:
-    offenders = limits_above(root, nr_open)
-    if not offenders:
+    needs = [(max(o.limit.now, o.limit.after_boot), o.limit.source) for o in nofile.limits_above(root, nr_open)]
+    if not needs:
         return "the present value is never lowered"
-    worst = max(offenders, key=lambda offender: int(offender["value"]))
-    return "%d limits on this host are higher, the highest is %s at %s" % (
-        len(offenders),
-        worst["value"],
-        worst["source"],
-    )
+    return "%d limits on this host are higher, the highest is %d at %s" % ((len(needs),) + max(needs))
 
 
-def _plan_undo(root: str) -> t.List[KeyPlan]:
+def _plan_undo(root: str, limits_absent: bool = False) -> t.List[KeyPlan]:
     """Plan the way back of every recorded key, in reverse: the range narrows before its ports are freed."""
+    records = load_state(root, _TOPIC) or {}
     keys = []
-    for key, record in reversed(sorted((load_state(root, _TOPIC) or {}).items(), key=lambda item: item[1]["order"])):
+    for key, record in sorted(records.items(), key=lambda item: -int(item[1]["order"])):
         now = sysctl_d.live(root, key)
         before = str(record["before"])
         plan = KeyPlan(key, str(record["kind"]), before, now, RESTORED, before, None)
@@ -425,10 +429,15 @@ def _plan_undo(root: str) -> t.List[KeyPlan]:
             plan = plan._replace(outcome=ALREADY, target=None)
         elif now not in record["ours"]:
             plan = plan._replace(outcome=FOREIGN, target=None, why="changed by someone else since; left as it is")
-        elif key == NR_OPEN:
-            users = [o for o in limits_above(root, int(before)) if o["when"] == "now"]
+        elif key == nofile.NR_OPEN:
+            above = nofile.limits_above(root, int(before), own_gone=limits_absent)
+            users = [offender.limit for offender in above if offender.when == nofile.NOW]
             if users:
-                why = "%s has a hard nofile of %s; the next boot restores it" % (users[0]["source"], users[0]["value"])
+                why = "%s (%s) has a hard nofile of %s; the next boot restores it" % (
+                    users[0].source,
+                    users[0].name,
+                    users[0].shown,
+                )
                 plan = plan._replace(outcome=IN_FORCE, target=None, why=why)
         keys.append(plan)
     return keys

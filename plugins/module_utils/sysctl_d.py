@@ -18,7 +18,8 @@ import fnmatch
 import os
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import below, list_directory, read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import below, read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
 
 #: Sorts after Debian 12's 99-sysctl.conf, the link to /etc/sysctl.conf, and nearly everything else.
 DROP_IN = "/etc/sysctl.d/99-zz-fourtuple.conf"
@@ -99,9 +100,10 @@ def at_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None) -> t.List[As
 
     own: the content that our drop-in will have: None for what is on disk, ``{}`` as if it were gone
     """
+    tree = HostTree(root)
     directory_of: t.Dict[str, str] = {}
     for directory in _DIRECTORIES:
-        for name in list_directory(root, directory):
+        for name in tree.names(directory):
             if name.endswith(".conf"):
                 directory_of.setdefault(name, directory)
     own_name = os.path.basename(DROP_IN)
@@ -113,9 +115,9 @@ def at_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None) -> t.List[As
         if own is not None and path == DROP_IN:
             assignments += [Assignment(key, value, path, 0) for key, value in own.items()]
         else:
-            assignments += parse(read_text(root, path) or "", path)
+            assignments += parse(tree.read(path) or "", path)
     if not boots_with_systemd(root):
-        assignments += parse(read_text(root, _SYSCTL_CONF) or "", _SYSCTL_CONF)
+        assignments += parse(tree.read(_SYSCTL_CONF) or "", _SYSCTL_CONF)
     return assignments
 
 

@@ -210,7 +210,7 @@ def load_kernel_modules(module: AnsibleModule, names: t.Iterable[str]) -> None:
         if modprobe is None:
             module.warn("modprobe is not installed, so the kernel module %s was not loaded" % name)
             continue
-        status, dummy, stderr = module.run_command([modprobe, name])
+        status, _stdout, stderr = module.run_command([modprobe, name])
         if status:
             module.warn("the kernel module %s could not be loaded: %s" % (name, stderr.strip()))
 
@@ -285,7 +285,7 @@ def main() -> None:
     outcome = result(change, done)
     for name in outcome["unmet"]:
         key = outcome["keys"][name]
-        module.warn("%s is %s and stays %s: %s" % (name, key["class"], key["before"], key["why"]))
+        module.warn("%s is not set to %s: %s" % (name, key["wanted"], key["why"]))
     module.exit_json(**outcome)
 
 

@@ -26,7 +26,7 @@ _DEFAULT_NOFILE = 1048576
 _MOST_CONNECTIONS = 10**9
 
 
-def plan(request: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+def plan(request: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return the variables of the three roles that meet ``request``, or refuse what cannot be met.
 
     request: ``target_connections`` (None: as many as the four-tuples allow), ``destinations`` (a number
@@ -63,12 +63,13 @@ def plan(request: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     nofile = max(_DEFAULT_NOFILE, math.ceil(target / processes) + _OTHER_DESCRIPTORS)
     hard = _explicit(explicit, "limits_nofile_hard", nofile)
     soft = _explicit(explicit, "limits_nofile_soft", hard)
-    floors: t.Dict[str, t.Any] = {
+    floors: dict[str, t.Any] = {
         # nr_open must allow the limit; the other two are host-wide sums (fs/file_table.c, fs/eventpoll.c)
         "fs.nr_open": whole_number("limits_nofile_hard", hard, 1, 2**31 - 64, "Write a number, never unlimited."),
         "fs.file-max": target + _OTHER_FILES,
         "fs.epoll.max_user_watches": target + _OTHER_DESCRIPTORS,
     }
+    floors = {key: floor for key, floor in floors.items() if key not in explicit["sysctl_values"]}
     floors.update(explicit["sysctl_floors"])
     values = {"net.ipv4.ip_local_port_range": "%d %d" % (low, high)}
     values.update(explicit["sysctl_values"])
@@ -138,8 +139,8 @@ def _addresses(
     target: int,
     needed: int,
     per_source: int,
-    listed: t.List[str],
-) -> t.List[str]:
+    listed: list[str],
+) -> list[str]:
     """Return the secondary addresses: those listed, or as many of the slot's slice of the pool as are needed."""
     have = _usable_sources(binding, listed)
     if have >= needed:
@@ -161,6 +162,9 @@ def _addresses(
     slot = whole_number("tune_slot", request["slot"], 0, len(pool) // size - 1, mend)
     if needed - 1 > size:
         reach = "at most %d, what %d source addresses can hold" % ((size + 1) * per_source, size + 1)
-        mend = "It needs %d secondary addresses, a slot has %d: raise tune_slot_size on every host, " % (needed - 1, size)
+        mend = "It needs %d secondary addresses, a slot has %d: raise tune_slot_size on every host, " % (
+            needed - 1,
+            size,
+        )
         raise Refusal("tune_target_connections", target, reach, mend + more + ".")
     return [str(address) for address in pool[slot * size : slot * size + needed - 1]]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import pathlib
-import typing as t
 
 import pytest
 
@@ -27,7 +26,7 @@ class Host:
     def exists(self, path: str) -> bool:
         return (self.path / path.lstrip("/")).exists()
 
-    def sysctl(self, **keys: t.Union[int, str]) -> None:
+    def sysctl(self, **keys: int | str) -> None:
         """Set live keys; two underscores stand for a dot: ``fs__nr_open=1048576``."""
         for key, value in keys.items():
             self.put("/proc/sys/" + key.replace("__", "/"), "%s\n" % value)

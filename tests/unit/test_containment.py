@@ -25,8 +25,8 @@ def test_the_environment_of_pid_1(host):
 
 
 def test_an_unreadable_environment_is_no_sign(host, monkeypatch):
-    def refuse(root, path):
-        raise PermissionError(path)
+    def refuse(*where):
+        raise PermissionError(*where)
 
     monkeypatch.setattr(containment, "read_text", refuse)
     assert not containment.in_container(host.root)

@@ -18,7 +18,7 @@ def test_absence_reads_as_none_and_nothing_else_does(host):
     with pytest.raises(IsADirectoryError):
         host_files.read_text(host.root, "/")
     assert host_files.list_directory(host.root, "/no") == []
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="File name too long"):
         host_files.list_directory(host.root, "/" + "x" * 300)
 
 
@@ -33,7 +33,7 @@ def test_replace_leaves_one_whole_file(host):
 def test_a_failed_replace_keeps_the_old_file_and_leaves_no_other(host, monkeypatch):
     host.put("/etc/a", "old")
 
-    def full(handle):
+    def full(_handle):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(host_files.os, "fsync", full)
@@ -59,7 +59,7 @@ def test_state_survives_and_goes(host):
 @pytest.mark.parametrize("text", ["", "{", "[1]"])
 def test_damaged_state_is_an_error_that_names_the_file(host, text):
     host.put("/var/lib/fourtuple/sysctl.json", text)
-    with pytest.raises(ValueError, match="/var/lib/fourtuple/sysctl.json"):
+    with pytest.raises(ValueError, match=r"/var/lib/fourtuple/sysctl.json"):
         host_files.load_state(host.root, "sysctl")
 
 
@@ -76,5 +76,5 @@ def test_other_values_are_refused_with_all_four_parts(value):
 
 
 def test_a_boolean_is_no_number():
-    with pytest.raises(refusal.Refusal, match="v is True; .* YAML reads yes"):
+    with pytest.raises(refusal.Refusal, match=r"v is True; .* YAML reads yes"):
         refusal.whole_number("v", True, 0, 100, "Mend it.")

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible.errors import AnsibleFilterError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.fourtuple.clients.plugins.filter.plan import FilterModule
@@ -141,11 +140,21 @@ def test_an_explicit_nofile_below_the_need_is_refused():
         planner.plan(request({"limits_nofile_hard": 1000}, target_connections=20000))
 
 
-def test_the_filter_fails_with_the_refusals_own_words():
-    with pytest.raises(AnsibleFilterError, match="tune_processes is 0; allowed"):
-        FilterModule().filters()["plan"](request(processes=0))
+def test_the_filter_answers_a_refusal_in_its_own_words():
+    plan = FilterModule().filters()["plan"]
+    assert plan(request())["target"] == 32256
+    assert plan(request(processes=0)) == {
+        "refusal": "tune_processes is 0; allowed: a whole number from 1 to 1000000. Write how many processes connect."
+    }
 
 
+def test_an_explicit_value_takes_the_place_of_a_planned_floor():
+    plan = planner.plan(request({"sysctl_values": {"fs.nr_open": 210000}}))
+    assert "fs.nr_open" not in plan["sysctl_floors"]
+
+
+# A pool of thousands of addresses takes longer than a property test is given by default.
+@settings(deadline=None)
 @given(
     target=st.integers(1, 2 * 10**6),
     destinations=st.integers(1, 200),
@@ -159,7 +168,7 @@ def test_a_plan_holds_its_target_and_slots_do_not_overlap(target, destinations, 
         "destinations": destinations,
         "binding": binding,
         "processes": processes,
-        "address_pool": ["10.0.0.0/16"],
+        "address_pool": ["10.0.0.0/20"],
         "slot_size": 64,
     }
     try:

@@ -1,0 +1,301 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What role limits is to write: the limits asked for, yet nowhere less than other files grant already."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import pam_limits, running_limits, systemd_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import below
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import EVERY_UNIT, HEADER, own_files
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+
+#: RLIM_INFINITY: ``unlimited`` to pam_limits, ``infinity`` to systemd.
+_INFINITY = systemd_limits.INFINITY
+
+#: A limit to write: None where others grant no end of it.
+Number = t.Optional[int]
+
+
+class Grant(t.NamedTuple):
+    """A soft and a hard limit to write, and whose line a higher one than asked for comes from."""
+
+    soft: Number
+    hard: Number
+    hard_path: t.Optional[str] = None
+    hard_line: int = 0
+
+
+class Plan(t.NamedTuple):
+    """Grants by domain and by unit; a unit, or the default, that has as much already is None."""
+
+    domains: t.Dict[str, Grant]
+    units: t.Dict[str, t.Optional[Grant]]
+    default: t.Optional[Grant]
+
+    def files(self) -> t.Dict[str, str]:
+        """Return the files that the plan makes: path -> text, as the role's templates render them."""
+        files = {}
+        text = domains_text(self.domains)
+        if text is not None:
+            files[pam_limits.DROP_IN] = text
+        if self.default is not None:
+            files[systemd_limits.DEFAULT_DROP_IN] = "%s\n[Manager]\nDefaultLimitNOFILE=%s\n" % (
+                HEADER,
+                rlimit_text(self.default),
+            )
+        for unit, grant in self.units.items():
+            if grant is not None:
+                section = systemd_limits.section_of(unit)
+                files[systemd_limits.drop_in(unit)] = "%s\n[%s]\nLimitNOFILE=%s\n" % (
+                    HEADER,
+                    section,
+                    rlimit_text(grant),
+                )
+        return files
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """Return what the templates need."""
+        return {
+            "domains": {
+                name: {"soft": g.soft, "hard": g.hard}
+                for name, g in self.domains.items()
+                if g.soft is not None or g.hard is not None
+            },
+            "units": {
+                name: None if g is None else {"section": systemd_limits.section_of(name), "limit": rlimit_text(g)}
+                for name, g in self.units.items()
+            },
+            "default": None if self.default is None else rlimit_text(self.default),
+        }
+
+
+def domains_text(domains: t.Mapping[str, Grant]) -> t.Optional[str]:
+    """Return the limits.d file, or None where it would say nothing."""
+    lines = []
+    for domain, grant in domains.items():
+        for kind, number in (("soft", grant.soft), ("hard", grant.hard)):
+            if number is not None:
+                lines.append("%s %s nofile %d\n" % (domain, kind, number))
+    return "%s\n%s" % (HEADER, "".join(lines)) if lines else None
+
+
+def rlimit_text(grant: Grant) -> str:
+    """Return ``soft:hard`` as systemd reads it."""
+    return ":".join("infinity" if number is None else str(number) for number in (grant.soft, grant.hard))
+
+
+def without_own(tree: HostTree) -> HostTree:
+    """Return the host as if none of our limits files were there."""
+    return HostTree(tree.root, dict.fromkeys(own_files(tree)))
+
+
+def planned(tree: HostTree, plan: Plan) -> HostTree:
+    """Return the host as it will be once the plan is written and files no longer asked for are gone."""
+    files: t.Dict[str, t.Optional[str]] = dict.fromkeys(own_files(tree))
+    files.update(plan.files())
+    return HostTree(tree.root, files)
+
+
+def new_directories(tree: HostTree, plan: Plan) -> t.List[str]:
+    """Return the directories that the plan's files need and the host does not have."""
+    wanted = {path.rpartition("/")[0] for path in plan.files()}
+    return sorted(path for path in wanted if not os.path.isdir(below(tree.root, tree.resolve(path) or path)))
+
+
+def removals(tree: HostTree, keep: t.Iterable[str]) -> t.List[str]:
+    """Return what to remove so that no file of ours is left but those to keep.
+
+    A drop-in directory of systemd that holds nothing else goes as a whole.
+    """
+    found = []
+    kept = set(keep)
+    for path in own_files(tree):
+        if path in kept:
+            continue
+        directory, _slash, name = path.rpartition("/")
+        alone = tree.names(directory) == [name] and tree.link(directory) is None
+        found.append(directory if alone and path != pam_limits.DROP_IN else path)
+    return found
+
+
+def units_of(paths: t.Iterable[str]) -> t.List[str]:
+    """Return the units whose drop-ins are among ``paths``."""
+    tail = ".d/" + systemd_limits.DROP_IN_NAME
+    names = [path[: -len(tail)].rpartition("/")[2] for path in paths if path.endswith(tail)]
+    return [name for name in names if systemd_limits.section_of(name) is not None]
+
+
+def make_plan(
+    tree: HostTree,
+    soft: Number,
+    hard: Number,
+    domains: t.Sequence[str],
+    units: t.Sequence[str],
+    default: bool,
+    where: str = "",
+) -> Plan:
+    """Return what to write for a request; refuse a domain or a unit that cannot be.
+
+    where: what to put before the names of the variables in refusals
+    """
+    others = without_own(tree)
+    check_domains(domains, where + "domains")
+    build = pam_limits.behaviour(others)
+    lines = pam_limits.entries(others, build)
+    by_domain = {}
+    for domain in domains:
+        by_domain[domain] = _domain_grant(pam_limits.granted(others, lines, build, domain), soft, hard, build)
+    by_unit: t.Dict[str, t.Optional[Grant]] = {}
+    if units or default:
+        check_units(others, units, where + ("units" if units else "systemd_default"))
+    known = systemd_limits.Units(others)
+    fallback = systemd_limits.default(others)
+    for unit in units:
+        own = known.limit(unit)
+        # A unit without a limit of its own keeps at least the default, but only its own file can be the cause.
+        by_unit[unit] = _unit_grant(own or fallback, soft, hard)
+    return Plan(by_domain, by_unit, _unit_grant(fallback, soft, hard) if default else None)
+
+
+def _domain_grant(others: pam_limits.Grant, soft: Number, hard: Number, build: pam_limits.Behaviour) -> Grant:
+    numbers: t.List[Number] = []
+    source = others.hard
+    for asked, entry in ((soft, others.soft), (hard, source)):
+        if entry is not None and entry.value == pam_limits.UNLIMITED and build.caps_unlimited:
+            numbers.append(None)
+        else:
+            numbers.append(_highest(asked, entry.value if entry is not None else None))
+    # Soft is clipped to hard anyway (setup_limits): write what holds.
+    if numbers[0] is not None and numbers[1] is not None:
+        numbers[0] = min(numbers[0], numbers[1])
+    if source is not None and numbers[1] is not None and numbers[1] != hard:
+        return Grant(numbers[0], numbers[1], source.path, source.line)
+    return Grant(numbers[0], numbers[1])
+
+
+def _highest(one: Number, other: Number) -> Number:
+    return max((number for number in (one, other) if number is not None), default=None)
+
+
+def _unit_grant(present: systemd_limits.Limit, soft: Number, hard: Number) -> t.Optional[Grant]:
+    """Return what to write beside what other files give; None where they give as much."""
+    soft_wanted, hard_wanted = max(soft or 0, present.soft), max(hard or 0, present.hard)
+    if (soft_wanted, hard_wanted) == (present.soft, present.hard):
+        return None
+    soft_wanted = min(soft_wanted, hard_wanted)
+    copied = hard_wanted != hard
+    return Grant(
+        None if soft_wanted == _INFINITY else soft_wanted,
+        None if hard_wanted == _INFINITY else hard_wanted,
+        present.path if copied else None,
+        present.line if copied else 0,
+    )
+
+
+def check_domains(domains: t.Sequence[str], where: str) -> None:
+    """Refuse a domain that pam_limits would read as something else, or not at all."""
+    for domain in domains:
+        if not re.fullmatch(r"[^\s#%][^\s#]*", domain) or pam_limits.is_broken_range(domain):
+            raise Refusal(
+                where,
+                domain,
+                "a user, @group, *, or a range of ids as limits.conf(5) has them",
+                "Write one word without # or blanks; %group does not count for nofile.",
+            )
+
+
+def check_units(tree: HostTree, units: t.Sequence[str], where: str) -> None:
+    """Refuse units that the host cannot have."""
+    if not systemd_limits.is_installed(tree):
+        raise Refusal(
+            where, list(units), "nothing on a host without systemd", "Leave it out for this host, or install systemd."
+        )
+    known = systemd_limits.Units(tree)
+    for unit in units:
+        if systemd_limits.section_of(unit) is None:
+            raise Refusal(
+                where,
+                unit,
+                "names that end in .service, .socket, .mount or .swap",
+                "Write the full name, for example %s.service." % (unit.partition(".")[0] or "nginx"),
+            )
+        if "/" in unit or known.file(unit) is None:
+            raise Refusal(
+                where,
+                unit,
+                "units with a file in systemd's directories",
+                "Install the service first, or correct the name: systemctl list-unit-files shows all.",
+            )
+
+
+def overridden(tree: HostTree, plan: Plan) -> t.List[t.Dict[str, t.Any]]:
+    """Return the lines of others because of which a planned limit will not hold.
+
+    tree: the host with the plan written
+    """
+    found: t.List[t.Dict[str, t.Any]] = []
+    build = pam_limits.behaviour(tree)
+    lines = pam_limits.entries(tree, build)
+    winning = pam_limits.winning(lines)
+    for domain, grant in plan.domains.items():
+        stops = [entry for entry in lines if entry.kind == "stop" and entry.domain == domain != "*"]
+        wins = winning.get(domain, pam_limits.Grant(None, None))
+        for wanted, entry in ((grant.soft, wins.soft), (grant.hard, wins.hard)):
+            if wanted is None:
+                continue
+            if stops:
+                found.append(_named(stops[0].path, stops[0].line, "domain", domain, "no limits", wanted))
+                break
+            if entry is not None and entry.path != pam_limits.DROP_IN and entry.value != wanted:
+                shown = "unlimited" if entry.value == pam_limits.UNLIMITED else entry.value
+                found.append(_named(entry.path, entry.line, "domain", domain, shown, wanted))
+    return found + _overridden_units(tree, plan)
+
+
+def _overridden_units(tree: HostTree, plan: Plan) -> t.List[t.Dict[str, t.Any]]:
+    known = systemd_limits.Units(tree)
+    pairs = [(unit, known.limit(unit), systemd_limits.drop_in(unit), grant) for unit, grant in plan.units.items()]
+    pairs.append((EVERY_UNIT, systemd_limits.default(tree), systemd_limits.DEFAULT_DROP_IN, plan.default))
+    found = []
+    for unit, limit, path, grant in pairs:
+        if limit is not None and grant is not None and limit.path != path:
+            soft, hard = (None if number == _INFINITY else number for number in limit[:2])
+            value = rlimit_text(Grant(soft, hard))
+            found.append(_named(limit.path, limit.line, "unit", unit, value, rlimit_text(grant)))
+    return found
+
+
+def _named(path: str, line: int, kind: str, name: str, value: object, wanted: object) -> t.Dict[str, t.Any]:
+    return {"source": path, "line": line, kind: name, "value": value, "wanted": wanted}
+
+
+def restart_needed(tree: HostTree, units: t.Iterable[str]) -> t.List[str]:
+    """Return the running units whose processes have another limit than the configuration gives.
+
+    A process may lower its own limits, and raise its soft one (Go's runtime does): so the highest of the
+    unit's processes counts, and a soft limit above the configured one is nobody's fault.
+    """
+    by_unit: t.Dict[str, t.List[running_limits.Process]] = {}
+    for process in running_limits.processes(tree.root):
+        if process.unit is not None:
+            by_unit.setdefault(process.unit, []).append(process)
+    first = running_limits.read_process(tree.root, 1)
+    known = systemd_limits.Units(tree)
+    found = []
+    for unit in units:
+        present = by_unit.get(known.real_name(unit), [])
+        limit = known.limit(unit) or systemd_limits.default(tree)
+        # infinity becomes PID 1's own hard limit: setrlimit_closest.
+        most = first.hard if first is not None else _INFINITY
+        soft, hard = (most if number == _INFINITY else number for number in limit[:2])
+        if present and (
+            max(process.hard for process in present) != hard or max(process.soft for process in present) < soft
+        ):
+            found.append(unit)
+    return found

@@ -1,0 +1,312 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who gives an interface its addresses at boot, and in which files of ours that one reads more.
+
+Everything is read from files below a root directory; no daemon is asked.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import re
+import shlex
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.address_set import Links, Pair
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
+    OWNER_MARK,
+    below,
+    list_directory,
+    read_text,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+
+NETWORKD = "networkd"
+IFUPDOWN = "ifupdown"
+NONE = "none"
+PROVIDERS = (NETWORKD, IFUPDOWN, NONE)
+
+#: The collection's files. A drop-in of systemd-networkd stands below a directory that the host names.
+DROP_IN_NAME = "fourtuple.conf"
+STANZA = "/etc/network/interfaces.d/fourtuple"
+#: Beside interfaces.d and not in it: whoever sources ``interfaces.d/*`` would read it as stanzas.
+BATCH = "/etc/network/fourtuple.batch"
+
+_NETWORKD_LINKS = "/run/systemd/netif/links"
+_NETWORKD_DROP_INS = "/etc/systemd/network"
+_NETWORK_MANAGER_DEVICES = "/run/NetworkManager/devices"
+_INTERFACES = "/etc/network/interfaces"
+
+_ALLOWED = "networkd, ifupdown, or none"
+_MEND_NONE = "Set it to none to have the addresses until the next boot only."
+
+
+class Persistence(t.NamedTuple):
+    """Where the addresses have to be written.
+
+    files: kind of file (``drop_in``; ``stanza`` and ``batch``) -> path on the host
+    """
+
+    provider: str
+    files: t.Dict[str, str]
+    warnings: t.List[str]
+
+
+def find(root: str, where: str, provider: str, interface: str, links: Links) -> Persistence:
+    """Return where ``interface``'s addresses persist, or refuse.
+
+    where:    the variable that names the provider, for messages
+    provider: one of PROVIDERS, or ``auto``
+    """
+    if provider == NONE:
+        return Persistence(NONE, {}, [])
+    network_file = _network_file(root, _index(links, interface))
+    if provider == NETWORKD or (provider == "auto" and network_file is not None):
+        persistence = _networkd(root, where, provider, interface, links, network_file)
+    else:
+        persistence = _ifupdown(root, where, provider, interface, links)
+    for path in persistence.files.values():
+        _refuse_foreign(root, path)
+    return persistence
+
+
+def _refuse_foreign(root: str, path: str) -> None:
+    text = read_text(root, path)
+    if text is not None and not text.startswith(OWNER_MARK):
+        allowed = "a file that begins with %r, or none" % OWNER_MARK
+        raise Refusal("%s:1" % path, (text.splitlines() or [""])[0], allowed, "Rename that file: the name is ours.")
+
+
+def _index(links: Links, interface: str) -> t.Optional[int]:
+    return next((link["ifindex"] for link in links if link.get("ifname") == interface), None)
+
+
+def _settings(text: t.Optional[str]) -> t.Dict[str, str]:
+    """Return NAME=value lines, of a shell-like file or of one section."""
+    lines = (line.partition("=") for line in (text or "").splitlines() if not line.lstrip().startswith(("#", ";")))
+    return {name.strip(): value.strip().strip('"') for name, equals, value in lines if equals}
+
+
+# --- systemd-networkd ---
+
+
+def _network_file(root: str, index: t.Optional[int]) -> t.Optional[str]:
+    """Return the .network file that systemd-networkd applies to a link, None where it leaves the link alone.
+
+    sd_network_link_get_network_file(3) reads this very file (src/libsystemd/sd-network/sd-network.c).
+    """
+    link = _settings(read_text(root, "%s/%s" % (_NETWORKD_LINKS, index)))
+    if link.get("ADMIN_STATE") in (None, "unmanaged"):
+        return None
+    return link.get("NETWORK_FILE") or None
+
+
+def _networkd(
+    root: str,
+    where: str,
+    provider: str,
+    interface: str,
+    links: Links,
+    network_file: t.Optional[str],
+) -> Persistence:
+    if network_file is None:
+        mend = "systemd-networkd does not manage %s (%s/%s names no .network file). Set it to auto, " % (
+            interface,
+            _NETWORKD_LINKS,
+            _index(links, interface),
+        )
+        raise Refusal(where, provider, _ALLOWED, mend + "or give the interface a .network file.")
+    name = os.path.basename(network_file)
+    if name.startswith("10-netplan-"):
+        raise _unsupported(where, provider, interface, "netplan", network_file)
+    sharing = _links_of(root, name, links)
+    if len(sharing) > 1:
+        mend = "%s applies to %s, and the drop-in would give every one of them the addresses. " % (
+            network_file,
+            ", ".join(sharing),
+        )
+        raise Refusal(where, provider, _ALLOWED, mend + "Give %s a .network file of its own. " % interface + _MEND_NONE)
+    path = "%s/%s.d/%s" % (_NETWORKD_DROP_INS, name, DROP_IN_NAME)
+    warnings = []
+    if not _matches_one(root, network_file):
+        warnings.append(
+            "%s can match more interfaces than %s; one that appears later would get the source addresses too. "
+            "Name the interface in its [Match] section." % (network_file, interface)
+        )
+    return Persistence(NETWORKD, {"drop_in": path}, warnings)
+
+
+def _links_of(root: str, name: str, links: Links) -> t.List[str]:
+    """Return the interfaces that systemd-networkd configures from the .network file ``name``."""
+    names = {str(link.get("ifindex")): str(link.get("ifname")) for link in links}
+    return sorted(
+        names.get(index, "interface %s" % index)
+        for index in list_directory(root, _NETWORKD_LINKS)
+        if index.isdigit() and os.path.basename(_network_file(root, int(index)) or "") == name
+    )
+
+
+def _matches_one(root: str, network_file: str) -> bool:
+    """Tell whether the [Match] section, as systemd.network(5) reads it, names a single link."""
+    section = re.search(r"^\[Match\]$(.*?)(?=^\[|\Z)", read_text(root, network_file) or "", re.MULTILINE | re.DOTALL)
+    match = _settings(section.group(1) if section else "")
+    for key in ("Name", "MACAddress", "PermanentMACAddress"):
+        value = match.get(key, "")
+        if len(value.split()) == 1 and not set(value) & set("*?[!"):
+            return True
+    return False
+
+
+# --- ifupdown ---
+
+
+def _ifupdown(root: str, where: str, provider: str, interface: str, links: Links) -> Persistence:
+    manager = _other_manager(root, _index(links, interface))
+    if provider == "auto" and manager is not None:
+        raise _unsupported(where, provider, interface, *manager)
+    stanza, sourced = _read_interfaces(root, interface)
+    if stanza is None:
+        if provider == "auto":
+            mend = "Nobody was found to manage %s: no .network file of systemd-networkd, no iface stanza. " % interface
+            raise Refusal(where, provider, _ALLOWED, mend + _MEND_NONE)
+        mend = "No `iface %s` stanza stands in %s or a file that it sources. " % (interface, _INTERFACES)
+        raise Refusal(where, provider, _ALLOWED, mend + "Add one, or set it to auto.")
+    for path, what in (("/usr/share/ifupdown2", "ifupdown2"), ("/usr/libexec/ifupdown-ng", "ifupdown-ng")):
+        if os.path.exists(below(root, path)):
+            raise _unsupported(where, provider, interface, what, path)
+    if not any(os.path.exists(below(root, path)) for path in ("/sbin/ifup", "/usr/sbin/ifup")):
+        mend = "%s has an `iface %s` stanza but ifup is not installed, so nothing reads it. " % (stanza, interface)
+        raise Refusal(where, provider, _ALLOWED, mend + "Install ifupdown or remove the stanza. " + _MEND_NONE)
+    if not sourced:
+        mend = "%s has the `iface %s` stanza, but %s does not source %s, and the file is not ours to edit. " % (
+            stanza,
+            interface,
+            _INTERFACES,
+            STANZA,
+        )
+        raise Refusal(where, provider, _ALLOWED, mend + "Add `source /etc/network/interfaces.d/*` to it. " + _MEND_NONE)
+    return Persistence(IFUPDOWN, {"batch": BATCH, "stanza": STANZA}, [])
+
+
+def _read_interfaces(root: str, interface: str) -> t.Tuple[t.Optional[str], bool]:
+    """Return the first file with an ``iface`` stanza for the interface, and whether our file is sourced.
+
+    As interfaces(5) has it: lines joined by a final backslash, ``source`` with shell patterns,
+    ``source-directory`` for names of letters, digits, - and _, relative to the file that says so.
+    """
+    stanza, sourced = None, False
+    waiting, seen = [_INTERFACES], set()
+    while waiting:
+        path = waiting.pop(0)
+        # Our own stanza is no proof that ifupdown has the interface.
+        if path in seen or path == STANZA:
+            continue
+        seen.add(path)
+        # Only here the comment goes before the continuation (ifupdown's config.c, get_line).
+        lines = [line for line in (read_text(root, path) or "").split("\n") if not line.lstrip().startswith("#")]
+        for line in "\n".join(lines).replace("\\\n", " ").splitlines():
+            words = line.split()
+            if words[:1] == ["iface"] and words[1:2] == [interface]:
+                stanza = stanza or path
+            for pattern in _sourced_patterns(words, os.path.dirname(path)):
+                directory = words[0] == "source-directory"
+                sourced = sourced or _matches_path(os.path.join(pattern, "*") if directory else pattern, STANZA)
+                waiting += _sourced_files(root, pattern, directory)
+    return stanza, sourced
+
+
+def _sourced_patterns(words: t.List[str], directory: str) -> t.List[str]:
+    if words[:1] not in (["source"], ["source-directory"]):
+        return []
+    try:
+        # Quotes are read as wordexp(3) does; variables are not followed, and then match nothing.
+        patterns = shlex.split(" ".join(words[1:]))
+    except ValueError:
+        return []
+    return [os.path.normpath(os.path.join(directory, pattern)) for pattern in patterns]
+
+
+def _sourced_files(root: str, pattern: str, directory: bool) -> t.List[str]:
+    base = root.rstrip("/")
+    found = sorted(glob.glob(glob.escape(base) + pattern))
+    if directory:
+        found = [
+            os.path.join(place, name)
+            for place in found
+            if os.path.isdir(place)
+            for name in sorted(os.listdir(place))
+            if re.match(r"[a-zA-Z0-9_-]+\Z", name)
+        ]
+    return [path[len(base):] for path in found if os.path.isfile(path)]
+
+
+def _matches_path(pattern: str, path: str) -> bool:
+    """Match as the shell does: no pattern crosses a slash."""
+    parts, names = pattern.split("/"), path.split("/")
+    return len(parts) == len(names) and all(map(fnmatch.fnmatchcase, names, parts))
+
+
+# --- the others ---
+
+
+def _other_manager(root: str, index: t.Optional[int]) -> t.Optional[t.Tuple[str, str]]:
+    """Return another program that manages the interface, and the file that says so."""
+    device = "%s/%s" % (_NETWORK_MANAGER_DEVICES, index)
+    if _settings(read_text(root, device)).get("managed") in ("true", "yes", "1"):
+        return "NetworkManager", device
+    for name in list_directory(root, "/etc/netplan"):
+        if name.endswith((".yaml", ".yml")):
+            return "netplan", "/etc/netplan/%s" % name
+    return None
+
+
+def _unsupported(where: str, provider: str, interface: str, manager: str, evidence: str) -> Refusal:
+    mend = "%s is managed by %s (%s), which this version cannot extend. " % (interface, manager, evidence)
+    return Refusal(where, provider, _ALLOWED, mend + _MEND_NONE)
+
+
+# --- our own files ---
+
+
+def own_files(root: str) -> t.List[str]:
+    """Return the files of ours that exist, whichever provider they were written for."""
+    drop_ins = [
+        "%s/%s/%s" % (_NETWORKD_DROP_INS, name, DROP_IN_NAME)
+        for name in list_directory(root, _NETWORKD_DROP_INS)
+        if name.endswith(".network.d")
+    ]
+    return [path for path in [*drop_ins, STANZA, BATCH] if (read_text(root, path) or "").startswith(OWNER_MARK)]
+
+
+def obsolete(root: str, needed: t.Iterable[str]) -> t.List[str]:
+    """Return what has to be removed: our files that are not needed, a drop-in directory with nothing else whole."""
+    unneeded = [path for path in own_files(root) if path not in set(needed)]
+    return [
+        os.path.dirname(path)
+        if path.endswith(".network.d/" + DROP_IN_NAME) and len(list_directory(root, os.path.dirname(path))) == 1
+        else path
+        for path in unneeded
+    ]
+
+
+def persisted(root: str, links: Links) -> t.Set[Pair]:
+    """Return the addresses that our files give at boot, with the interface that gets them.
+
+    A run that was killed between the live change and the change of the files leaves addresses that
+    come back at boot; this is how they are known to be ours although the record has them no longer.
+    """
+    pairs: t.Set[Pair] = set()
+    for path in own_files(root):
+        lines = (read_text(root, path) or "").splitlines()
+        if path == BATCH:
+            # address replace 198.51.100.1/32 dev eth0
+            words = [line.split() for line in lines if line.startswith("address replace ")]
+            pairs.update((line[4], line[2]) for line in words if len(line) > 4)
+        elif path != STANZA:
+            network_file = os.path.basename(os.path.dirname(path))[: -len(".d")]
+            for interface in _links_of(root, network_file, links):
+                pairs.update((interface, line[len("Address="):]) for line in lines if line.startswith("Address="))
+    return pairs

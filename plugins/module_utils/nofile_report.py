@@ -1,0 +1,202 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole answer of nofile_check: a request against a host, with the reasons in words."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    limits_plan,
+    nofile,
+    pam_limits,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.containment import in_container
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
+
+
+class Request(t.NamedTuple):
+    """The options of nofile_check, the planned values as a person wrote them."""
+
+    nofile_hard: object = None
+    nofile_soft: object = None
+    nr_open: object = None
+    root: str = "/"
+    domains: t.Sequence[str] = ("*", "root")
+    units: t.Sequence[str] = ()
+    systemd_default: bool = False
+    own_absent: bool = False
+    variable_prefix: str = ""
+
+
+class Planned(t.NamedTuple):
+    """The planned values, read and found to be numbers."""
+
+    hard: t.Optional[int]
+    soft: t.Optional[int]
+    nr_open: t.Optional[int]
+
+
+def report(request: Request) -> t.Tuple[t.Dict[str, t.Any], str]:
+    """Return what nofile_check returns, and the message for a host that is not safe."""
+    planned = read_planned(request)
+    live = os.path.realpath(request.root) == "/"
+    return check(request, planned, live)
+
+
+def read_planned(request: Request) -> Planned:
+    """Return the planned values as numbers; refuse what is none, or cannot be."""
+    where = request.variable_prefix
+    lowest_of = {"nofile_hard": 1, "nofile_soft": 1, "nr_open": nofile.NR_OPEN_MINIMUM}
+    numbers: t.Dict[str, t.Optional[int]] = {}
+    for name, lowest in lowest_of.items():
+        value = getattr(request, name)
+        # None as a variable passes it on: a template of a null may come as an empty text.
+        numbers[name] = (
+            None
+            if value is None or value == ""
+            else whole_number(
+                where + name,
+                value,
+                lowest,
+                nofile.NR_OPEN_MAXIMUM,
+                "Write a number that the kernel takes: pam_limits and systemd each make something else of unlimited.",
+            )
+        )
+    hard, soft = numbers["nofile_hard"], numbers["nofile_soft"]
+    if hard is not None and soft is not None and soft > hard:
+        raise Refusal(
+            where + "nofile_soft",
+            soft,
+            "at most %snofile_hard, %d" % (where, hard),
+            "Lower it, or raise %snofile_hard." % where,
+        )
+    if request.own_absent and (hard is not None or soft is not None):
+        raise Refusal(
+            where + "own_absent", True, "false while limits are planned", "Leave out the planned limits, or this."
+        )
+    return Planned(hard, soft, numbers["nr_open"])
+
+
+def check(request: Request, planned: Planned, live: bool) -> t.Tuple[t.Dict[str, t.Any], str]:
+    """Return what nofile_check returns, and the message; ``live`` is false for a root that is not running."""
+    root = request.root
+    tree = HostTree(root)
+    own = nofile.own_files(tree)
+    container = in_container(root)
+    now = nofile.nr_open_now(root) if live else None
+    boot = _after_boot(root, planned, container and live)
+    plan = limits_plan.Plan({}, {}, None)
+    asked = planned.hard is not None or planned.soft is not None
+    if asked:
+        plan = limits_plan.make_plan(
+            tree,
+            planned.soft,
+            planned.hard,
+            request.domains,
+            request.units,
+            request.systemd_default,
+            request.variable_prefix,
+        )
+    then = limits_plan.planned(tree, plan) if asked else limits_plan.without_own(tree) if request.own_absent else tree
+    # A unit that loses its drop-in has other limits than before, too.
+    units = sorted(set(request.units) | set(limits_plan.units_of(own)))
+    limits = nofile.hard_limits(then, live)
+    # A container cannot have its plan for nr_open carried out.
+    now_planned = now if now is None or planned.nr_open is None or container else planned.nr_open
+    found = nofile.offenders(limits, now_planned, boot.value)
+    if request.own_absent:
+        before = nofile.offenders(nofile.hard_limits(tree, live), now_planned, boot.value)
+        found = [offender for offender in found if offender not in before]
+    offenders = _blamed([offender.as_dict() for offender in found], request, planned, plan)
+    result: t.Dict[str, t.Any] = {
+        "ok": not offenders,
+        "offenders": offenders,
+        "nr_open_now": now,
+        "nr_open_after_boot": boot.value,
+        "nr_open_source": "%s:%d" % (boot.source, boot.line) if boot.line else boot.source,
+        "nofile_hard_max": max((max(limit.now, limit.after_boot) for limit in limits), default=0),
+        "container": container,
+        "grants": plan.as_dict(),
+        "overridden": limits_plan.overridden(then, plan) if asked else [],
+        "own_files": own,
+        "planned_files": sorted(plan.files()),
+        "new_directories": limits_plan.new_directories(tree, plan),
+        "removals": limits_plan.removals(tree, plan.files()) if asked or request.own_absent else [],
+        "restart_needed": limits_plan.restart_needed(then, units) if live else [],
+        "systemd_running": live and os.path.isdir("/run/systemd/system"),
+    }
+    return result, _message(result, planned)
+
+
+def _after_boot(root: str, planned: Planned, machines: bool) -> nofile.Ceiling:
+    if planned.nr_open is None or machines:
+        return nofile.nr_open_after_boot(root)
+    return nofile.nr_open_after_boot(root, {nofile.NR_OPEN: str(planned.nr_open)})
+
+
+def _blamed(
+    offenders: t.List[t.Dict[str, t.Any]], request: Request, planned: Planned, plan: limits_plan.Plan
+) -> t.List[t.Dict[str, t.Any]]:
+    """Name the cause of an offender in a file that is only planned: the variable, or the line copied from."""
+    files = plan.files()
+    found: t.List[t.Dict[str, t.Any]] = []
+    for original in offenders:
+        offender = dict(original)
+        if offender["source"] in files:
+            grant: t.Optional[limits_plan.Grant]
+            if offender["source"] == pam_limits.DROP_IN:
+                grant = plan.domains.get(offender["domain"])
+            else:
+                grant = plan.units.get(offender.get("unit", ""), plan.default)
+            if grant is not None and grant.hard_path is not None and offender["value"] != planned.hard:
+                offender.update(source=grant.hard_path, line=grant.hard_line)
+            elif offender["value"] == planned.hard:
+                offender.update(source=request.variable_prefix + "nofile_hard", line=0)
+        if offender not in found:
+            found.append(offender)
+    return found
+
+
+def _message(result: t.Mapping[str, t.Any], planned: Planned) -> str:
+    """Return every offender in one line each, between what holds and the way out."""
+    offenders = result["offenders"]
+    if not offenders:
+        return ""
+    lines = []
+    for offender in offenders:
+        source = "%(source)s:%(line)d" % offender if offender["line"] else offender["source"]
+        subject = "domain %s" % offender["domain"] if "domain" in offender else "unit %s" % offender["unit"]
+        when = "now" if offender["when"] == nofile.NOW else "after the next boot"
+        lines.append(
+            "%s: %s, hard nofile %s, maximum %d %s" % (source, subject, offender["value"], offender["maximum"], when)
+        )
+    now = "unknown" if result["nr_open_now"] is None else result["nr_open_now"]
+    head = (
+        "Hard nofile limits above fs.nr_open (%s now, %d after the next boot from %s), which lock out whoever has them:"
+        % (
+            now,
+            result["nr_open_after_boot"],
+            result["nr_open_source"],
+        )
+    )
+    return "\n".join([head] + lines + [_way_out(result, planned)])
+
+
+def _way_out(result: t.Mapping[str, t.Any], planned: Planned) -> str:
+    numbers = [offender["value"] for offender in result["offenders"] if isinstance(offender["value"], int)]
+    needed = max(numbers, default=nofile.NR_OPEN_MAXIMUM)
+    most = min(offender["maximum"] for offender in result["offenders"])
+    lower = "lower these limits to at most %d" % most
+    if result["container"]:
+        return "fs.nr_open belongs to the machine under this container: raise it there to %d, or %s." % (needed, lower)
+    if needed > nofile.NR_OPEN_MAXIMUM:
+        return "No fs.nr_open can be that high: %s." % lower
+    if planned.nr_open is not None:
+        raise_it = "plan fs.nr_open as at least %d, above whatever file overrides it" % needed
+    else:
+        raise_it = "first raise fs.nr_open to at least %d, live and in a file of sysctl.d that sorts last" % needed
+    return "Either %s, or %s." % (raise_it, lower)

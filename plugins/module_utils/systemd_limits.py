@@ -1,0 +1,288 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which nofile limits systemd gives to its units, by its own rules.
+
+Read from systemd's src/basic/rlimit-util.c (rlimit_parse, setrlimit_closest), src/shared/conf-parser.c
+(config_parse, config_parse_rlimit), src/shared/dropin.c (unit_file_find_dropin_paths) and src/core/main.c
+(fallback_rlimit_nofile), 252 and 257. Two things that one might expect are not so for LimitNOFILE=: it takes
+no K, M or G suffix, and an empty assignment resets nothing; systemd ignores either line.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+
+UNIT_DIRECTORY = "/etc/systemd/system"
+DROP_IN_NAME = "fourtuple.conf"
+DEFAULT_DROP_IN = "/etc/systemd/system.conf.d/" + DROP_IN_NAME
+
+#: RLIM_INFINITY
+INFINITY = 2**64 - 1
+
+#: FD_SETSIZE and HIGH_RLIMIT_NOFILE, what fallback_rlimit_nofile makes of the kernel's 1024:4096.
+BUILT_IN_SOFT, BUILT_IN_HARD = 1024, 524288
+BUILT_IN_SOURCE = "systemd's built-in DefaultLimitNOFILE"
+
+#: The kinds of units that start processes, with the section that their limits stand in.
+_SECTIONS = {".service": "Service", ".socket": "Socket", ".mount": "Mount", ".swap": "Swap"}
+
+#: lookup_paths_init_from_scope, in the order of precedence.
+_UNIT_PATH = (
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/run/systemd/generator.early",
+    UNIT_DIRECTORY,
+    "/etc/systemd/system.attached",
+    "/run/systemd/system",
+    "/run/systemd/system.attached",
+    "/run/systemd/generator",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+    "/run/systemd/generator.late",
+)
+#: read_line_full takes each of these, once, as part of one end of line.
+_END_OF_LINE = re.compile("\n\r?\0?|\r\n?\0?|\0")
+
+_CONFIGURATION_PATH = ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd")
+
+
+class Limit(t.NamedTuple):
+    """An effective limit and the line that sets it; line 0 is systemd's built-in default."""
+
+    soft: int
+    hard: int
+    path: str
+    line: int
+
+
+class UnitLimit(t.NamedTuple):
+    """A unit's own LimitNOFILE=."""
+
+    unit: str
+    limit: Limit
+
+
+def is_installed(tree: HostTree) -> bool:
+    return tree.first(("/usr/lib/systemd/systemd", "/lib/systemd/systemd")) is not None
+
+
+def drop_in(unit: str) -> str:
+    """Return the path of our drop-in for ``unit``."""
+    return "%s/%s.d/%s" % (UNIT_DIRECTORY, unit, DROP_IN_NAME)
+
+
+def section_of(unit: str) -> t.Optional[str]:
+    """Return the section that a unit's limits stand in, or None for a unit that has none."""
+    return _SECTIONS.get(_suffix(unit) or "")
+
+
+def parse_rlimit(value: str) -> t.Optional[t.Tuple[int, int]]:
+    """Return (soft, hard), or None for a value that systemd ignores (rlimit_parse)."""
+    soft_word, colon, hard_word = value.partition(":")
+    soft = _number(soft_word)
+    hard = _number(hard_word) if colon else soft
+    if soft is None or hard is None or soft > hard:
+        return None
+    return soft, hard
+
+
+def _number(word: str) -> t.Optional[int]:
+    """rlimit_parse_u64: ``infinity``, or what safe_atou64 takes: any base that C knows, and 0b and 0o."""
+    if word == "infinity":
+        return INFINITY
+    word = word.lstrip(" \t\n\r")
+    match = re.fullmatch(r"0b([01]+)|0o([0-7]+)|[+]?(?:0[xX]([0-9a-fA-F]+)|0([0-7]*)|([1-9][0-9]*))", word)
+    if match is None or len(word) > 70:
+        return None
+    for digits, base in zip(match.groups(), (2, 8, 16, 8, 10)):
+        if digits is not None:
+            number = int(digits or "0", base)
+            return number if number < INFINITY else None
+    return None
+
+
+def assignments(text: str, section: str, key: str) -> t.List[t.Tuple[int, str]]:
+    """Return the line and value of each ``key=`` in ``[section]``, as config_parse reads a file."""
+    found: t.List[t.Tuple[int, str]] = []
+    present = None
+    continued = ""
+    # The empty last line ends a statement whose continuation the file does not have.
+    for number, line in enumerate(_END_OF_LINE.split(text.lstrip("\ufeff")) + [""], start=1):
+        if line.lstrip(" \t\r")[:1] in ("#", ";"):
+            continue
+        continued += line
+        backslashes = len(continued) - len(continued.rstrip("\\"))
+        if backslashes % 2:
+            continued = continued[:-1] + " "
+            continue
+        statement, continued = continued.strip(" \t\r"), ""
+        if not statement:
+            continue
+        broken_header = statement.startswith("[") and not statement.endswith("]")
+        if broken_header or _is_undecodable(statement):
+            # parse_line fails, and with it the reading of the file; what came before stands.
+            return found
+        if statement.startswith("["):
+            present = statement[1:-1]
+            continue
+        name, separator, value = statement.partition("=")
+        if separator and present == section and name.strip(" \t\r") == key:
+            found.append((number, value.strip(" \t\r")))
+    return found
+
+
+def _is_undecodable(text: str) -> bool:
+    """Tell whether read_text met bytes here that are no UTF-8."""
+    return any("\udc80" <= character <= "\udcff" for character in text)
+
+
+def _last(tree: HostTree, paths: t.Iterable[str], section: str, key: str) -> t.Optional[Limit]:
+    """Return the last valid limit that the files, read in this order, set."""
+    chosen = None
+    for path in paths:
+        for line, value in assignments(tree.read(path) or "", section, key):
+            pair = parse_rlimit(value)
+            if pair is not None:
+                chosen = Limit(pair[0], pair[1], path, line)
+    return chosen
+
+
+def _in_order(tree: HostTree, directories: t.Iterable[str]) -> t.List[str]:
+    """Return the *.conf in the order in which they are read: of equal names the first directory's, sorted."""
+    path_of: t.Dict[str, str] = {}
+    for directory in directories:
+        for name in tree.names(directory):
+            if name.endswith(".conf") and not name.startswith("."):
+                path_of.setdefault(name, "%s/%s" % (directory, name))
+    return [path_of[name] for name in sorted(path_of, key=lambda name: name.encode("utf-8", "surrogateescape"))]
+
+
+def configured_default(tree: HostTree, manager: str = "system") -> t.Optional[Limit]:
+    """Return the DefaultLimitNOFILE= that system.conf, or user.conf, and the drop-ins set, if any does."""
+    name = manager + ".conf"
+    main = tree.first("%s/%s" % (directory, name) for directory in _CONFIGURATION_PATH)
+    paths = [main] if main is not None else []
+    paths += _in_order(tree, ["%s/%s.d" % (directory, name) for directory in _CONFIGURATION_PATH])
+    return _last(tree, paths, "Manager", "DefaultLimitNOFILE")
+
+
+def default(tree: HostTree) -> Limit:
+    """Return the limit of every unit that sets none itself."""
+    return configured_default(tree) or Limit(BUILT_IN_SOFT, BUILT_IN_HARD, BUILT_IN_SOURCE, 0)
+
+
+class Units:
+    """The units below a root: read once, asked often."""
+
+    def __init__(self, tree: HostTree) -> None:
+        self.tree = tree
+        self._file_of: t.Dict[str, str] = {}
+        self._drop_in_directories: t.Dict[str, t.List[str]] = {}
+        self._aliases: t.Dict[str, t.List[str]] = {}
+        for directory in _UNIT_PATH:
+            for name in tree.names(directory):
+                path = "%s/%s" % (directory, name)
+                if name.endswith(".d"):
+                    self._drop_in_directories.setdefault(name[:-2], []).append(path)
+                elif _suffix(name) is not None:
+                    self._file_of.setdefault(name, path)
+        for name in self._file_of:
+            if self.real_name(name) != name:
+                self._aliases.setdefault(self.real_name(name), []).append(name)
+
+    def real_name(self, unit: str) -> str:
+        """Return the unit that an alias stands for: a link to a unit file of another name."""
+        path = self._file_of.get(unit)
+        target = self.tree.resolve(path) if path is not None and self.tree.link(path) else None
+        name = target.rpartition("/")[2] if target is not None else unit
+        if name == unit or _suffix(name) != _suffix(unit) or name not in self._file_of:
+            return unit
+        return name
+
+    def file(self, unit: str) -> t.Optional[str]:
+        """Return the unit's file, for an instance without one the template's, or None."""
+        name = self.real_name(unit)
+        return self._file_of.get(name) or self._file_of.get(_template(name) or "")
+
+    def is_masked(self, unit: str) -> bool:
+        """A unit whose file is empty, or a link to /dev/null, is never started (unit_load_fragment)."""
+        path = self.file(unit)
+        return path is not None and not self.tree.read(path)
+
+    def names(self) -> t.List[str]:
+        """Return every unit that can have a limit of its own: those with a file, and instances with drop-ins."""
+        known = {name for name in self._file_of if self.real_name(name) == name}
+        known |= {name for name in self._drop_in_directories if _template(name) and self.file(name)}
+        return sorted(known)
+
+    def limit(self, unit: str) -> t.Optional[Limit]:
+        """Return the unit's own LimitNOFILE=, from its file and its drop-ins, or None where it sets none."""
+        path, suffix = self.file(unit), _suffix(unit) or ""
+        if path is None or self.is_masked(unit):
+            return None
+        name = self.real_name(unit)
+        directories: t.List[str] = []
+        for alias in [name] + self._aliases.get(name, []):
+            directories += self._directories(alias)
+        # "service.d" and the like hold for every unit of the type and come last.
+        directories += self._drop_in_directories.get(suffix[1:], [])
+        return _last(self.tree, [path] + _in_order(self.tree, directories), section_of(unit) or "", "LimitNOFILE")
+
+    def _directories(self, unit: str) -> t.List[str]:
+        """Return the drop-in directories of one name, the one that wins a basename first."""
+        names = _drop_in_names(unit)
+        found = []
+        for search in _UNIT_PATH:
+            for name in names:
+                path = "%s/%s.d" % (search, name)
+                if path in self._drop_in_directories.get(name, ()):
+                    found.append(path)
+        return found
+
+    def limits(self) -> t.List[UnitLimit]:
+        """Return every unit that sets a limit of its own."""
+        found = []
+        for name in self.names():
+            limit = self.limit(name)
+            if limit is not None:
+                found.append(UnitLimit(name, limit))
+        return found
+
+
+def _suffix(name: str) -> t.Optional[str]:
+    dot = name.rfind(".")
+    return name[dot:] if dot > 0 and name[dot:] in _SECTIONS else None
+
+
+def _template(name: str) -> t.Optional[str]:
+    """Return ``foo@.service`` for ``foo@bar.service``."""
+    prefix, at, rest = name.partition("@")
+    suffix = _suffix(name)
+    return "%s@%s" % (prefix, suffix) if at and suffix is not None and rest != suffix else None
+
+
+def _drop_in_names(unit: str) -> t.List[str]:
+    """Return the names whose ``.d`` directories concern a unit, the most specific first (unit_file_find_dirs).
+
+    For ``foo-bar@x.service``: itself, ``foo-bar@.service``, ``foo-@x.service``, ``foo-@.service``.
+    """
+    suffix = _suffix(unit)
+    if suffix is None:
+        return []
+    stem, at, instance = unit[: -len(suffix)].partition("@")
+    names = []
+    while True:
+        names.append(stem + at + instance + suffix)
+        if instance:
+            names.append(stem + at + suffix)
+        # Cut after the last dash that is not the end of the name.
+        dash = stem[:-1].rfind("-") if stem.endswith("-") else stem.rfind("-")
+        if dash <= 0:
+            return names
+        stem = stem[: dash + 1]

@@ -1,0 +1,267 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: nofile_check
+short_description: Check every hard nofile limit of a host against fs.nr_open
+version_added: 0.1.0
+description:
+  - Compares every hard nofile limit that is configured or in force with C(fs.nr_open), as it is now and as the
+    next boot will set it. A hard limit above C(fs.nr_open) refuses sessions or fails services.
+  - Reads C(limits.conf) and C(limits.d) by the precedence of pam_limits, the limits of systemd's managers and
+    units, the running processes, and C(sysctl.d) by the precedence of the tool that applies it at boot.
+  - Accepts planned values, so that it can be asked before anything is written, and returns what to write so
+    that no domain or unit ends with less than other files grant it.
+  - Fails with every limit that does not fit. Changes nothing.
+author:
+  - the fourtuple.clients contributors (@fourtuple)
+attributes:
+  check_mode:
+    description: Changes nothing in any mode.
+    support: full
+  diff_mode:
+    description: There is never a difference to show.
+    support: none
+  platform:
+    description: Reads Linux hosts.
+    support: full
+    platforms: linux
+options:
+  nofile_hard:
+    description:
+      - The hard nofile limit that is planned for O(domains), O(units) and, with O(systemd_default), every unit.
+      - A whole number. V(unlimited) is refused, because pam_limits and systemd each make something else of it.
+    type: raw
+  nofile_soft:
+    description: The soft nofile limit that is planned, at most O(nofile_hard).
+    type: raw
+  nr_open:
+    description:
+      - The C(fs.nr_open) that is planned, live and in C(/etc/sysctl.d/99-zz-fourtuple.conf).
+      - Ignored in a container, where the value is the machine's.
+    type: raw
+  root:
+    description:
+      - The directory that holds the host's files. With another one than V(/), a mounted image or a chroot,
+        live values and running processes are left out.
+    type: path
+    default: /
+  domains:
+    description:
+      - The domains of C(limits.conf) that the limits are planned for.
+    type: list
+    elements: str
+    default: ["*", root]
+  units:
+    description:
+      - The systemd units that the limits are planned for, by their full names.
+    type: list
+    elements: str
+    default: []
+  systemd_default:
+    description: Plan the limits for systemd's C(DefaultLimitNOFILE) too.
+    type: bool
+    default: false
+  own_absent:
+    description:
+      - Check the host as it will be without the limits files of this collection. Fails only for limits that
+        their removal would bring to light. The planned limits must then be left out.
+    type: bool
+    default: false
+  variable_prefix:
+    description: Put before option names in messages, so that they name the variable that a person wrote.
+    type: str
+    default: ""
+  enforce:
+    description: Fail when a limit does not fit. When V(false), only report it.
+    type: bool
+    default: true
+seealso:
+  - module: fourtuple.clients.sysctl_apply
+"""
+
+EXAMPLES = r"""
+- name: Check the host as it is
+  fourtuple.clients.nofile_check:
+
+- name: Ask whether limits of two million would fit once nr_open has been raised
+  fourtuple.clients.nofile_check:
+    nofile_soft: 2000000
+    nofile_hard: 2000000
+    nr_open: 2000000
+    units: [cron.service]
+
+- name: Report on a mounted image without failing
+  fourtuple.clients.nofile_check:
+    root: /mnt/image
+    enforce: false
+"""
+
+RETURN = r"""
+ok:
+  description: Whether every hard limit fits.
+  returned: always
+  type: bool
+offenders:
+  description: Every hard limit above the C(fs.nr_open) that holds then.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - source: /etc/security/limits.d/90-clients.conf
+      line: 3
+      domain: "*"
+      value: 2000000
+      maximum: 1048576
+      when: after_boot
+  contains:
+    source:
+      description: The file, C(/proc/<pid>/limits) of a running process, or the variable that asks for it.
+      type: str
+    line:
+      description: The line in that file, 0 where there is none.
+      type: int
+    domain:
+      description: The domain, for a limit of pam_limits.
+      type: str
+    unit:
+      description: The unit, or the name of the process outside units, for any other limit.
+      type: str
+    value:
+      description: The hard limit, a number, V(unlimited) or V(infinity).
+      type: raw
+    maximum:
+      description: The C(fs.nr_open) that holds then.
+      type: int
+    when:
+      description: V(now) or V(after_boot).
+      type: str
+nr_open_now:
+  description: The live C(fs.nr_open), null when O(root) is not V(/).
+  returned: always
+  type: int
+nr_open_after_boot:
+  description: The C(fs.nr_open) that the next boot will set, the planned one taken into account.
+  returned: always
+  type: int
+nr_open_source:
+  description: Where RV(nr_open_after_boot) comes from, as file and line, or in words.
+  returned: always
+  type: str
+nofile_hard_max:
+  description: The highest hard limit that is configured, planned or in force.
+  returned: always
+  type: int
+container:
+  description: Whether the host is a container, so that C(fs.nr_open) is the machine's.
+  returned: always
+  type: bool
+grants:
+  description: What to write for the planned limits, so that nobody gets less than other files grant.
+  returned: always
+  type: dict
+  contains:
+    domains:
+      description: C(soft) and C(hard) for each domain, null where others grant V(unlimited).
+      type: dict
+    units:
+      description: C(section) and C(limit) for each unit, null where others grant it as much.
+      type: dict
+    default:
+      description: The C(DefaultLimitNOFILE) to write, null where none is.
+      type: str
+overridden:
+  description: The lines of others because of which a planned limit will not hold. Each is a warning too.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - source: /etc/systemd/system/cron.service.d/override.conf
+      line: 2
+      unit: cron.service
+      value: "4096"
+      wanted: "1048576:1048576"
+own_files:
+  description: The limits files of this collection that are on the host.
+  returned: always
+  type: list
+  elements: str
+planned_files:
+  description: The limits files that the plan makes.
+  returned: always
+  type: list
+  elements: str
+new_directories:
+  description: The directories that RV(planned_files) need and the host does not have.
+  returned: always
+  type: list
+  elements: str
+removals:
+  description:
+    - What to remove for the plan, or for O(own_absent), of RV(own_files). A directory of drop-ins that holds nothing
+      else is named in place of the file.
+  returned: always
+  type: list
+  elements: str
+restart_needed:
+  description:
+    - The units among O(units), and those with a drop-in of this collection, that run with another limit than the
+      plan, or the files, give them.
+  returned: always
+  type: list
+  elements: str
+systemd_running:
+  description: Whether systemd runs the host, so that it can be told to read its files again.
+  returned: always
+  type: bool
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_report import Request, report
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "nofile_hard": {"type": "raw"},
+            "nofile_soft": {"type": "raw"},
+            "nr_open": {"type": "raw"},
+            "root": {"type": "path", "default": "/"},
+            "domains": {"type": "list", "elements": "str", "default": ["*", "root"]},
+            "units": {"type": "list", "elements": "str", "default": []},
+            "systemd_default": {"type": "bool", "default": False},
+            "own_absent": {"type": "bool", "default": False},
+            "variable_prefix": {"type": "str", "default": ""},
+            "enforce": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    params: t.Dict[str, t.Any] = dict(module.params)
+    enforce = params.pop("enforce")
+    try:
+        result, message = report(Request(**params))
+    except Refusal as refusal:
+        module.fail_json(msg=str(refusal))
+    except OSError as error:
+        module.fail_json(msg="%s cannot be read: %s" % (error.filename, error.strerror))
+    if enforce and not result["ok"]:
+        module.fail_json(msg=message, **result)
+    for line in result["overridden"]:
+        module.warn(
+            "%s:%d gives %s a nofile of %s and beats our %s; remove that line, or rename its file to sort before ours"
+            % (line["source"], line["line"], line.get("domain") or line["unit"], line["value"], line["wanted"])
+        )
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every playbook starts from a plain checkout of any name, at its root and inside playbooks/, and installed."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import typing as t
+
+import pytest
+
+if t.TYPE_CHECKING:
+    from conftest import Run
+
+PLAYBOOKS = sorted(path.stem for path in pathlib.Path(__file__).parents[2].glob("playbooks/*.yml"))
+MODULES = sorted(path.stem for path in pathlib.Path(__file__).parents[2].glob("plugins/modules/*.py"))
+ROLES = sorted(path.name for path in pathlib.Path(__file__).parents[2].glob("roles/*"))
+
+
+@pytest.fixture(scope="module")
+def inventory(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    path = tmp_path_factory.mktemp("inventory") / "hosts.ini"
+    path.write_text("client ansible_host=192.0.2.1\n")
+    return path
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_at_the_root_of_a_checkout(
+    run: Run, copied_checkout: pathlib.Path, inventory: pathlib.Path, playbook: str
+) -> None:
+    path = "playbooks/%s.yml" % playbook
+    run("ansible-playbook", path, "-i", inventory, "--syntax-check", cwd=copied_checkout)
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_at_the_root_without_our_ansible_cfg(
+    run: Run, copied_checkout: pathlib.Path, inventory: pathlib.Path, tmp_path: pathlib.Path, playbook: str
+) -> None:
+    """Ansible ignores the file where everyone may write to the folder."""
+    empty = tmp_path / "ansible.cfg"
+    empty.touch()
+    path = "playbooks/%s.yml" % playbook
+    run("ansible-playbook", path, "-i", inventory, "--syntax-check", cwd=copied_checkout, ANSIBLE_CONFIG=str(empty))
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_inside_playbooks_of_a_checkout(
+    run: Run, copied_checkout: pathlib.Path, inventory: pathlib.Path, playbook: str
+) -> None:
+    path = "%s.yml" % playbook
+    run("ansible-playbook", path, "-i", inventory, "--syntax-check", cwd=copied_checkout / "playbooks")
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_installed(
+    run: Run, collections: pathlib.Path, inventory: pathlib.Path, tmp_path: pathlib.Path, playbook: str
+) -> None:
+    name = "fourtuple.clients." + playbook
+    command = ("ansible-playbook", name, "-i", inventory, "--syntax-check")
+    run(*command, cwd=tmp_path, ANSIBLE_COLLECTIONS_PATH=str(collections))
+
+
+def test_the_modules_are_documented_from_a_checkout(run: Run, copied_checkout: pathlib.Path) -> None:
+    names = ["fourtuple.clients." + module for module in MODULES]
+    said = run("ansible-doc", "--type", "module", *names, cwd=copied_checkout).stdout
+    assert set(re.findall(r"^> MODULE (\S+)", said, re.MULTILINE)) == set(names)
+
+
+def test_the_modules_are_documented_when_installed(run: Run, collections: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    listed = run("ansible-doc", "--list", "fourtuple.clients", cwd=tmp_path, ANSIBLE_COLLECTIONS_PATH=str(collections))
+    assert set(re.findall(r"^fourtuple\.clients\.(\w+)", listed.stdout, re.MULTILINE)) == set(MODULES)
+
+
+def test_the_roles_are_documented_when_installed(run: Run, collections: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    command = ("ansible-doc", "--type", "role", "--list", "fourtuple.clients")
+    listed = run(*command, cwd=tmp_path, ANSIBLE_COLLECTIONS_PATH=str(collections))
+    assert set(re.findall(r"fourtuple\.clients\.(\w+)", listed.stdout)) == set(ROLES)
