@@ -42,12 +42,11 @@ test-quick: lint unit sanity packaging examples ## every gate that needs no cont
 .PHONY: lint
 lint: $(environment) ## ansible-lint, yamllint, ruff, mypy, shellcheck
 	@echo "lint: yamllint, ruff, mypy, shellcheck, ansible-lint"
-	yamllint --strict .
-	ruff check .
-	ruff format --check .
-	mypy
-	tests/lint/shell
-	ansible-lint
+	failed=
+	for check in "yamllint --strict ." "ruff check ." "ruff format --check ." mypy tests/lint/shell ansible-lint; do
+	    $$check || failed+="; $$check"
+	done
+	[ -z "$$failed" ] || { echo "lint: failed:$${failed#;}" >&2; exit 1; }
 
 .PHONY: unit
 unit: $(environment) ## unit tests with the coverage of module_utils

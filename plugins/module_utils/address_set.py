@@ -105,7 +105,8 @@ def _range(place: str, entry: str, first: str, last: str) -> t.List[Address]:
         raise Refusal(place, entry, "a range whose first address is not above its last", "Swap the two ends.")
     if int(high) - int(low) >= MOST_ADDRESSES:
         raise _too_many(place, entry)
-    return [_usable(place, entry, low + step) for step in range(int(high) - int(low) + 1)]
+    kind: t.Callable[[int], Address] = type(low)
+    return [_usable(place, entry, kind(number)) for number in range(int(low), int(high) + 1)]
 
 
 def _prefix(place: str, entry: str, text: str) -> t.List[Address]:
@@ -121,7 +122,7 @@ def _prefix(place: str, entry: str, text: str) -> t.List[Address]:
     # All but the network and the broadcast address; of IPv6 all but the subnet-router anycast address.
     if network.num_addresses > MOST_ADDRESSES + 2:
         raise _too_many(place, entry)
-    hosts = [network.network_address] if network.num_addresses == 1 else list(network.hosts())
+    hosts: t.List[Address] = [network.network_address] if network.num_addresses == 1 else list(network.hosts())
     return [_usable(place, entry, address) for address in hosts]
 
 

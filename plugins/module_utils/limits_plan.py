@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import pam_limits, running_limits, systemd_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.containment import in_container
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import below
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import EVERY_UNIT, HEADER, own_files
@@ -286,14 +287,18 @@ def restart_needed(tree: HostTree, units: t.Iterable[str]) -> t.List[str]:
         if process.unit is not None:
             by_unit.setdefault(process.unit, []).append(process)
     first = running_limits.read_process(tree.root, 1)
+    most = first.hard if first is not None else _INFINITY
+    container = in_container(tree.root)
     known = systemd_limits.Units(tree)
     found = []
     for unit in units:
         present = by_unit.get(known.real_name(unit), [])
         limit = known.limit(unit) or systemd_limits.default(tree)
-        # infinity becomes PID 1's own hard limit: setrlimit_closest.
-        most = first.hard if first is not None else _INFINITY
-        soft, hard = (most if number == _INFINITY else number for number in limit[:2])
+        soft, hard = limit.soft, limit.hard
+        # What PID 1 may not set becomes its own hard limit (setrlimit_closest): infinity everywhere, and in a
+        # container without CAP_SYS_RESOURCE whatever is higher.
+        if hard == _INFINITY or (container and all(process.hard <= most for process in present)):
+            soft, hard = min(soft, most), min(hard, most)
         if present and (
             max(process.hard for process in present) != hard or max(process.soft for process in present) < soft
         ):

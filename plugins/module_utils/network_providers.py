@@ -230,8 +230,7 @@ def _sourced_patterns(words: t.List[str], directory: str) -> t.List[str]:
 
 
 def _sourced_files(root: str, pattern: str, directory: bool) -> t.List[str]:
-    base = root.rstrip("/")
-    found = sorted(glob.glob(glob.escape(base) + pattern))
+    found = sorted(glob.glob(glob.escape(root.rstrip("/")) + pattern))
     if directory:
         found = [
             os.path.join(place, name)
@@ -240,7 +239,7 @@ def _sourced_files(root: str, pattern: str, directory: bool) -> t.List[str]:
             for name in sorted(os.listdir(place))
             if re.match(r"[a-zA-Z0-9_-]+\Z", name)
         ]
-    return [path[len(base):] for path in found if os.path.isfile(path)]
+    return ["/" + os.path.relpath(path, root) for path in found if os.path.isfile(path)]
 
 
 def _matches_path(pattern: str, path: str) -> bool:
@@ -306,7 +305,7 @@ def persisted(root: str, links: Links) -> t.Set[Pair]:
             words = [line.split() for line in lines if line.startswith("address replace ")]
             pairs.update((line[4], line[2]) for line in words if len(line) > 4)
         elif path != STANZA:
-            network_file = os.path.basename(os.path.dirname(path))[: -len(".d")]
+            network_file = os.path.splitext(os.path.basename(os.path.dirname(path)))[0]
             for interface in _links_of(root, network_file, links):
-                pairs.update((interface, line[len("Address="):]) for line in lines if line.startswith("Address="))
+                pairs.update((interface, line.partition("=")[2]) for line in lines if line.startswith("Address="))
     return pairs

@@ -166,14 +166,13 @@ def _message(result: t.Mapping[str, t.Any], planned: Planned) -> str:
     offenders = result["offenders"]
     if not offenders:
         return ""
-    lines = []
+    times: t.Dict[t.Tuple[str, str, t.Any, int], t.List[str]] = {}
     for offender in offenders:
         source = "%(source)s:%(line)d" % offender if offender["line"] else offender["source"]
         subject = "domain %s" % offender["domain"] if "domain" in offender else "unit %s" % offender["unit"]
         when = "now" if offender["when"] == nofile.NOW else "after the next boot"
-        lines.append(
-            "%s: %s, hard nofile %s, maximum %d %s" % (source, subject, offender["value"], offender["maximum"], when)
-        )
+        times.setdefault((source, subject, offender["value"], offender["maximum"]), []).append(when)
+    lines = ["%s: %s, hard nofile %s, maximum %d %s" % (*row, " and ".join(when)) for row, when in times.items()]
     now = "unknown" if result["nr_open_now"] is None else result["nr_open_now"]
     head = (
         "Hard nofile limits above fs.nr_open (%s now, %d after the next boot from %s), which lock out whoever has them:"

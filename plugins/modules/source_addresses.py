@@ -178,15 +178,15 @@ class Ip:
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
-        path = module.get_bin_path("ip", opt_dirs=["/sbin", "/usr/sbin"])
+        path = module.get_bin_path("ip")
         if path is None:
-            raise IpFailed("the program ip is not installed on this host; install iproute2 (Debian's package) and retry")
+            raise IpFailed("the program ip is not installed on this host; install the package iproute2 and retry")
         self.path = path
 
     def run(self, *arguments: str, data: t.Optional[str] = None) -> str:
         status, stdout, stderr = self.module.run_command([self.path, *arguments], data=data)
         if status:
-            raise IpFailed("`ip %s` failed: %s" % (" ".join(arguments), (stderr or stdout).strip()))
+            raise IpFailed("`ip %s` failed: %s" % (" ".join(arguments), (stderr or stdout).strip().rstrip(".")))
         return str(stdout)
 
     def links(self) -> Links:
@@ -228,7 +228,7 @@ def make_plan(params: t.Mapping[str, t.Any], ip: Ip) -> Plan:
         places = address_set.locate(prefix + "list", params["list"])
     links = ip.links()
     state = load_state(ROOT, TOPIC) or {}
-    recorded = {(interface, address) for interface, address in state.get("added", [])}
+    recorded = {t.cast(Pair, tuple(pair)) for pair in state.get("added", [])}
     ours = recorded | network_providers.persisted(ROOT, links)
     interface = None
     persistence = network_providers.Persistence(network_providers.NONE, {}, [])
@@ -323,7 +323,7 @@ def listing(pairs: t.Iterable[Pair]) -> str:
 def fail_midway(module: AnsibleModule, plan: Plan, ip: Ip, error: IpFailed) -> None:
     live = address_set.live_pairs(ip.links())
     change = plan.change
-    done = {
+    done: t.Dict[str, t.Any] = {
         "added": addresses(pair for pair in change.add if pair in live),
         "not_added": addresses(pair for pair in change.add if pair not in live),
         "removed": addresses(pair for pair in change.remove if pair not in live),

@@ -1,0 +1,358 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import ipaddress
+import json
+import typing as t
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import OWNER_MARK
+from ansible_collections.fourtuple.clients.plugins.modules import source_addresses
+
+if t.TYPE_CHECKING:
+    from conftest import Host
+
+STATE = "/var/lib/fourtuple/addresses.json"
+NETWORK_FILE = "/etc/systemd/network/10-eth0.network"
+DROP_IN = NETWORK_FILE + ".d/fourtuple.conf"
+
+
+class Killed(BaseException):
+    pass
+
+
+class Kernel:
+    """Answers the calls of the ip program that the module makes."""
+
+    def __init__(self) -> None:
+        self.addresses: dict[str, list[str]] = {
+            "lo": ["127.0.0.1/8"],
+            "eth0": ["192.0.2.10/24", "198.51.100.3/32"],
+            "eth1": ["203.0.113.5/24"],
+        }
+        self.routes: dict[str, list[dict[str, t.Any]]] = {"-4": [{"dst": "default", "dev": "eth0"}], "-6": []}
+        self.calls: list[list[str]] = []
+        self.batches: list[str] = []
+        #: The line of a batch at which the kernel says no, or the module is killed.
+        self.fails_at: int | None = None
+        self.killed_at: int | None = None
+        self.ignores = False
+        self.installed = True
+
+    def run(self, _module: AnsibleModule, command: list[str], data: str | None = None) -> tuple[int, str, str]:
+        self.calls.append(command[1:])
+        if command[1:] == ["-json", "address", "show"]:
+            return 0, json.dumps([self._link(index, name) for index, name in enumerate(self.addresses, 1)]), ""
+        if command[3:] == ["route", "show", "default"]:
+            return 0, json.dumps(self.routes[command[2]]), ""
+        assert command[1:] == ["-batch", "-"]
+        assert data is not None
+        self.batches.append(data)
+        for number, line in enumerate(data.splitlines()):
+            if number == self.killed_at:
+                raise Killed
+            if number == self.fails_at:
+                return 1, "", "RTNETLINK answers: No buffer space available\nCommand failed -:%d\n" % (number + 1)
+            if not self.ignores:
+                self._apply(line.split())
+        return 0, "", ""
+
+    def _link(self, index: int, name: str) -> dict[str, t.Any]:
+        infos = []
+        for text in self.addresses[name]:
+            local, length = text.split("/")
+            family = "inet" if ipaddress.ip_address(local).version == 4 else "inet6"
+            infos.append({"family": family, "local": local, "prefixlen": int(length), "scope": "global"})
+        return {"ifindex": index, "ifname": name, "addr_info": infos}
+
+    def _apply(self, words: list[str]) -> None:
+        assert words[0] == "address"
+        assert words[3] == "dev"
+        assert words[5:] == (["nodad"] if words[1] == "add" and ":" in words[2] else [])
+        if words[1] == "add":
+            assert words[2] not in self.addresses[words[4]]
+            self.addresses[words[4]].append(words[2])
+        else:
+            self.addresses[words[4]].remove(words[2])
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch, host: Host) -> Kernel:
+    kernel = Kernel()
+    monkeypatch.setattr(
+        AnsibleModule, "run_command", lambda module, command, data=None: kernel.run(module, command, data)
+    )
+    monkeypatch.setattr(
+        AnsibleModule, "get_bin_path", lambda _module, name, **_options: "/sbin/" + name if kernel.installed else None
+    )
+    monkeypatch.setattr(source_addresses, "ROOT", host.root)
+    host.put("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "0\n")
+    host.put("/run/systemd/netif/links/2", "ADMIN_STATE=configured\nNETWORK_FILE=%s\n" % NETWORK_FILE)
+    host.put(NETWORK_FILE, "[Match]\nName=eth0\n")
+    return kernel
+
+
+class Run:
+    """Calls the module; ``run.check`` in check mode."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+
+    def __call__(self, *entries: object, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
+        arguments = {
+            "list": list(entries),
+            "variable_prefix": "addresses_",
+            "_ansible_check_mode": check,
+            "_ansible_remote_tmp": "/tmp",
+            "_ansible_keep_remote_files": False,
+            **options,
+        }
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            source_addresses.main()
+        return t.cast(dict[str, t.Any], json.loads(self.capsys.readouterr().out))
+
+    def check(self, *entries: object, **options: t.Any) -> dict[str, t.Any]:
+        return self(*entries, check=True, **options)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], kernel: Kernel) -> Run:  # noqa: ARG001 (no run without it)
+    return Run(capsys)
+
+
+def outcome(result: dict[str, t.Any]) -> tuple[t.Any, ...]:
+    return tuple(result[key] for key in ("changed", "added", "removed", "kept", "foreign"))
+
+
+def recorded(host: Host) -> list[list[str]]:
+    return t.cast(list[list[str]], json.loads(host.text(STATE))["added"])
+
+
+def test_adds_keeps_and_removes(run: Run, kernel: Kernel, host: Host) -> None:
+    first = run("198.51.100.1-198.51.100.2", "2001:db8::1")
+    added = ["198.51.100.1/32", "198.51.100.2/32", "2001:db8::1/128"]
+    assert outcome(first) == (True, added, [], [], [])
+    assert first["interface"] == "eth0"
+    assert first["provider"] == "networkd"
+    assert first["persist"] == {"addresses": added, "files": {"drop_in": DROP_IN}, "obsolete": []}
+    assert first["diff"]["before"] == ""
+    assert first["diff"]["after"] == "".join("eth0 %s\n" % address for address in added)
+    assert kernel.addresses["eth0"] == ["192.0.2.10/24", "198.51.100.3/32", *added]
+    assert recorded(host) == [["eth0", address] for address in added]
+    assert len(kernel.batches) == 1
+
+    second = run("198.51.100.1-198.51.100.2", "2001:db8::1")
+    assert outcome(second) == (False, [], [], added, [])
+    assert second["persist"] == first["persist"]
+    assert second["diff"]["before"] == second["diff"]["after"]
+    assert len(kernel.batches) == 1
+
+    third = run("198.51.100.2", "198.51.100.4")
+    gone = ["198.51.100.1/32", "2001:db8::1/128"]
+    assert outcome(third) == (True, ["198.51.100.4/32"], gone, ["198.51.100.2/32"], [])
+    assert kernel.addresses["eth0"][2:] == ["198.51.100.2/32", "198.51.100.4/32"]
+    assert recorded(host) == [["eth0", "198.51.100.2/32"], ["eth0", "198.51.100.4/32"]]
+
+
+def test_any_number_of_addresses_is_one_call_each_way(run: Run, kernel: Kernel) -> None:
+    run("10.8.0.0/21", interface="eth0")
+    assert kernel.calls == [["-json", "address", "show"], ["-batch", "-"], ["-json", "address", "show"]]
+    assert len(kernel.addresses["eth0"]) == 2 + 2046
+
+
+def test_check_mode_predicts_what_the_run_then_does(run: Run, kernel: Kernel, host: Host) -> None:
+    for call in (
+        ("198.51.100.1-198.51.100.4",),
+        ("198.51.100.1-198.51.100.4",),
+        ("198.51.100.4", "2001:db8::1"),
+        (),
+        (),
+    ):
+        batches, existed = len(kernel.batches), host.exists(STATE)
+        predicted = run.check(*call)
+        assert len(kernel.batches) == batches
+        assert host.exists(STATE) is existed
+        done = run(*call)
+        for result in (predicted, done):
+            result.pop("invocation")
+        assert predicted == done
+
+
+def test_a_foreign_address_stays_foreign(run: Run, kernel: Kernel, host: Host) -> None:
+    result = run("198.51.100.3", "198.51.100.4")
+    assert outcome(result) == (True, ["198.51.100.4/32"], [], [], ["198.51.100.3/32"])
+    assert result["persist"]["addresses"] == ["198.51.100.4/32"]
+    assert "198.51.100.3/32" in str(result["warnings"])
+    assert outcome(run(state="absent"))[2] == ["198.51.100.4/32"]
+    assert kernel.addresses["eth0"] == ["192.0.2.10/24", "198.51.100.3/32"]
+    assert not host.exists(STATE)
+    only = run("198.51.100.3")
+    assert outcome(only) == (False, [], [], [], ["198.51.100.3/32"])
+    assert only["persist"] == {"addresses": [], "files": {}, "obsolete": []}
+
+
+@pytest.mark.parametrize("options", [{"state": "absent"}, {"state": "present"}, {"state": "absent", "interface": "no"}])
+def test_nothing_wanted_on_an_untouched_host_changes_nothing(
+    run: Run, kernel: Kernel, host: Host, options: dict[str, t.Any]
+) -> None:
+    kernel.routes["-4"] = []
+    result = run(**options)
+    assert outcome(result) == (False, [], [], [], [])
+    assert result["persist"] == {"addresses": [], "files": {}, "obsolete": []}
+    assert (result["interface"], result["provider"]) == (None, "none")
+    assert not kernel.batches
+    assert not host.exists("/var")
+
+
+def test_absent_takes_back_and_says_which_files_go(run: Run, kernel: Kernel, host: Host) -> None:
+    run("198.51.100.1")
+    host.put(DROP_IN, OWNER_MARK + "\n[Network]\nAddress=198.51.100.1/32\n")
+    result = run(state="absent")
+    assert outcome(result) == (True, [], ["198.51.100.1/32"], [], [])
+    assert result["persist"]["obsolete"] == [NETWORK_FILE + ".d"]
+    assert kernel.addresses["eth0"] == ["192.0.2.10/24", "198.51.100.3/32"]
+    assert not host.exists("/var/lib/fourtuple")
+
+
+def test_a_change_of_provider_makes_the_old_files_obsolete(run: Run, host: Host) -> None:
+    run("198.51.100.1")
+    host.put(DROP_IN, OWNER_MARK + "\n[Network]\nAddress=198.51.100.1/32\n")
+    host.put(NETWORK_FILE + ".d/other.conf", "")
+    result = run("198.51.100.1", provider="none")
+    assert result["changed"] is False
+    assert result["persist"] == {"addresses": [], "files": {}, "obsolete": [DROP_IN]}
+
+
+def test_addresses_move_with_the_interface(run: Run, kernel: Kernel, host: Host) -> None:
+    run("198.51.100.1")
+    result = run("198.51.100.1", interface="eth1", provider="none")
+    assert outcome(result) == (True, ["198.51.100.1/32"], ["198.51.100.1/32"], [], [])
+    assert kernel.addresses["eth0"] == ["192.0.2.10/24", "198.51.100.3/32"]
+    assert kernel.addresses["eth1"] == ["203.0.113.5/24", "198.51.100.1/32"]
+    assert recorded(host) == [["eth1", "198.51.100.1/32"]]
+
+
+def test_a_record_without_addresses_is_still_a_change(run: Run, kernel: Kernel, host: Host) -> None:
+    run("198.51.100.1", provider="none")
+    kernel.addresses["eth0"].remove("198.51.100.1/32")  # a reboot
+    assert outcome(run.check(state="absent"))[0] is True
+    assert outcome(run(state="absent")) == (True, [], [], [], [])
+    assert not host.exists(STATE)
+    assert run(state="absent")["changed"] is False
+
+
+@pytest.mark.parametrize("line", range(4))
+def test_killed_anywhere_it_still_takes_back_only_its_own(run: Run, kernel: Kernel, line: int) -> None:
+    before = {name: list(addresses) for name, addresses in kernel.addresses.items()}
+    run("198.51.100.1-198.51.100.2")
+    kernel.killed_at = line
+    with pytest.raises(Killed):
+        source_addresses_main("198.51.100.2-198.51.100.5", "198.51.100.7")
+    kernel.killed_at = None
+    run(state="absent")
+    assert kernel.addresses == before
+
+
+def source_addresses_main(*entries: str) -> None:
+    with patch_module_args({"list": list(entries)}):
+        source_addresses.main()
+
+
+def test_killed_between_record_and_file_then_rebooted(run: Run, kernel: Kernel, host: Host) -> None:
+    run("198.51.100.1")
+    host.put(DROP_IN, OWNER_MARK + "\n[Network]\nAddress=198.51.100.1/32\n")
+    run(state="absent")
+    # The drop-in was not removed, and the host boots.
+    kernel.addresses["eth0"].append("198.51.100.1/32")
+    assert outcome(run(state="absent"))[2] == ["198.51.100.1/32"]
+    assert kernel.addresses["eth0"] == ["192.0.2.10/24", "198.51.100.3/32"]
+
+
+def test_a_failure_says_what_was_done_and_is_recorded(run: Run, kernel: Kernel, host: Host) -> None:
+    run("198.51.100.1")
+    kernel.fails_at = 2
+    result = run("198.51.100.4-198.51.100.6")
+    assert result["failed"] is True
+    assert result["changed"] is True
+    assert result["added"] == ["198.51.100.4/32"]
+    assert result["not_added"] == ["198.51.100.5/32", "198.51.100.6/32"]
+    assert result["removed"] == ["198.51.100.1/32"]
+    assert result["not_removed"] == []
+    assert "No buffer space" in result["msg"]
+    assert "1 added, 2 not added, 1 removed, 0 not removed" in result["msg"]
+    kernel.fails_at = None
+    assert outcome(run(state="absent"))[2] == ["198.51.100.4/32"]
+    assert not host.exists(STATE)
+
+
+def test_reads_back_what_it_wrote(run: Run, kernel: Kernel) -> None:
+    kernel.ignores = True
+    result = run("198.51.100.1")
+    assert result["failed"] is True
+    assert result["changed"] is False
+    assert result["not_added"] == ["198.51.100.1/32"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "options", "parts"),
+    [
+        (["198.51.100.1", "192.0.2.10"], {}, ["addresses_list[1] is '192.0.2.10'", "primary address of eth0"]),
+        (["203.0.113.5"], {}, ["addresses_list[0]", "already on the interface eth1"]),
+        ([True], {}, ["addresses_list[0] is True", "YAML"]),
+        (["10.0.0.1"], {"interface": "eth7"}, ["addresses_interface is 'eth7'", "lo, eth0, eth1"]),
+        (["10.0.0.1"], {"interface": "eth1"}, ["addresses_provider is 'auto'", "Nobody was found to manage eth1"]),
+        (["10.0.0.1"], {"provider": "ifupdown"}, ["addresses_provider is 'ifupdown'", "No `iface eth0` stanza"]),
+        (
+            ["10.0.0.1", "2001:db8::1"],
+            {"interface": "eth1", "provider": "none"},
+            ["addresses_list[1] is '2001:db8::1'", "/proc/sys/net/ipv6/conf/eth1/disable_ipv6"],
+        ),
+    ],
+)
+def test_refuses_before_any_change(
+    run: Run, kernel: Kernel, host: Host, entries: list[object], options: dict[str, t.Any], parts: list[str]
+) -> None:
+    result = run(*entries, **options)
+    assert result["failed"] is True
+    assert all(part in result["msg"] for part in parts), result["msg"]
+    assert not kernel.batches
+    assert not host.exists(STATE)
+
+
+def test_the_ipv6_default_route_serves_where_there_is_no_other(run: Run, kernel: Kernel) -> None:
+    kernel.routes = {"-4": [], "-6": [{"dst": "default", "dev": "eth0"}]}
+    assert run("10.0.0.1")["interface"] == "eth0"
+
+
+@pytest.mark.parametrize(
+    ("routes", "part"),
+    [
+        ([], "no default route"),
+        ([{"dst": "default", "nexthops": [{"dev": "eth0"}, {"dev": "eth1"}]}], "several default routes: eth0, eth1"),
+    ],
+)
+def test_refuses_to_guess_the_interface(run: Run, kernel: Kernel, routes: list[dict[str, t.Any]], part: str) -> None:
+    kernel.routes["-4"] = routes
+    message = run("10.0.0.1")["msg"]
+    assert "addresses_interface is None" in message
+    assert part in message
+
+
+def test_says_what_to_install_where_ip_is_missing(run: Run, kernel: Kernel) -> None:
+    kernel.installed = False
+    assert "install the package iproute2" in run("10.0.0.1")["msg"]
+
+
+def test_warns_of_a_network_file_that_may_match_more(run: Run, host: Host) -> None:
+    host.put(NETWORK_FILE, "[Match]\nName=e*\n")
+    assert NETWORK_FILE in str(run("10.0.0.1")["warnings"])
+
+
+def test_a_broken_record_is_named(run: Run, host: Host) -> None:
+    host.put(STATE, "{")
+    assert STATE in run("10.0.0.1")["msg"]

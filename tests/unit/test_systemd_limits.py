@@ -1,0 +1,160 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import systemd_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+
+INFINITY = systemd_limits.INFINITY
+
+
+# Compared with "systemd-analyze verify" of systemd 252, value by value.
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("5", (5, 5)),
+        ("5:6", (5, 6)),
+        ("infinity", (INFINITY, INFINITY)),
+        ("5:infinity", (5, INFINITY)),
+        ("0x10", (16, 16)),
+        ("010", (8, 8)),
+        ("0", (0, 0)),
+        ("0b11", (3, 3)),
+        ("0o17", (15, 15)),
+        ("+5", (5, 5)),
+        ("18446744073709551614", (INFINITY - 1, INFINITY - 1)),
+        ("18446744073709551615", None),
+        ("9" * 100, None),
+        ("1M", None),
+        ("6:5", None),
+        ("infinity:5", None),
+        ("-5", None),
+        ("5:", None),
+        (":5", None),
+        ("5:6:7", None),
+        ("", None),
+        ("5 6", None),
+        ('"9"', None),
+        ("09", None),
+    ],
+)
+def test_parse_rlimit(value, expected):
+    assert systemd_limits.parse_rlimit(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[S]\nK=1\n", [(2, "1")]),
+        ("\ufeff[S]\r\n K = 1 \r\n", [(2, "1")]),
+        ("K=1\n[T]\nK=2\n[S]\nK=3\n[T]\nK=4\n[S]\nL=5", [(5, "3")]),
+        ("[S]\n#K=1\n ;K=2\nK=\n", [(4, "")]),
+        ("[S]\nK=1\\\n# no end\n2\n", [(4, "1 2")]),
+        ("[S]\nK=1\\", [(3, "1")]),
+        ("[S]\nK=1\\\\\n", [(2, "1\\\\")]),
+        ("[S]\nK=1\n[broken\nK=2\n", [(2, "1")]),
+        ("[S]\nK=1\n\udcff\nK=2\n", [(2, "1")]),
+        ("[S]\nno assignment\nK=1", [(3, "1")]),
+    ],
+)
+def test_assignments(text, expected):
+    assert systemd_limits.assignments(text, "S", "K") == expected
+
+
+def service(limit=""):
+    return "[Service]\nExecStart=/bin/true\n" + ("LimitNOFILE=%s\n" % limit if limit else "")
+
+
+def limit(host, unit):
+    found = systemd_limits.Units(HostTree(host.root)).limit(unit)
+    return None if found is None else (found.soft, found.hard, found.path, found.line)
+
+
+def test_the_default_from_the_managers_files(host):
+    tree = HostTree(host.root)
+    assert systemd_limits.default(tree) == (1024, 524288, systemd_limits.BUILT_IN_SOURCE, 0)
+    host.put("/usr/lib/systemd/system.conf", "[Manager]\nDefaultLimitNOFILE=1\n")
+    assert systemd_limits.default(tree).hard == 1
+    host.put("/etc/systemd/system.conf", "[Manager]\n#DefaultLimitNOFILE=2\n")
+    assert systemd_limits.default(tree).line == 0
+    host.put("/usr/lib/systemd/system.conf.d/50.conf", "[Manager]\nDefaultLimitNOFILE=3:4\n")
+    host.put("/run/systemd/system.conf.d/40.conf", "[Manager]\nDefaultLimitNOFILE=5\n")
+    host.put("/run/systemd/system.conf.d/60.txt", "[Manager]\nDefaultLimitNOFILE=6\n")
+    assert systemd_limits.default(tree) == (3, 4, "/usr/lib/systemd/system.conf.d/50.conf", 2)
+    host.put("/etc/systemd/system.conf.d/50.conf", "[Manager]\nDefaultLimitNOFILE=\n")
+    assert systemd_limits.default(tree) == (5, 5, "/run/systemd/system.conf.d/40.conf", 2)
+    host.put("/etc/systemd/user.conf", "[Manager]\nDefaultLimitNOFILE=7\n")
+    assert systemd_limits.configured_default(tree, "user").hard == 7
+
+
+def test_a_units_file_and_drop_ins(host):
+    host.put("/usr/lib/systemd/system/a-b.service", service("10"))
+    host.put("/usr/lib/systemd/system/plain.service", service())
+    assert limit(host, "a-b.service") == (10, 10, "/usr/lib/systemd/system/a-b.service", 3)
+    assert limit(host, "plain.service") is None
+    assert limit(host, "none.service") is None
+    host.put("/etc/systemd/system/service.d/10.conf", service("11"))
+    assert limit(host, "plain.service")[0] == limit(host, "a-b.service")[0] == 11
+    host.put("/run/systemd/system/a-.service.d/10.conf", service("12"))
+    assert limit(host, "a-b.service")[0] == 12
+    host.put("/etc/systemd/system/a-b.service.d/20.conf", service("13"))
+    host.put("/usr/lib/systemd/system/a-b.service.d/20.conf", service("14"))
+    assert limit(host, "a-b.service")[0] == 13
+    host.put(
+        "/etc/systemd/system/a-b.service.d/30.conf", "[Service]\nLimitNOFILE=\nLimitNOFILE=1K\n[Unit]\nLimitNOFILE=9\n"
+    )
+    assert limit(host, "a-b.service")[0] == 13
+
+
+def test_templates_and_instances(host):
+    host.put("/usr/lib/systemd/system/c@.service", service("10"))
+    host.put("/etc/systemd/system/c@1.service.d/x.conf", service("20"))
+    units = systemd_limits.Units(HostTree(host.root))
+    assert [(unit.unit, unit.limit.hard) for unit in units.limits()] == [("c@.service", 10), ("c@1.service", 20)]
+    assert limit(host, "c@2.service")[0] == 10
+    host.put("/etc/systemd/system/c@.service.d/y.conf", service("30"))
+    assert limit(host, "c@2.service")[0] == limit(host, "c@1.service")[0] == 30
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("a.service", ["a.service"]),
+        ("foo-bar-waldo.service", ["foo-bar-waldo.service", "foo-bar-.service", "foo-.service"]),
+        ("foo-b@x.service", ["foo-b@x.service", "foo-b@.service", "foo-@x.service", "foo-@.service"]),
+        ("-.mount", ["-.mount"]),
+        ("a-.service", ["a-.service"]),
+        ("a.timer", []),
+    ],
+)
+def test_the_names_of_drop_in_directories(unit, expected):
+    assert systemd_limits._drop_in_names(unit) == expected
+
+
+def test_masked_units_and_aliases(host):
+    host.put("/usr/lib/systemd/system/ssh.service", service("10"))
+    host.put("/usr/lib/systemd/system/masked.service", service("11"))
+    host.put("/usr/lib/systemd/system/empty.service", "")
+    host.put("/opt/linked.service", service("12"))
+    etc = host.path / "etc/systemd/system"
+    etc.mkdir(parents=True)
+    (etc / "sshd.service").symlink_to("/usr/lib/systemd/system/ssh.service")
+    (etc / "masked.service").symlink_to("/dev/null")
+    (host.path / "dev").mkdir()
+    (host.path / "dev/null").touch()
+    (etc / "linked.service").symlink_to("/opt/linked.service")
+    units = systemd_limits.Units(HostTree(host.root))
+    assert units.names() == ["empty.service", "linked.service", "masked.service", "ssh.service"]
+    assert [(unit.unit, unit.limit.hard) for unit in units.limits()] == [("linked.service", 12), ("ssh.service", 10)]
+    host.put("/etc/systemd/system/sshd.service.d/x.conf", service("20"))
+    assert limit(host, "sshd.service") == limit(host, "ssh.service")
+    assert limit(host, "ssh.service")[0] == 20
+
+
+def test_sections():
+    assert systemd_limits.section_of("a.socket") == "Socket"
+    assert systemd_limits.section_of("a.slice") is None
+    assert systemd_limits.section_of("a") is None
