@@ -22,7 +22,6 @@ import contextlib
 import errno
 import ipaddress
 import itertools
-import itertools
 import json
 import multiprocessing
 import multiprocessing.connection
