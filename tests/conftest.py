@@ -27,7 +27,7 @@ _NOT_CLONED = (".git", ".venv", ".cache", ".ansible", ".*_cache", ".hypothesis",
 
 class Run(t.Protocol):
     def __call__(
-        self, *command: str | pathlib.Path, cwd: pathlib.Path, **environment: str
+        self, *command: str | pathlib.Path, cwd: pathlib.Path, status: int = 0, **environment: str
     ) -> subprocess.CompletedProcess[str]: ...
 
 
@@ -37,7 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     home = tmp_path_factory.mktemp("home")
 
     def run_command(
-        *command: str | pathlib.Path, cwd: pathlib.Path, **environment: str
+        *command: str | pathlib.Path, cwd: pathlib.Path, status: int = 0, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
         clean |= {
@@ -55,7 +55,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, "%s\n%s" % (" ".join(map(str, command)), done.stdout)
+        assert done.returncode == status, "%s\n%s" % (" ".join(map(str, command)), done.stdout)
         return done
 
     return run_command

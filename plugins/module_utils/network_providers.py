@@ -31,8 +31,9 @@ PROVIDERS = (NETWORKD, IFUPDOWN, NONE)
 
 #: The collection's files. A drop-in of systemd-networkd stands below a directory that the host names.
 DROP_IN_NAME = "fourtuple.conf"
-STANZA = "/etc/network/interfaces.d/fourtuple"
-#: Beside interfaces.d and not in it: whoever sources ``interfaces.d/*`` would read it as stanzas.
+#: A hook and no stanza of our own: ifupdown would apply that before the interface's stanzas wherever it
+#: is sourced before them, when a bridge or bond does not exist yet.
+HOOK = "/etc/network/if-up.d/fourtuple"
 BATCH = "/etc/network/fourtuple.batch"
 
 _NETWORKD_LINKS = "/run/systemd/netif/links"
@@ -47,7 +48,7 @@ _MEND_NONE = "Set it to none to have the addresses until the next boot only."
 class Persistence(t.NamedTuple):
     """Where the addresses have to be written.
 
-    files: kind of file (``drop_in``; ``stanza`` and ``batch``) -> path on the host
+    files: kind of file (``drop_in``; ``batch`` and ``hook``) -> path on the host
     """
 
     provider: str
@@ -75,9 +76,15 @@ def find(root: str, where: str, provider: str, interface: str, links: Links) -> 
 
 def _refuse_foreign(root: str, path: str) -> None:
     text = read_text(root, path)
-    if text is not None and not text.startswith(OWNER_MARK):
+    if text is not None and not _is_ours(text):
         allowed = "a file that begins with %r, or none" % OWNER_MARK
         raise Refusal("%s:1" % path, (text.splitlines() or [""])[0], allowed, "Rename that file: the name is ours.")
+
+
+def _is_ours(text: t.Optional[str]) -> bool:
+    """A script names its interpreter first."""
+    first, _newline, rest = (text or "").partition("\n")
+    return (rest if first.startswith("#!") else first).startswith(OWNER_MARK)
 
 
 def _index(links: Links, interface: str) -> t.Optional[int]:
@@ -167,7 +174,7 @@ def _ifupdown(root: str, where: str, provider: str, interface: str, links: Links
     manager = _other_manager(root, _index(links, interface))
     if provider == "auto" and manager is not None:
         raise _unsupported(where, provider, interface, *manager)
-    stanza, sourced = _read_interfaces(root, interface)
+    stanza, no_scripts = _read_interfaces(root, interface)
     if stanza is None:
         if provider == "auto":
             mend = "Nobody was found to manage %s: no .network file of systemd-networkd, no iface stanza. " % interface
@@ -180,42 +187,35 @@ def _ifupdown(root: str, where: str, provider: str, interface: str, links: Links
     if not any(os.path.exists(below(root, path)) for path in ("/sbin/ifup", "/usr/sbin/ifup")):
         mend = "%s has an `iface %s` stanza but ifup is not installed, so nothing reads it. " % (stanza, interface)
         raise Refusal(where, provider, _ALLOWED, mend + "Install ifupdown or remove the stanza. " + _MEND_NONE)
-    if not sourced:
-        mend = "%s has the `iface %s` stanza, but %s does not source %s, and the file is not ours to edit. " % (
-            stanza,
-            interface,
-            _INTERFACES,
-            STANZA,
-        )
-        raise Refusal(where, provider, _ALLOWED, mend + "Add `source /etc/network/interfaces.d/*` to it. " + _MEND_NONE)
-    return Persistence(IFUPDOWN, {"batch": BATCH, "stanza": STANZA}, [])
+    if no_scripts is not None:
+        mend = "%s has a no-scripts line for %s, so ifupdown would not run %s. " % (no_scripts, interface, HOOK)
+        raise Refusal(where, provider, _ALLOWED, mend + "Remove that line. " + _MEND_NONE)
+    return Persistence(IFUPDOWN, {"batch": BATCH, "hook": HOOK}, [])
 
 
-def _read_interfaces(root: str, interface: str) -> t.Tuple[t.Optional[str], bool]:
-    """Return the first file with an ``iface`` stanza for the interface, and whether our file is sourced.
+def _read_interfaces(root: str, interface: str) -> t.Tuple[t.Optional[str], t.Optional[str]]:
+    """Return the files with the first ``iface`` stanza and the first ``no-scripts`` line for the interface.
 
     As interfaces(5) has it: lines joined by a final backslash, ``source`` with shell patterns,
     ``source-directory`` for names of letters, digits, - and _, relative to the file that says so.
     """
-    stanza, sourced = None, False
+    stanza, no_scripts = None, None
     waiting, seen = [_INTERFACES], set()
     while waiting:
         path = waiting.pop(0)
-        # Our own stanza is no proof that ifupdown has the interface.
-        if path in seen or path == STANZA:
+        if path in seen:
             continue
         seen.add(path)
-        # Only here the comment goes before the continuation (ifupdown's config.c, get_line).
         lines = [line for line in (read_text(root, path) or "").split("\n") if not line.lstrip().startswith("#")]
         for line in "\n".join(lines).replace("\\\n", " ").splitlines():
             words = line.split()
             if words[:1] == ["iface"] and words[1:2] == [interface]:
                 stanza = stanza or path
+            if words[:1] == ["no-scripts"] and any(fnmatch.fnmatchcase(interface, w.lstrip("/")) for w in words[1:]):
+                no_scripts = no_scripts or path
             for pattern in _sourced_patterns(words, os.path.dirname(path)):
-                directory = words[0] == "source-directory"
-                sourced = sourced or _matches_path(os.path.join(pattern, "*") if directory else pattern, STANZA)
-                waiting += _sourced_files(root, pattern, directory)
-    return stanza, sourced
+                waiting += _sourced_files(root, pattern, words[0] == "source-directory")
+    return stanza, no_scripts
 
 
 def _sourced_patterns(words: t.List[str], directory: str) -> t.List[str]:
@@ -240,12 +240,6 @@ def _sourced_files(root: str, pattern: str, directory: bool) -> t.List[str]:
             if re.match(r"[a-zA-Z0-9_-]+\Z", name)
         ]
     return ["/" + os.path.relpath(path, root) for path in found if os.path.isfile(path)]
-
-
-def _matches_path(pattern: str, path: str) -> bool:
-    """Match as the shell does: no pattern crosses a slash."""
-    parts, names = pattern.split("/"), path.split("/")
-    return len(parts) == len(names) and all(map(fnmatch.fnmatchcase, names, parts))
 
 
 # --- the others ---
@@ -277,7 +271,7 @@ def own_files(root: str) -> t.List[str]:
         for name in list_directory(root, _NETWORKD_DROP_INS)
         if name.endswith(".network.d")
     ]
-    return [path for path in [*drop_ins, STANZA, BATCH] if (read_text(root, path) or "").startswith(OWNER_MARK)]
+    return [path for path in [*drop_ins, HOOK, BATCH] if _is_ours(read_text(root, path))]
 
 
 def obsolete(root: str, needed: t.Iterable[str]) -> t.List[str]:
@@ -304,7 +298,7 @@ def persisted(root: str, links: Links) -> t.Set[Pair]:
             # address replace 198.51.100.1/32 dev eth0
             words = [line.split() for line in lines if line.startswith("address replace ")]
             pairs.update((line[4], line[2]) for line in words if len(line) > 4)
-        elif path != STANZA:
+        elif path != HOOK:
             network_file = os.path.splitext(os.path.basename(os.path.dirname(path)))[0]
             for interface in _links_of(root, network_file, links):
                 pairs.update((interface, line.partition("=")[2]) for line in lines if line.startswith("Address="))

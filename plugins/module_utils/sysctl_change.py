@@ -16,11 +16,14 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils import containment, nofile, port_set, sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
     OWNER_MARK,
+    STATE_DIRECTORY,
     below,
     drop_state,
+    list_directory,
     load_state,
     read_text,
     save_state,
+    state_path,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
 
@@ -208,9 +211,16 @@ def _names(plans: t.Iterable[KeyPlan]) -> str:
     return ", ".join(plan.key for plan in plans if plan.target is not None) or "nothing"
 
 
-def own_files(root: str) -> t.List[str]:
-    """Return which of our files exist on the host."""
-    return [path for path in (sysctl_d.DROP_IN, MODULES_LOAD) if os.path.exists(below(root, path))]
+def own_files(root: str, undone: bool = False) -> t.List[str]:
+    """Return which of our files exist on the host, in the order in which they may be removed.
+
+    undone: with the record of the originals, last: while the drop-in is there, a boot may need it again
+    """
+    found = [path for path in (sysctl_d.DROP_IN, MODULES_LOAD) if os.path.exists(below(root, path))]
+    names = list_directory(root, STATE_DIRECTORY)
+    if undone and os.path.basename(state_path(_TOPIC)) in names:
+        found.append(state_path(_TOPIC) if len(names) > 1 else STATE_DIRECTORY)
+    return found
 
 
 def refuse_foreign_file(root: str, path: str) -> None:
@@ -463,13 +473,19 @@ def _record(root: str, change: Change) -> None:
 
 
 def _forget(root: str, change: Change) -> None:
-    """Drop the records of the keys that are back; one that is still in force stays for a later run."""
+    """Drop the records of the keys that are back.
+
+    One that is still in force stays for a later run, and so does one that our drop-in still has: were
+    it removed only after the next boot, its original would be lost.
+    """
     state = load_state(root, _TOPIC)
     if state is None:
         return
+    drop_in = sysctl_d.parse(read_text(root, sysctl_d.DROP_IN) or "", sysctl_d.DROP_IN)
+    persistent = {assignment.key for assignment in drop_in}
     gone = {plan.key for plan in change.keys if plan.outcome in (RESTORED, FOREIGN, ABSENT)}
     gone |= {plan.key for plan in change.keys if plan.outcome == ALREADY and plan.persist is None}
-    left = {key: record for key, record in state.items() if key not in gone}
+    left = {key: record for key, record in state.items() if key not in gone or key in persistent}
     if not left:
         drop_state(root, _TOPIC)
     elif left != state:

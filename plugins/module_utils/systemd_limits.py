@@ -270,19 +270,18 @@ def _template(name: str) -> t.Optional[str]:
 def _drop_in_names(unit: str) -> t.List[str]:
     """Return the names whose ``.d`` directories concern a unit, the most specific first (unit_file_find_dirs).
 
-    For ``foo-bar@x.service``: itself, ``foo-bar@.service``, ``foo-@x.service``, ``foo-@.service``.
+    For ``a-b@x.service``: itself; its template ``a-b@.service`` and the prefix of that, which is no template,
+    ``a-.service``; then its own prefix ``a-@x.service``, with its template ``a-@.service``.
     """
     suffix = _suffix(unit)
     if suffix is None:
         return []
+    names = [unit]
     stem, at, instance = unit[: -len(suffix)].partition("@")
-    names = []
-    while True:
-        names.append(stem + at + instance + suffix)
-        if instance:
-            names.append(stem + at + suffix)
-        # Cut after the last dash that is not the end of the name.
-        dash = stem[:-1].rfind("-") if stem.endswith("-") else stem.rfind("-")
-        if dash <= 0:
-            return names
-        stem = stem[: dash + 1]
+    if instance:
+        names += _drop_in_names("%s@%s" % (stem, suffix))
+    # Cut after the last dash that is not the end of the name.
+    dash = (stem[:-1] if stem.endswith("-") else stem).rfind("-")
+    if dash > 0:
+        names += _drop_in_names(stem[: dash + 1] + (at + instance if instance else "") + suffix)
+    return names

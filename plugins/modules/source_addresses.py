@@ -127,7 +127,7 @@ persist:
       sample: [198.51.100.10/32]
     files:
       description:
-        - The files to write, by their kind. A C(drop_in) of systemd-networkd, or for ifupdown a C(stanza) and the
+        - The files to write, by their kind. A C(drop_in) of systemd-networkd, or for ifupdown a C(hook) and the
           C(batch) that it gives to C(ip).
       type: dict
       sample:

@@ -149,21 +149,29 @@ def test_refuses_what_nobody_manages(host: Host) -> None:
 @pytest.mark.parametrize(
     "interfaces",
     [
-        "source /etc/network/interfaces.d/*\niface eth0 inet dhcp\n",
-        "iface eth0 inet dhcp\nsource interfaces.d/*\n",
-        'iface eth0 inet dhcp\nsource /nowhere "/etc/network/interfaces.d/f*"\n',
-        "iface eth0 inet dhcp\n  source-directory /etc/network/interfaces.d\n",
-        "iface eth0 inet dhcp\nsource-directory interfaces.d/\n",
-        "iface \\\n eth0 inet dhcp\n# a comment \\\nsource \\\n  /etc/network/interfaces.d/fourtuple\n",
+        "iface eth0 inet dhcp\n",
+        "iface \\\n eth0 inet dhcp\n# a comment \\\nno-scripts eth1 /e?h9\n",
+        "source /etc/network/interfaces\niface eth0 inet dhcp\n",
+        "source '/torn\nsource $DIR/x\nno-scripts\niface eth0 inet dhcp\n",
     ],
 )
-def test_ifupdown_gets_a_stanza_and_a_batch(host: Host, provider: str, interfaces: str) -> None:
+def test_ifupdown_gets_a_hook_and_a_batch(host: Host, provider: str, interfaces: str) -> None:
     ifupdown(host, interfaces)
-    files = {"batch": "/etc/network/fourtuple.batch", "stanza": "/etc/network/interfaces.d/fourtuple"}
+    files = {"batch": "/etc/network/fourtuple.batch", "hook": "/etc/network/if-up.d/fourtuple"}
     assert find(host, provider) == ("ifupdown", files, [])
 
 
-@pytest.mark.parametrize("source", ["source /etc/network/interfaces.d/*", "source-directory interfaces.d"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "source /etc/network/interfaces.d/*",
+        "source interfaces.d/eth0",
+        'source /nowhere "/etc/network/interfaces.d/e*"',
+        "source \\\n  /etc/network/interfaces.d/eth0",
+        "source-directory interfaces.d",
+        "  source-directory /etc/network/interfaces.d/",
+    ],
+)
 def test_the_stanza_may_stand_in_a_sourced_file(host: Host, source: str) -> None:
     ifupdown(host, source + "\nauto lo\n")
     host.put("/etc/network/interfaces.d/eth0", "iface eth0 inet static\n")
@@ -177,31 +185,13 @@ def test_source_directory_skips_names_with_a_dot(host: Host) -> None:
     assert "Nobody was found" in refusal(host)
 
 
-def test_our_own_stanza_is_no_proof(host: Host) -> None:
-    ifupdown(host, "source interfaces.d/*\n")
-    host.put("/etc/network/interfaces.d/fourtuple", OWNER_MARK + "\niface eth0 inet manual\n")
-    assert "Nobody was found" in refusal(host)
-
-
-@pytest.mark.parametrize(
-    "interfaces",
-    [
-        "iface eth0 inet dhcp\n",
-        "iface eth0 inet dhcp\nsource /etc/network/interfaces.d/*.cfg\n",
-        "iface eth0 inet dhcp\nsource /etc/network/*\n",
-        "iface eth0 inet dhcp\n#source /etc/network/interfaces.d/*\n",
-        "iface eth0 inet dhcp\nsource $DIR/interfaces.d/*\n",
-        "iface eth0 inet dhcp\nsource '/etc/network/interfaces.d/*\n",
-    ],
-)
-def test_refuses_when_our_file_would_not_be_read(host: Host, interfaces: str) -> None:
-    ifupdown(host, interfaces)
-    assert "/etc/network/interfaces does not source /etc/network/interfaces.d/fourtuple" in refusal(host)
-
-
-def test_a_file_that_sources_itself_is_read_once(host: Host) -> None:
-    ifupdown(host, "source /etc/network/interfaces\niface eth0 inet dhcp\nsource interfaces.d/*\n")
-    assert find(host).provider == "ifupdown"
+@pytest.mark.parametrize("line", ["no-scripts lo eth0", "no-scripts eth*", "no-scripts /eth*"])
+def test_refuses_where_ifupdown_would_not_run_our_hook(host: Host, line: str) -> None:
+    ifupdown(host)
+    host.put("/etc/network/interfaces.d/more", line + "\n")
+    message = refusal(host)
+    assert "/etc/network/interfaces.d/more has a no-scripts line for eth0" in message
+    assert "/etc/network/if-up.d/fourtuple" in message
 
 
 def test_refuses_a_stanza_that_nothing_reads(host: Host) -> None:
@@ -229,6 +219,20 @@ def test_refuses_to_overwrite_somebody_s_file(host: Host, text: str) -> None:
     assert OWNER_MARK in caught.value.allowed
 
 
+@pytest.mark.parametrize("text", ["#!/bin/sh\nexit 0\n", "#!/bin/sh", "exit 0\n" + OWNER_MARK])
+def test_refuses_to_overwrite_somebody_s_hook(host: Host, text: str) -> None:
+    ifupdown(host)
+    host.put("/etc/network/if-up.d/fourtuple", text)
+    with pytest.raises(Refusal, match=r"/etc/network/if-up\.d/fourtuple:1"):
+        find(host)
+
+
+def test_overwrites_its_own_hook(host: Host) -> None:
+    ifupdown(host)
+    host.put("/etc/network/if-up.d/fourtuple", "#!/bin/sh\n" + OWNER_MARK + "\n")
+    assert find(host).provider == "ifupdown"
+
+
 def test_overwrites_its_own(host: Host) -> None:
     networkd(host)
     host.put(DROP_IN, OWNER_MARK + " (role addresses).\n")
@@ -239,9 +243,9 @@ def test_knows_its_own_files(host: Host) -> None:
     host.put(DROP_IN, OWNER_MARK + "\n")
     host.put("/etc/systemd/network/20-x.network.d/fourtuple.conf", "somebody's\n")
     host.put("/etc/systemd/network/20-x.network", "")
-    host.put("/etc/network/interfaces.d/fourtuple", OWNER_MARK + "\n")
+    host.put("/etc/network/if-up.d/fourtuple", "#!/bin/sh\n" + OWNER_MARK + "\n")
     host.put("/etc/network/fourtuple.batch", OWNER_MARK + "\n")
-    files = [DROP_IN, "/etc/network/interfaces.d/fourtuple", "/etc/network/fourtuple.batch"]
+    files = [DROP_IN, "/etc/network/if-up.d/fourtuple", "/etc/network/fourtuple.batch"]
     assert network_providers.own_files(host.root) == files
     # The drop-in's directory holds nothing else, so it goes whole.
     assert network_providers.obsolete(host.root, []) == [NETWORK_FILE + ".d", *files[1:]]
@@ -258,7 +262,7 @@ def test_an_untouched_host_has_nothing_of_ours(host: Host) -> None:
 def test_knows_the_addresses_that_its_files_give_at_boot(host: Host) -> None:
     networkd(host)
     host.put(DROP_IN, OWNER_MARK + "\n[Network]\nAddress=198.51.100.1/32\nAddress=2001:db8::1/128\n")
-    host.put("/etc/network/interfaces.d/fourtuple", OWNER_MARK + "\niface eth1 inet manual\n")
+    host.put("/etc/network/if-up.d/fourtuple", "#!/bin/sh\n" + OWNER_MARK + "\n")
     host.put(
         "/etc/network/fourtuple.batch",
         OWNER_MARK + "\naddress replace 198.51.100.2/32 dev eth1\naddress replace torn\n",

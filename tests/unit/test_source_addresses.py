@@ -121,7 +121,7 @@ class Run:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], kernel: Kernel) -> Run:  # noqa: ARG001 (no run without it)
+def run(capsys: pytest.CaptureFixture[str], kernel: Kernel) -> Run:
     return Run(capsys)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -53,7 +54,13 @@ def apply(host, **asked):
 
 
 def absent(host):
-    return {key.key: key for key in sysctl_change.carry_out(host.root, sysctl_change.plan_absent(host.root))}
+    """Do what the role does: carry the plan out, then remove the files in the order given."""
+    done = {key.key: key for key in sysctl_change.carry_out(host.root, sysctl_change.plan_absent(host.root))}
+    undone = all(key.outcome != "in_force" for key in done.values())
+    for path in sysctl_change.own_files(host.root, undone):
+        target = host.path / path[1:]
+        shutil.rmtree(str(target)) if target.is_dir() else target.unlink()
+    return done
 
 
 def listen(host, *ports):
@@ -108,6 +115,7 @@ def test_a_key_no_longer_named_goes_back(stock):
     done = apply(stock, values={RANGE: "1024 65535"})
     assert done["net.ipv4.tcp_tw_reuse"].outcome == "restored"
     assert stock.live("net.ipv4.tcp_tw_reuse") == "2"
+    apply(stock, values={RANGE: "1024 65535"})  # only now the drop-in no longer has it
     assert set(json.loads(stock.text(STATE))) == {RANGE}
 
 
@@ -123,6 +131,29 @@ def test_a_run_that_died_between_record_and_write_is_undone(stock):
     sysctl_change._record(stock.root, plan(stock, values={"net.ipv4.tcp_tw_reuse": 0}))
     assert absent(stock)["net.ipv4.tcp_tw_reuse"].outcome == "restored"
     assert stock.live("net.ipv4.tcp_tw_reuse") == "2"
+
+
+def test_a_boot_between_restoring_and_removing_the_drop_in_loses_no_original(stock):
+    apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
+    sysctl_change.carry_out(stock.root, sysctl_change.plan_absent(stock.root))
+    stock.sysctl(net__ipv4__tcp_tw_reuse=1)  # the boot applies the drop-in that is still there
+    assert absent(stock)["net.ipv4.tcp_tw_reuse"].outcome == "restored"
+    assert stock.live("net.ipv4.tcp_tw_reuse") == "2"
+    assert not stock.exists("/var/lib/fourtuple")
+
+
+def test_the_record_goes_alone_while_another_role_has_one(stock):
+    apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
+    stock.put("/var/lib/fourtuple/addresses.json", "{}")
+    absent(stock)
+    assert not stock.exists(STATE)
+    assert stock.exists("/var/lib/fourtuple/addresses.json")
+
+
+def test_without_a_drop_in_the_record_goes_at_once(stock):
+    sysctl_change.carry_out(stock.root, plan(stock, values={"net.ipv4.tcp_tw_reuse": 1}))
+    sysctl_change.carry_out(stock.root, sysctl_change.plan_absent(stock.root))
+    assert not stock.exists("/var/lib/fourtuple")
 
 
 def test_reserved_ports_are_merged_and_only_ours_taken_back(stock):

@@ -124,7 +124,7 @@ def test_templates_and_instances(host):
     [
         ("a.service", ["a.service"]),
         ("foo-bar-waldo.service", ["foo-bar-waldo.service", "foo-bar-.service", "foo-.service"]),
-        ("foo-b@x.service", ["foo-b@x.service", "foo-b@.service", "foo-@x.service", "foo-@.service"]),
+        ("foo-b@x.service", ["foo-b@x.service", "foo-b@.service", "foo-.service", "foo-@x.service", "foo-@.service"]),
         ("-.mount", ["-.mount"]),
         ("a-.service", ["a-.service"]),
         ("a.timer", []),
