@@ -1,0 +1,91 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run on a host: print, as JSON, everything there that the collection may change and must put back."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+#: What moves without anyone's doing.
+_COUNTERS = ("nf_conntrack_count",)
+
+_MAYBE_FOLDERS = ("/var/lib/fourtuple", "/run/fourtuple", "/run/systemd/system")
+
+
+def sysctls():
+    """Return the keys that the host owns: those of its network namespace."""
+    found = {}
+    for path in glob.glob("/proc/sys/net/**", recursive=True):
+        try:
+            if os.path.isfile(path) and os.path.basename(path) not in _COUNTERS:
+                with open(path, encoding="utf-8") as value:
+                    found[path] = value.read()
+        except OSError:
+            continue
+    return found
+
+
+def addresses():
+    """Return the addresses of each interface, without the states that pass by themselves."""
+    links = json.loads(subprocess.check_output(["ip", "-json", "address"]))
+    passing = ("valid_life_time", "preferred_life_time", "tentative")
+    return {
+        link["ifname"]: [{key: info[key] for key in info if key not in passing} for info in link["addr_info"]]
+        for link in links
+    }
+
+
+def routes():
+    """Return the routes: an address brings one with it."""
+    routes_of_all = subprocess.check_output(["ip", "route", "show", "table", "all"], text=True)
+    return dict.fromkeys(map(str.strip, routes_of_all.splitlines()), "there")
+
+
+def describe(path):
+    """Return what a file is and holds."""
+    status = os.lstat(path)
+    owner = "%o %d:%d" % (status.st_mode, status.st_uid, status.st_gid)
+    if os.path.islink(path):
+        return "%s -> %s" % (owner, os.readlink(path))
+    if os.path.isfile(path):
+        with open(path, "rb") as content:
+            return "%s %s" % (owner, hashlib.sha256(content.read()).hexdigest())
+    return owner
+
+
+def files():
+    """Return everything under /etc and wherever else a trace could stay."""
+    found = {}
+    for top in ("/etc",) + _MAYBE_FOLDERS:
+        for folder, folders, names in os.walk(top):
+            for name in [".", *folders, *names]:
+                path = os.path.normpath(os.path.join(folder, name))
+                found[path] = describe(path)
+    return found
+
+
+def service_manager():
+    """Return the default limits that systemd gives, on a host that has it."""
+    if not os.path.isdir("/run/systemd/system"):
+        return {}
+    show = ["systemctl", "show", "--property=DefaultLimitNOFILE,DefaultLimitNOFILESoft"]
+    return {"systemd": subprocess.check_output(show, text=True)}
+
+
+json.dump(
+    {
+        "sysctl": sysctls(),
+        "address": addresses(),
+        "route": routes(),
+        "file": files(),
+        "service manager": service_manager(),
+    },
+    sys.stdout,
+    indent=1,
+)
