@@ -71,12 +71,7 @@ examples: $(environment) ## documentation against the code: arguments, examples,
 .PHONY: molecule
 molecule: $(environment) images ## the roles on disposable hosts, and the machine compared before and after
 	@echo "molecule: the roles on disposable hosts; then the machine compared with how it was before"
-	mkdir -p .cache
-	tests/tools/machine_guard snapshot .cache/machine.json
-	status=0
-	molecule test --all || status=$$?
-	tests/tools/machine_guard compare .cache/machine.json
-	exit $$status
+	tests/molecule/run
 
 .PHONY: clean
 clean: ## remove what make made in this folder; images and system packages stay

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
@@ -28,7 +29,8 @@ def platform(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def container(platform: str) -> str:
     """Return the name that .config/molecule/config.yml gives the container, as ansible_host."""
-    return "%s.%s" % (EPHEMERAL.name.lower(), platform)
+    checkout = hashlib.sha1(os.environ["MOLECULE_PROJECT_DIRECTORY"].encode(), usedforsecurity=False).hexdigest()
+    return "molecule.%s.%s.%s" % (checkout[:8], os.environ["MOLECULE_SCENARIO_NAME"], platform)
 
 
 @pytest.fixture(scope="module")

@@ -71,11 +71,12 @@ def files():
 
 
 def service_manager():
-    """Return the default limits that systemd gives, on a host that has it."""
+    """Return the default limits that systemd gives, and which start of the client's unit runs."""
     if not os.path.isdir("/run/systemd/system"):
         return {}
-    show = ["systemctl", "show", "--property=DefaultLimitNOFILE,DefaultLimitNOFILESoft"]
-    return {"systemd": subprocess.check_output(show, text=True)}
+    shown = subprocess.check_output(["systemctl", "show", "--property=DefaultLimitNOFILE,DefaultLimitNOFILESoft"])
+    shown += subprocess.check_output(["systemctl", "show", "--property=InvocationID", "client.service"])
+    return dict(line.split("=", 1) for line in shown.decode().splitlines())
 
 
 json.dump(
