@@ -1,0 +1,148 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must not be is refused by tune_clients.yml in one message, before the host is changed.
+
+The scenario's last stage compares the host with what it was before the first of these tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import typing as t
+
+import pytest
+
+PLAYBOOKS = pathlib.Path(__file__).parents[3] / "playbooks"
+
+#: fs.nr_open is the machine's, so what is too much depends on it.
+NR_OPEN = int(pathlib.Path("/proc/sys/fs/nr_open").read_text())
+
+
+def play(name: str, **variables: object) -> tuple[str, dict[str, int]]:
+    """Run a playbook; return its last error message and the recap's counts."""
+    inventory = pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory"
+    command = ["ansible-playbook", "-i", str(inventory), str(PLAYBOOKS / name), "-e", json.dumps(variables)]
+    plain = os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"}
+    done = subprocess.run(
+        command,
+        env=plain,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    fatal = re.findall(r"^fatal: \[bookworm\]: FAILED! => (\{.*\})$", done.stdout, re.MULTILINE)
+    recap = re.search(r"^bookworm +: (.*)$", done.stdout, re.MULTILINE)
+    assert recap, done.stdout
+    counts = {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", recap[1])}
+    return json.loads(fatal[-1])["msg"] if fatal else "", counts
+
+
+def refused(**variables: object) -> str:
+    message, counts = play("tune_clients.yml", **variables)
+    assert (counts["failed"], counts["changed"], counts["unreachable"]) == (1, 0, 0), message
+    return message
+
+
+@pytest.fixture
+def foreign_limit(host) -> t.Iterator[str]:
+    path = "/etc/security/limits.d/50-other.conf"
+    host.check_output("printf '# theirs\\n* hard nofile %d\\n' >%s" % (NR_OPEN + 1, path))
+    yield path
+    host.check_output("rm " + path)
+
+
+@pytest.fixture
+def listener(container: str) -> t.Iterator[int]:
+    program = (
+        "import socket, sys; s = socket.create_server(('127.0.0.1', 30000)); print(1, flush=True); sys.stdin.read()"
+    )
+    command = ["podman", "exec", "--interactive", container, "python3", "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdout.readline()
+        yield 30000
+        process.stdin.close()
+
+
+@pytest.fixture
+def elsewhere(host) -> t.Iterator[str]:
+    host.check_output("ip address add 203.0.113.99/32 dev lo")
+    yield "203.0.113.99"
+    host.check_output("ip address del 203.0.113.99/32 dev lo")
+
+
+@pytest.mark.parametrize(
+    ("variables", "parts"),
+    [
+        ({"limits_nofile_hard": NR_OPEN + 1}, ["fs.nr_open", str(NR_OPEN + 1), "at most %d" % NR_OPEN, "the machine"]),
+        ({"sysctl_values": {"fs.nr_open": 210000}}, ["sysctl_values[fs.nr_open]", "'210000'", str(NR_OPEN)]),
+        (
+            {"limits_nofile_soft": 40000, "limits_nofile_hard": 36000},
+            ["limits_nofile_soft is 40000", "at most limits_nofile_hard, 36000", "Lower it"],
+        ),
+        ({"tune_port_range": "60999 32768"}, ["tune_port_range is '60999 32768'", "the lower first", "Swap"]),
+        ({"tune_port_range": "1024 65536"}, ["tune_port_range is 65536", "from 1 to 65535"]),
+        ({"tune_port_range": "80 65535"}, ["ip_local_port_range", "1024", "Begin the range at 1024"]),
+        ({"addresses_list": ["203.0.113.300"]}, ["addresses_list[0] is '203.0.113.300'", "allowed: an address"]),
+        ({"addresses_list": ["198.51.100.10"]}, ["addresses_list[0] is '198.51.100.10'", "primary", "client0"]),
+        ({"addresses_list": ["198.51.100.0"]}, ["addresses_list[0] is '198.51.100.0'", "network"]),
+        ({"addresses_list": ["198.51.100.255"]}, ["addresses_list[0] is '198.51.100.255'", "broadcast"]),
+        ({"sysctl_values": {"net.ipv4.tcp_fin_timeuot": 30}}, ["sysctl_values[net.ipv4.tcp_fin_timeuot]", "spelling"]),
+        (
+            {"limits_nofile_hard": "unlimited"},
+            ["limits_nofile_hard is 'unlimited'", "a whole number", "Write a number"],
+        ),
+        ({"limits_nofile_hard": True}, ["limits_nofile_hard is True", "YAML reads yes"]),
+        ({"sysctl_values": {"net.ipv4.tcp_tw_reuse": True}}, ["sysctl_values[net.ipv4.tcp_tw_reuse] is True", "YAML"]),
+        ({"tune_units": ["nobody.service"]}, ["limits_units is 'nobody.service'", "allowed: units"]),
+    ],
+    ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
+)
+def test_refused_before_any_change(variables: dict[str, object], parts: list[str]) -> None:
+    message = refused(**variables)
+    assert [part for part in parts if part not in message] == [], message
+
+
+def test_a_limit_of_someone_else_is_named_by_file_and_line(foreign_limit: str) -> None:
+    message = refused()
+    assert "%s:2" % foreign_limit in message
+    assert str(NR_OPEN + 1) in message
+
+
+def test_a_range_over_a_listener_that_may_not_be_reserved(listener: int) -> None:
+    message = refused(sysctl_reserve_listeners=False)
+    assert "(%d)" % listener in message
+    assert "Add them to sysctl_reserved_ports" in message
+    assert "sysctl_reserve_listeners" in message
+
+
+def test_an_address_that_another_interface_holds(elsewhere: str) -> None:
+    message = refused(addresses_list=[elsewhere])
+    assert "addresses_list[0] is '%s'" % elsewhere in message
+    assert "lo" in message
+
+
+def test_a_step_that_fails_says_how_far_the_run_came_and_a_re_run_goes_on(host) -> None:
+    host.check_output("mount --bind -o ro /etc/security/limits.d /etc/security/limits.d")
+    try:
+        message, counts = play("tune_clients.yml")
+    finally:
+        host.check_output("umount /etc/security/limits.d")
+    assert counts["failed"] == 1
+    assert "/etc/security/limits.d not writable." in message
+    assert "Done: sysctl. Not done: limits, addresses, verify." in message
+    assert host.file("/proc/sys/net/ipv4/ip_local_port_range").content_string.split() == ["1024", "65535"]
+
+    message, counts = play("tune_clients.yml")
+    assert (message, counts["failed"]) == ("", 0)
+    assert host.file("/etc/security/limits.d/99-zz-fourtuple.conf").exists
+    message, counts = play("untune_clients.yml")
+    assert (message, counts["failed"]) == ("", 0)
