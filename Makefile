@@ -29,7 +29,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(environment) images ## tune disposable hosts, with real connections before and after; the machine stays as it is
+demo: root $(environment) images ## tune disposable hosts, with real connections before and after; the machine stays as it is
 	@echo "demo: tuning disposable hosts"
 	tests/demo/run
 
@@ -69,7 +69,7 @@ examples: $(environment) ## documentation against the code: arguments, examples,
 	pytest tests/docs
 
 .PHONY: molecule
-molecule: $(environment) images ## the roles on disposable hosts, and the machine compared before and after
+molecule: root $(environment) images ## the roles on disposable hosts, and the machine compared before and after
 	@echo "molecule: the roles on disposable hosts; then the machine compared with how it was before"
 	tests/molecule/run
 
@@ -104,7 +104,12 @@ $(environment): tests/requirements.txt | system-environment
 	.venv/bin/pip install -qq --requirement tests/requirements.txt
 	touch $@
 
+# The hosts hide parts of /proc/sys behind mounts and have namespaces of their own, which takes root.
+.PHONY: root
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "The disposable hosts need root: run make as root. make test-quick does not." >&2; exit 1; }
+
 .PHONY: images
-images: system-containers
+images: root system-containers
 	@echo "images: building the disposable hosts' images that are not there yet"
 	tests/images/build
