@@ -36,7 +36,7 @@ def server(container: str) -> t.Iterator[None]:
 
 
 @pytest.fixture
-def hold(container: str, server: None) -> Hold:  # noqa: ARG001
+def hold(container: str, server: None) -> Hold:  # noqa: ARG001 (the server has to run)
     """Return a function that opens all the connections that the kernel allows, and counts them there."""
 
     def run(binding: str, sources: t.Sequence[str], destinations: int) -> tuple[int, list[str]]:

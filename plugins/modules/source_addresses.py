@@ -354,6 +354,8 @@ def main() -> None:
         plan = make_plan(module.params, ip)
     except (Refusal, IpFailed, ValueError) as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg="%s cannot be read: %s" % (error.filename, error.strerror))
     # Before the change: what is obsolete depends on the host's files alone, and the record is part of `changed`.
     outcome = result(plan)
     if not module.check_mode:
@@ -361,6 +363,8 @@ def main() -> None:
             carry_out(plan, ip)
         except IpFailed as error:
             fail_midway(module, plan, ip, error)
+        except OSError as error:
+            module.fail_json(msg="The record %s: %s" % (error.filename, error.strerror))
     for warning in plan.persistence.warnings:
         module.warn(warning)
     if plan.change.foreign:

@@ -276,6 +276,9 @@ def main() -> None:
             done = sysctl_change.carry_out("/", change)
     except (Refusal, ValueError) as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        # Of a key that cannot be written WriteFailed tells; this is a file that cannot be read, or the record.
+        module.fail_json(msg="%s: %s" % (error.filename, error.strerror))
     except sysctl_change.WriteFailed as error:
         module.fail_json(msg=str(error), done=[key.key for key in error.done])
     for warning in change.warnings:

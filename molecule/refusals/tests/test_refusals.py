@@ -146,3 +146,14 @@ def test_a_step_that_fails_says_how_far_the_run_came_and_a_re_run_goes_on(host) 
     assert host.file("/etc/security/limits.d/99-zz-fourtuple.conf").exists
     message, counts = play("untune_clients.yml")
     assert (message, counts["failed"]) == ("", 0)
+
+
+def test_a_record_that_cannot_be_written_stops_the_run_before_any_change(host) -> None:
+    host.check_output("mount --bind -o ro /var/lib /var/lib")
+    try:
+        message, counts = play("tune_clients.yml")
+    finally:
+        host.check_output("umount /var/lib")
+    assert (counts["failed"], counts["changed"]) == (1, 0)
+    assert "/var/lib/fourtuple: Read-only file system." in message
+    assert "Done: nothing. Not done: sysctl, limits, addresses, verify." in message
