@@ -34,7 +34,7 @@ demo: root $(environment) images ## tune disposable hosts, with real connections
 	tests/demo/run
 
 .PHONY: test
-test: lint unit sanity packaging examples molecule ## every gate, as .ci/run does
+test: lint unit sanity packaging examples molecule demo ## every gate, as .ci/run does
 
 .PHONY: test-quick
 test-quick: lint unit sanity packaging examples ## every gate that needs no containers

@@ -23,11 +23,10 @@ def in_container(root: str = "/") -> bool:
     """Tell whether the host below ``root`` is a container and shares its kernel with a machine."""
     if any(os.path.exists(below(root, mark)) for mark in _MARKS):
         return True
-    environment = read_environment(root)
-    return any(entry.startswith("container=") for entry in environment)
+    return any(entry.startswith("container=") for entry in _environment_of_init(root))
 
 
-def read_environment(root: str) -> t.List[str]:
+def _environment_of_init(root: str) -> t.List[str]:
     """Return PID 1's environment, where a manager that leaves no file sets ``container=``."""
     try:
         text = read_text(root, "/proc/1/environ")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fourtuple.clients.plugins.filter.plan import FilterModule
@@ -153,8 +153,6 @@ def test_an_explicit_value_takes_the_place_of_a_planned_floor():
     assert "fs.nr_open" not in plan["sysctl_floors"]
 
 
-# A pool of thousands of addresses takes longer than a property test is given by default.
-@settings(deadline=None)
 @given(
     target=st.integers(1, 2 * 10**6),
     destinations=st.integers(1, 200),

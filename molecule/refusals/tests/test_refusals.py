@@ -8,6 +8,7 @@ The scenario's last stage compares the host with what it was before the first of
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -16,6 +17,7 @@ import subprocess
 import typing as t
 
 import pytest
+import testinfra
 
 PLAYBOOKS = pathlib.Path(__file__).parents[3] / "playbooks"
 
@@ -23,10 +25,10 @@ PLAYBOOKS = pathlib.Path(__file__).parents[3] / "playbooks"
 NR_OPEN = int(pathlib.Path("/proc/sys/fs/nr_open").read_text())
 
 
-def play(name: str, **variables: object) -> tuple[str, dict[str, int]]:
+def play(name: str, *options: str, **variables: object) -> tuple[str, dict[str, int]]:
     """Run a playbook; return its last error message and the recap's counts."""
     inventory = pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory"
-    command = ["ansible-playbook", "-i", str(inventory), str(PLAYBOOKS / name), "-e", json.dumps(variables)]
+    command = ["ansible-playbook", "-i", str(inventory), str(PLAYBOOKS / name), "-e", json.dumps(variables), *options]
     plain = os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"}
     done = subprocess.run(
         command,
@@ -42,6 +44,16 @@ def play(name: str, **variables: object) -> tuple[str, dict[str, int]]:
     assert recap, done.stdout
     counts = {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", recap[1])}
     return json.loads(fatal[-1])["msg"] if fatal else "", counts
+
+
+@contextlib.contextmanager
+def read_only(host: testinfra.host.Host, path: str) -> t.Iterator[None]:
+    """Let nothing be written below a folder of the host."""
+    host.check_output("mount --bind -o ro %s %s", path, path)
+    try:
+        yield
+    finally:
+        host.check_output("umount %s", path)
 
 
 def refused(**variables: object) -> str:
@@ -131,11 +143,8 @@ def test_an_address_that_another_interface_holds(elsewhere: str) -> None:
 
 
 def test_a_step_that_fails_says_how_far_the_run_came_and_a_re_run_goes_on(host) -> None:
-    host.check_output("mount --bind -o ro /etc/security/limits.d /etc/security/limits.d")
-    try:
+    with read_only(host, "/etc/security/limits.d"):
         message, counts = play("tune_clients.yml")
-    finally:
-        host.check_output("umount /etc/security/limits.d")
     assert counts["failed"] == 1
     assert "/etc/security/limits.d not writable." in message
     assert "Done: sysctl. Not done: limits, addresses, verify." in message
@@ -149,11 +158,22 @@ def test_a_step_that_fails_says_how_far_the_run_came_and_a_re_run_goes_on(host) 
 
 
 def test_a_record_that_cannot_be_written_stops_the_run_before_any_change(host) -> None:
-    host.check_output("mount --bind -o ro /var/lib /var/lib")
-    try:
+    with read_only(host, "/var/lib"):
         message, counts = play("tune_clients.yml")
-    finally:
-        host.check_output("umount /var/lib")
     assert (counts["failed"], counts["changed"]) == (1, 0)
     assert "/var/lib/fourtuple: Read-only file system." in message
     assert "Done: nothing. Not done: sysctl, limits, addresses, verify." in message
+
+
+@pytest.mark.parametrize(
+    ("tag", "changes"),
+    [
+        ("sysctl", 2),  # the live keys, and the drop-in
+        ("limits", 1),  # limits.d
+        ("addresses", 3),  # the live address, the folder of the drop-in, and the drop-in
+        ("sysctl,limits,addresses", 6),
+    ],
+)
+def test_a_tag_chooses_a_step(tag: str, changes: int) -> None:
+    message, counts = play("tune_clients.yml", "--check", "--tags", tag, addresses_list=["203.0.113.1"])
+    assert (message, counts["failed"], counts["changed"]) == ("", 0, changes)
