@@ -13,7 +13,13 @@ import errno
 import os
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import containment, nofile, port_set, sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    containment,
+    nofile,
+    port_set,
+    socket_count,
+    sysctl_d,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
     OWNER_MARK,
     STATE_DIRECTORY,
@@ -309,7 +315,7 @@ def _merged_reserved_ports(root: str, request: Request, values: t.Mapping[str, s
     present = port_set.parse_kernel_list(sysctl_d.live(root, RESERVED_PORTS) or "")
     present |= port_set.parse_kernel_list((at_boot.value if at_boot else None) or "")
     low, high = port_set.parse_range(PORT_RANGE, values.get(PORT_RANGE) or sysctl_d.live(root, PORT_RANGE) or "1 65535")
-    listening = {port for port in port_set.listeners(root) if low <= port <= high}
+    listening = {port for port in socket_count.listeners(root) if low <= port <= high}
     unreserved = listening - present - named
     if unreserved and not request.reserve_listeners:
         ports = port_set.format_kernel_list(unreserved)

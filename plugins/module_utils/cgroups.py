@@ -1,0 +1,152 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The limits of the control groups that a process is in, from its own up to the highest that can be seen.
+
+cgroups(7), Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst. Version 1, version 2 and both side by
+side are read. In a container that has a cgroup namespace the highest is the container's own group; limits above
+it show in version 1 alone, as hierarchical_memory_limit.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+
+#: PAGE_COUNTER_MAX pages, what version 1 shows for no limit, is just below 2^63 (mm/memcontrol-v1.c).
+_NO_LIMIT = 2**62
+
+Chain = t.List[t.Dict[str, t.Any]]
+
+
+class _Place(t.NamedTuple):
+    """Where a process's group for one controller is: a mount, the path below it, and the version."""
+
+    mount: str
+    path: str
+    version: int
+
+
+def memory(reading: Reading, process: str = "self") -> Chain:
+    """Return the groups that limit the memory of ``process``, its own first.
+
+    Each has its ``path``, and in bytes ``limit``, ``used`` and ``file_cache``, which is part of what is used.
+    """
+    place = _place(reading, process, "memory")
+    if place is None:
+        return []
+    found: Chain = []
+    for path in _upwards(place.path):
+        folder = place.mount + path.rstrip("/")
+        entry = _memory_v1(reading, folder) if place.version == 1 else _memory_v2(reading, folder)
+        if entry is not None:
+            found.append(dict(entry, path=path))
+    if place.version == 1:
+        found += _hidden_limit(reading, place, found)
+    return found
+
+
+def tasks(reading: Reading, process: str = "self") -> Chain:
+    """Return the groups that limit the number of tasks of ``process``, its own first: ``path``, ``limit``, ``used``."""
+    place = _place(reading, process, "pids")
+    found: Chain = []
+    for path in _upwards(place.path) if place is not None else []:
+        folder = (place.mount if place is not None else "") + path.rstrip("/")
+        limit = reading.number(folder + "/pids.max")
+        if limit is not None:
+            found.append({"path": path, "limit": limit, "used": reading.number(folder + "/pids.current")})
+    return found
+
+
+def _memory_v1(reading: Reading, folder: str) -> t.Optional[t.Dict[str, t.Any]]:
+    limit = reading.number(folder + "/memory.limit_in_bytes")
+    if limit is None or limit >= _NO_LIMIT:
+        return None
+    stat = _stat(reading, folder)
+    cache = [stat.get(name) for name in ("total_active_file", "total_inactive_file")]
+    used = reading.number(folder + "/memory.usage_in_bytes")
+    return {"limit": limit, "used": used, "file_cache": _sum(cache)}
+
+
+def _memory_v2(reading: Reading, folder: str) -> t.Optional[t.Dict[str, t.Any]]:
+    # Above memory.high a group is not killed, yet throttled until it is unusable: it counts as a limit.
+    limits = [reading.number("%s/%s" % (folder, name)) for name in ("memory.max", "memory.high")]
+    numbers = [limit for limit in limits if limit is not None]
+    if not numbers:
+        return None
+    stat = _stat(reading, folder)
+    cache = [stat.get(name) for name in ("active_file", "inactive_file")]
+    return {"limit": min(numbers), "used": reading.number(folder + "/memory.current"), "file_cache": _sum(cache)}
+
+
+def _hidden_limit(reading: Reading, place: _Place, found: Chain) -> Chain:
+    """Return the limit that a group above the highest visible one sets, if it is the lowest."""
+    least = _stat(reading, place.mount + place.path.rstrip("/")).get("hierarchical_memory_limit", _NO_LIMIT)
+    if least >= min([_NO_LIMIT] + [entry["limit"] for entry in found]):
+        return []
+    return [{"path": "above /", "limit": least, "used": None, "file_cache": None}]
+
+
+def _stat(reading: Reading, folder: str) -> t.Dict[str, int]:
+    pairs = (line.split() for line in (reading.text(folder + "/memory.stat") or "").splitlines())
+    return {words[0]: int(words[1]) for words in pairs if len(words) == 2 and words[1].isdecimal()}
+
+
+def _sum(numbers: t.Sequence[t.Optional[int]]) -> t.Optional[int]:
+    return None if None in numbers else sum(number or 0 for number in numbers)
+
+
+def _upwards(path: str) -> t.List[str]:
+    """Return ``path`` and every path above it, down to ``/``."""
+    parts = [part for part in path.split("/") if part]
+    return ["/" + "/".join(parts[:length]) for length in range(len(parts), -1, -1)]
+
+
+def _place(reading: Reading, process: str, controller: str) -> t.Optional[_Place]:
+    """Return where ``process`` is for ``controller``: in version 1 if that has it mounted, else in version 2."""
+    mounts = _mounts(reading)
+    unified = None
+    for line in (reading.text("/proc/%s/cgroup" % process) or "").splitlines():
+        fields = line.split(":", 2)
+        if len(fields) < 3:
+            continue
+        if controller in fields[1].split(",") and controller in mounts:
+            return _below_mount(mounts[controller], fields[2], 1)
+        if fields[:2] == ["0", ""] and "" in mounts:
+            unified = _below_mount(mounts[""], fields[2], 2)
+    return unified
+
+
+def _below_mount(mount: t.Tuple[str, str], path: str, version: int) -> _Place:
+    point, root = mount
+    if root != "/":
+        # Without a cgroup namespace a container mounts its own group: the paths are still the machine's.
+        path = path[len(root) :] if path == root or path.startswith(root + "/") else "/"
+    if ".." in path.split("/"):
+        # The process is outside of the reader's cgroup namespace.
+        path = "/"
+    return _Place(point, path or "/", version)
+
+
+def _mounts(reading: Reading) -> t.Dict[str, t.Tuple[str, str]]:
+    """Return (mount point, its root in the hierarchy) by controller, that of version 2 under ``""``."""
+    found: t.Dict[str, t.Tuple[str, str]] = {}
+    for line in (reading.text("/proc/self/mountinfo") or "").splitlines():
+        # id parent major:minor root point options [optional...] - type source super-options (proc_pid_mountinfo(5))
+        left, _dash, right = line.partition(" - ")
+        fields, tail = left.split(), right.split()
+        if len(fields) < 5 or len(tail) < 3:
+            continue
+        point, root = (re.sub(r"\\([0-7]{3})", _unescape, field) for field in (fields[4], fields[3]))
+        if tail[0] == "cgroup2":
+            found.setdefault("", (point, root))
+        elif tail[0] == "cgroup":
+            for name in tail[2].split(","):
+                found.setdefault(name, (point, root))
+    return found
+
+
+def _unescape(match: t.Match[str]) -> str:
+    return chr(int(match.group(1), 8))

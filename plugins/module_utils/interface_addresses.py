@@ -1,0 +1,270 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which addresses this host can connect from: those of its interfaces, and prefixes that are local as a whole.
+
+Read by rtnetlink(7), so that a host needs no ``ip`` program and 65,536 addresses take no text. observe() asks the
+kernel; describe() is pure and works as well on what another host observed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import netlink
+
+_NETLINK_ROUTE = 0
+
+# include/uapi/linux/rtnetlink.h, if_addr.h
+_RTM_NEWADDR, _RTM_GETADDR = 20, 22
+_RTM_NEWROUTE, _RTM_GETROUTE = 24, 26
+#: struct ifaddrmsg: family, prefix length, flags, scope, interface.
+_ADDRESS = struct.Struct("=4BI")
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
+#: For IPv6 the same bit is IFA_F_TEMPORARY: in both cases no address to know a host by.
+_IFA_F_SECONDARY = 0x01
+#: struct rtmsg: family, length of destination and source, tos, table, protocol, scope, type, flags.
+_ROUTE = struct.Struct("=8BI")
+_RTN_UNICAST, _RTN_LOCAL = 1, 2
+_RT_TABLE_MAIN, _RT_TABLE_LOCAL = 254, 255
+_RTA_DST, _RTA_OIF, _RTA_PRIORITY, _RTA_MULTIPATH = 1, 4, 6, 9
+#: struct rtnexthop: length, flags, hops, interface.
+_NEXT_HOP = struct.Struct("=HBBi")
+_NUMBER = struct.Struct("=I")
+
+_SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
+
+#: The families by the number of their packed address's bytes, and by the kernel's number.
+_BITS = {4: 32, 6: 128}
+_VERSIONS = {int(socket.AF_INET): 4, int(socket.AF_INET6): 6}
+
+_LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
+
+Observed = t.Dict[str, t.Any]
+
+
+class Addresses(netlink.Reader):
+    """Collects the addresses of a dump, in the kernel's order, for the interfaces that have a name."""
+
+    def __init__(self, names: t.Mapping[int, str]) -> None:
+        super().__init__()
+        self._names = names
+        self.found: t.List[t.Dict[str, t.Any]] = []
+
+    def take(self, kind: int, data: bytes, start: int, end: int) -> None:
+        family, prefix, flags, scope, index = _fixed_part(_ADDRESS, kind, _RTM_NEWADDR, data, start, end)
+        version = _VERSIONS.get(family)
+        found = netlink.attributes(data, start + _ADDRESS.size, end)
+        # On a point-to-point interface IFA_ADDRESS is the peer's.
+        packed = found.get(_IFA_LOCAL, found.get(_IFA_ADDRESS))
+        if version is None or packed is None or index not in self._names:
+            return
+        flags = _number(found, _IFA_FLAGS, flags)
+        self.found.append(
+            {
+                "address": _text(version, packed),
+                "prefix": _length(version, prefix),
+                "interface": self._names[index],
+                "family": version,
+                "scope": _SCOPES.get(scope, str(scope)),
+                "secondary": bool(flags & _IFA_F_SECONDARY),
+            }
+        )
+
+
+class Routes(netlink.Reader):
+    """Collects from a dump the local prefixes and the default routes; single addresses are passed over."""
+
+    def __init__(self, names: t.Mapping[int, str]) -> None:
+        super().__init__()
+        self._names = names
+        self.anyip: t.List[t.Dict[str, t.Any]] = []
+        self.default_routes: t.List[t.Dict[str, t.Any]] = []
+
+    def take(self, kind: int, data: bytes, start: int, end: int) -> None:
+        route = _fixed_part(_ROUTE, kind, _RTM_NEWROUTE, data, start, end)
+        family, length, table, route_type = route[0], route[1], route[4], route[7]
+        version = _VERSIONS.get(family)
+        if version is None or length >= _BITS[version]:
+            return
+        if route_type == _RTN_LOCAL and table == _RT_TABLE_LOCAL:
+            self._take_local(version, length, netlink.attributes(data, start + _ROUTE.size, end))
+        elif route_type == _RTN_UNICAST and table == _RT_TABLE_MAIN and length == 0:
+            self._take_default(version, netlink.attributes(data, start + _ROUTE.size, end))
+
+    def _take_local(self, version: int, length: int, found: t.Mapping[int, bytes]) -> None:
+        name = self._names.get(_number(found, _RTA_OIF, 0))
+        # ::/0 and 0.0.0.0/0 come without a destination.
+        prefix = "%s/%d" % (_text(version, found.get(_RTA_DST, bytes(_BITS[version] // 8))), length)
+        if name is not None:
+            self.anyip.append({"prefix": prefix, "interface": name, "family": version})
+
+    def _take_default(self, version: int, found: t.Mapping[int, bytes]) -> None:
+        hops = found.get(_RTA_MULTIPATH)
+        metric = _number(found, _RTA_PRIORITY, 0)
+        for index in [_number(found, _RTA_OIF, 0)] if hops is None else _next_hops(hops):
+            if index in self._names:
+                self.default_routes.append({"family": version, "interface": self._names[index], "metric": metric})
+
+
+def _fixed_part(
+    layout: struct.Struct, kind: int, expected: int, data: bytes, start: int, end: int
+) -> t.Tuple[t.Any, ...]:
+    if kind != expected:
+        raise netlink.NetlinkError("a message of type %d, where %d was asked for" % (kind, expected))
+    if end - start < layout.size:
+        raise netlink.NetlinkError("a message has %d bytes, its fixed part takes %d" % (end - start, layout.size))
+    return layout.unpack_from(data, start)
+
+
+def _number(found: t.Mapping[int, bytes], kind: int, otherwise: int) -> int:
+    value = found.get(kind)
+    if value is None:
+        return otherwise
+    if len(value) != _NUMBER.size:
+        raise netlink.NetlinkError("attribute %d has %d bytes, a number takes %d" % (kind, len(value), _NUMBER.size))
+    return t.cast(int, _NUMBER.unpack(value)[0])
+
+
+def _length(version: int, length: int) -> int:
+    if length > _BITS[version]:
+        raise netlink.NetlinkError("a prefix length of %d for IPv%d" % (length, version))
+    return length
+
+
+def _text(version: int, packed: bytes) -> str:
+    if len(packed) * 8 != _BITS[version]:
+        raise netlink.NetlinkError("an address of %d bytes for IPv%d" % (len(packed), version))
+    if version == 4:
+        return socket.inet_ntop(socket.AF_INET, packed)
+    # Through ipaddress, because the C library shortens some IPv6 addresses in another way.
+    return str(ipaddress.IPv6Address(packed))
+
+
+def _next_hops(data: bytes) -> t.Iterator[int]:
+    position = 0
+    while len(data) - position >= _NEXT_HOP.size:
+        length, _flags, _hops, index = _NEXT_HOP.unpack_from(data, position)
+        if length < _NEXT_HOP.size:
+            raise netlink.NetlinkError("a next hop gives its length as %d" % length)
+        yield index
+        position += length + -length % 4
+
+
+def observe() -> Observed:
+    """Return what this network namespace has, as JSON can hold it; describe() makes sense of it.
+
+    addresses:      [{"address", "prefix", "interface", "family": 4 or 6, "scope", "secondary"}], in the kernel's order;
+                    ``secondary`` is also true for a temporary address of IPv6
+    anyip:          [{"prefix", "interface", "family"}], the routes of type local whose prefix is no single address
+    default_routes: [{"family", "interface", "metric"}], one for each next hop
+    raises: netlink.NetlinkError
+    """
+    names = dict(socket.if_nameindex())
+    addresses = netlink.dump(_NETLINK_ROUTE, _RTM_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0), lambda: Addresses(names))
+    observed: Observed = {"addresses": addresses.found, "anyip": [], "default_routes": []}
+    for table, route_type in ((_RT_TABLE_LOCAL, _RTN_LOCAL), (_RT_TABLE_MAIN, _RTN_UNICAST)):
+        for family in _VERSIONS:
+            body = _ROUTE.pack(family, 0, 0, 0, table, 0, 0, route_type, 0)
+            routes = _routes(body, names)
+            observed["anyip"] += routes.anyip if table == _RT_TABLE_LOCAL else []
+            observed["default_routes"] += routes.default_routes if table == _RT_TABLE_MAIN else []
+    return observed
+
+
+def _routes(body: bytes, names: t.Mapping[int, str]) -> Routes:
+    return netlink.dump(_NETLINK_ROUTE, _RTM_GETROUTE, body, lambda: Routes(names))
+
+
+def describe(observed: t.Mapping[str, t.Any], ours: t.AbstractSet[str]) -> t.Dict[str, t.Any]:
+    """Return the addresses of a snapshot.
+
+    observed: what observe() returned
+    ours:     the addresses that this collection added, such as ``198.51.100.1/32``
+
+    Returns:
+        default_interface: {"4": name, "6": name}, None where there is no default route or the best leave by several
+        list: ranges, by interface, family and number, each {"address", "last", "count", "prefix", "interface",
+              "family", "scope", "ours"}. Neighbouring /32s (/128s) that are alike in all of that make one range, so
+              that 65,536 of them take no more room than one; anything else stands alone: ``last`` is ``address``.
+        anyip: [{"prefix", "interface", "family"}] of the prefixes any address of which can be bound to, but 127.0.0.0/8
+        primary: {"address", "prefix", "interface"}, or None. Of the default interface (IPv4's, else IPv6's) the global
+              address that is not ours. Of several: none that is another's secondary, or temporary; one with a subnet;
+              the lowest, because after a boot they may stand in another order.
+    """
+    by_family = {str(version): _default_interface(observed["default_routes"], version) for version in _BITS}
+    return {
+        "default_interface": by_family,
+        "list": _ranges(observed["addresses"], ours),
+        "anyip": [dict(entry) for entry in observed["anyip"] if not _is_loopback(entry)],
+        "primary": _primary(observed["addresses"], by_family, ours),
+    }
+
+
+def _default_interface(routes: t.Sequence[t.Mapping[str, t.Any]], version: int) -> t.Optional[str]:
+    usable = [route for route in routes if route["family"] == version]
+    best = min((route["metric"] for route in usable), default=None)
+    names = {route["interface"] for route in usable if route["metric"] == best}
+    return names.pop() if len(names) == 1 else None
+
+
+def _is_loopback(entry: t.Mapping[str, t.Any]) -> bool:
+    return entry["family"] == 4 and _LOOPBACK.supernet_of(ipaddress.IPv4Network(entry["prefix"], strict=False))
+
+
+def _to_number(entry: t.Mapping[str, t.Any]) -> int:
+    family = socket.AF_INET if entry["family"] == 4 else socket.AF_INET6
+    return int.from_bytes(socket.inet_pton(family, entry["address"]), "big")
+
+
+def _is_ours(entry: t.Mapping[str, t.Any], ours: t.AbstractSet[str]) -> bool:
+    return "%s/%d" % (entry["address"], entry["prefix"]) in ours
+
+
+def _ranges(addresses: t.Sequence[t.Mapping[str, t.Any]], ours: t.AbstractSet[str]) -> t.List[t.Dict[str, t.Any]]:
+    ranges: t.List[t.Dict[str, t.Any]] = []
+    alike, after = None, None
+    keyed = (((entry["interface"], entry["family"], _to_number(entry)), entry) for entry in addresses)
+    for (interface, family, number), entry in sorted(keyed, key=lambda pair: pair[0]):
+        kind = (interface, family, entry["prefix"], entry["scope"], _is_ours(entry, ours))
+        if kind == alike and number == after and entry["prefix"] == _BITS[family]:
+            ranges[-1]["last"] = entry["address"]
+            ranges[-1]["count"] += 1
+        else:
+            ranges.append(
+                {
+                    "address": entry["address"],
+                    "last": entry["address"],
+                    "count": 1,
+                    "prefix": entry["prefix"],
+                    "interface": interface,
+                    "family": family,
+                    "scope": entry["scope"],
+                    "ours": kind[-1],
+                }
+            )
+        alike, after = kind, number + 1
+    return ranges
+
+
+def _primary(
+    addresses: t.Sequence[t.Mapping[str, t.Any]],
+    default_interface: t.Mapping[str, t.Optional[str]],
+    ours: t.AbstractSet[str],
+) -> t.Optional[t.Dict[str, t.Any]]:
+    for version, bits in _BITS.items():
+        candidates = [
+            entry
+            for entry in addresses
+            if entry["interface"] == default_interface[str(version)]
+            and entry["family"] == version
+            and entry["scope"] == "global"
+            and not _is_ours(entry, ours)
+        ]
+        if candidates:
+            first = min(candidates, key=lambda entry: (entry["secondary"], entry["prefix"] == bits, _to_number(entry)))
+            return {key: first[key] for key in ("address", "prefix", "interface")}
+    return None

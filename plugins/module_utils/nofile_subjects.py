@@ -1,0 +1,326 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The nofile limits that users' sessions, units and processes really get, now and after the next boot.
+
+Asked for and got differ: what the kernel or the service manager refuses, it refuses in its own way.
+
+* pam_limits starts from what the session inherits. Debian's builds of 1.5.x and before start from PID 1's limits
+  instead, its soft one cut to 1024 (027_pam_limits_better_init_allow_explicit_root and
+  pam-limits-nofile-fd-setsize-cap in the source package); Debian 13's 1.7.0 no longer does.
+* The kernel refuses a hard limit above fs.nr_open, and one above the inherited hard limit to whoever
+  lacks CAP_SYS_RESOURCE. Debian's build then logs it and the session keeps what it inherited, soft and hard
+  (032_pam_limits_EPERM_NOT_FATAL); upstream's refuses the session, which here is a limit of 0.
+* systemd falls back to PID 1's own hard limit (src/basic/rlimit-util.c, setrlimit_closest); where fs.nr_open is even
+  below that, the unit fails with 205/LIMITS, again a 0.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    cgroups,
+    limits_plan,
+    nofile,
+    pam_limits,
+    running_limits,
+    sysctl_d,
+    systemd_limits,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.containment import in_container
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import below
+from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+
+Pair = t.Tuple[int, int]
+
+#: INR_OPEN_CUR and INR_OPEN_MAX, what the kernel gives to PID 1 (include/uapi/linux/fs.h).
+_KERNEL = (1024, 4096)
+
+_CAP_SYS_RESOURCE = 24
+
+_FD_SETSIZE = 1024
+_FIRST_SOURCE = "/proc/1/limits, which Debian's pam_limits starts from"
+
+#: Who starts sessions, as a process and as a unit; Debian's name for the unit, and the others'.
+_SSH_PROCESS = "sshd"
+_SSH_UNITS = ("ssh.service", "sshd.service")
+
+_DEFAULT_SOURCE = "DefaultLimitNOFILE= of systemd"
+
+_REFUSED = "the session is refused: %d is more than it may have"
+_KEPT = "pam_limits cannot set %d, the session keeps what it inherits"
+_FAILS = "the unit fails with 205/LIMITS: %d is above fs.nr_open, %d"
+
+#: Name and number of each group.
+Groups = t.List[t.Tuple[str, int]]
+
+
+class Outcome(t.NamedTuple):
+    """A limit as it is got, the line that sets it, and what went wrong on the way."""
+
+    pair: t.Optional[Pair]
+    by: t.Optional[str]
+    note: str = ""
+
+
+_UNKNOWN = Outcome(None, None)
+
+#: What is said of a process, where there is none, or none that was asked for.
+_NO_PROCESS: t.Dict[str, t.Any] = {"pid": None, "descriptors": None, "memory_cgroups": [], "tasks_cgroups": []}
+
+
+class Subjects:
+    """Answers for one host; the processes are read once."""
+
+    def __init__(self, reading: Reading, accounts: t.Mapping[str, t.Any]) -> None:
+        """accounts: what the host's name service says of users, as Observation has it"""
+        self.reading = reading
+        self.tree = reading.tree
+        self.accounts = accounts
+        self.contained = in_container(reading.root)
+        self.booted = sysctl_d.boots_with_systemd(reading.root)
+        self.has_systemd = systemd_limits.is_installed(self.tree)
+        self.processes = reading.attempt("/proc", lambda: running_limits.processes(reading.root)) or []
+        self.first = next((process for process in self.processes if process.pid == 1), None)
+        self.now = nofile.nr_open_now(reading.root)
+        boot = reading.attempt("fs.nr_open after a boot", lambda: nofile.nr_open_after_boot(reading.root))
+        self.boot = boot.value if boot is not None else nofile.NR_OPEN_KERNEL
+
+    # --- users ---
+
+    def user(self, where: str, name: str) -> t.Dict[str, t.Any]:
+        """Return what a session of ``name`` that starts now, and after a boot, gets; refuse an unknown user."""
+        account = self.account(name)
+        if account is None:
+            raise Refusal(where, name, "users of this host", "Create the user first, or correct the name.")
+
+        def outcomes() -> t.Tuple[Outcome, Outcome]:
+            build = pam_limits.behaviour(self.tree)
+            granted = pam_limits.resolve(pam_limits.entries(self.tree, build), build, name, *account)
+            return (
+                self._session(granted, build, self._inherited_now(), self._first_now(), self.now or self.boot),
+                self._session(granted, build, self._service_limit(self.boot), self._first_after_boot(), self.boot),
+            )
+
+        found = self.reading.attempt("limits of pam_limits", outcomes)
+        return _unknown("user", name) if found is None else _subject("user", name, *found)
+
+    def account(self, name: str) -> t.Optional[t.Tuple[int, int, Groups]]:
+        """Return the uid, gid and groups of a user, from the name service or the files; None for an unknown one."""
+        known = self.accounts.get(name)
+        if known is not None:
+            return known["uid"], known["gid"], [(str(row[0]), int(row[1])) for row in known["groups"]]
+        return self.reading.attempt("/etc/passwd", lambda: _account(self.reading, name))
+
+    def _session(
+        self,
+        grant: pam_limits.Grant,
+        build: pam_limits.Behaviour,
+        inherited: Outcome,
+        first: t.Optional[Pair],
+        top: int,
+    ) -> Outcome:
+        """setup_limits: what pam_limits asks for, and what comes of it.
+
+        inherited: what the session inherits; first: the limits of PID 1; top: fs.nr_open
+        """
+        if inherited.pair is None:
+            return inherited
+        base, by = inherited.pair, inherited.by
+        if first is not None and build.spares_root and build.scans:
+            base, by = (min(first[0], _FD_SETSIZE), first[1]), _FIRST_SOURCE
+        entry = grant.hard or grant.soft
+        by = by if entry is None else "%s:%d" % (entry.path, entry.line)
+        soft, hard = pam_limits.limits(grant, top)
+        hard = base[1] if hard is None else hard
+        soft = min(base[0] if soft is None else soft, hard)
+        if hard <= top and (hard <= inherited.pair[1] or self._may_raise()):
+            return Outcome((soft, hard), by)
+        if build.spares_root:
+            return Outcome(inherited.pair, inherited.by, "%s: %s" % (by, _KEPT % hard))
+        return Outcome((0, 0), by, _REFUSED % hard)
+
+    def _may_raise(self) -> bool:
+        """Tell whether services have CAP_SYS_RESOURCE, without which setrlimit(2) raises no hard limit."""
+        for line in (self.reading.text("/proc/1/status") or "").splitlines():
+            name, _colon, value = line.partition(":")
+            if name == "CapEff":
+                return bool(int(value.strip(), 16) >> _CAP_SYS_RESOURCE & 1)
+        return True
+
+    def _first_now(self) -> t.Optional[Pair]:
+        return (self.first.soft, self.first.hard) if self.first is not None else None
+
+    def _first_after_boot(self) -> t.Optional[Pair]:
+        """systemd raises its own limits to the nr_open that it meets (src/core/main.c, bump_rlimit_nofile)."""
+        if self.first is None or self.contained or not self.booted:
+            return self._first_now()
+        most = nofile.nr_open_at_start(self.reading.root)
+        return most, most
+
+    def _inherited_now(self) -> Outcome:
+        """Return what a session starts with: the limits of the ssh server, else those that services get."""
+        servers = [process for process in self.processes if process.name == _SSH_PROCESS]
+        if servers:
+            server = min(servers)
+            return Outcome((server.soft, server.hard), "%s:%d" % (server.path, server.line))
+        return self._service_limit(self.now or self.boot)
+
+    def _service_limit(self, top: int) -> Outcome:
+        if not (self.has_systemd and self.booted):
+            if self.first is not None:
+                return Outcome((self.first.soft, self.first.hard), "%s:%d" % (self.first.path, self.first.line))
+            return Outcome(_KERNEL, None)
+        units = systemd_limits.Units(self.tree)
+        name = next((unit for unit in _SSH_UNITS if units.file(unit) is not None), None)
+        return self._configured(units.limit(name) if name is not None else None, top)
+
+    # --- units ---
+
+    def unit(self, where: str, name: str) -> t.Dict[str, t.Any]:
+        """Return what a unit has if it runs, and what it gets when it starts; refuse an unknown unit."""
+        found = self.reading.attempt("limits of systemd", lambda: self._unit(where, name))
+        return found if found is not None else dict(_unknown("unit", name), **_NO_PROCESS)
+
+    def _unit(self, where: str, name: str) -> t.Dict[str, t.Any]:
+        limits_plan.check_units(self.tree, [name], where)
+        units = systemd_limits.Units(self.tree)
+        real = units.real_name(name)
+        limit = units.limit(name)
+        boot = self._configured(limit, self.boot)
+        running = [process for process in self.processes if process.unit == real]
+        if not running:
+            return dict(_subject("unit", name, self._configured(limit, self.now or self.boot), boot), **_NO_PROCESS)
+        # A process may lower its own limits: the highest of the unit's is what the unit was given.
+        highest = max(running, key=lambda process: (process.hard, process.soft))
+        now = Outcome((highest.soft, highest.hard), boot.by)
+        main = min(running)
+        return dict(_subject("unit", name, now, boot), **self._details(main.pid))
+
+    def knows_unit(self, name: str) -> bool:
+        return self.has_systemd and systemd_limits.Units(self.tree).file(name) is not None
+
+    def every_unit(self) -> t.Optional[t.Dict[str, t.Any]]:
+        """Return what a unit without a limit of its own gets; None without systemd."""
+        if not self.has_systemd:
+            return None
+        tops = (self.now or self.boot, self.boot)
+        found = self.reading.attempt("limits of systemd", lambda: [self._configured(None, top) for top in tops])
+        subject = _unknown("unit", nofile.EVERY_UNIT) if found is None else _subject("unit", nofile.EVERY_UNIT, *found)
+        return dict(subject, **_NO_PROCESS)
+
+    def _configured(self, limit: t.Optional[systemd_limits.Limit], top: int) -> Outcome:
+        chosen = limit or systemd_limits.default(self.tree)
+        by = "%s:%d" % (chosen.path, chosen.line) if chosen.line else _DEFAULT_SOURCE
+        most = self.first.hard if self.first is not None and self.booted else nofile.nr_open_at_start(self.reading.root)
+        soft, hard = chosen.soft, chosen.hard
+        if hard > top or (hard > most and not self._may_raise()):
+            soft, hard = min(soft, most), min(hard, most)
+        if hard > top:
+            return Outcome((0, 0), by, _FAILS % (hard, top))
+        return Outcome((soft, hard), by)
+
+    # --- processes ---
+
+    def named(self, name: str) -> t.List[t.Dict[str, t.Any]]:
+        """Return the processes of a name, or of a number; one entry without a limit where none runs."""
+        found = [process for process in self.processes if name in (process.name, str(process.pid))]
+        if not found:
+            missing = _subject("process", name, Outcome(None, None, "not running"), None)
+            return [dict(missing, unit=None, **_NO_PROCESS)]
+        return [
+            dict(
+                _subject("process", process.name, self._has(process), None),
+                unit=process.unit,
+                **self._details(process.pid),
+            )
+            for process in found
+        ]
+
+    def reader(self) -> t.Optional[t.Dict[str, t.Any]]:
+        """Return the process that takes the snapshot: what Ansible's own sessions get on this host."""
+        row = running_limits.parse_limits(self.reading.text("/proc/self/limits") or "")
+        if row is None:
+            return None
+        outcome = Outcome(row[:2], "/proc/self/limits:%d" % row[2])
+        unit = running_limits.unit_of(self.reading.text("/proc/self/cgroup") or "")
+        return dict(_subject("process", "this session", outcome, None), unit=unit, **_NO_PROCESS)
+
+    @staticmethod
+    def _has(process: running_limits.Process) -> Outcome:
+        return Outcome((process.soft, process.hard), "%s:%d" % (process.path, process.line))
+
+    def _details(self, pid: int) -> t.Dict[str, t.Any]:
+        """Return how many descriptors a process has, and the groups that limit it."""
+        return {
+            "pid": pid,
+            "descriptors": self._descriptors(pid),
+            "memory_cgroups": cgroups.memory(self.reading, str(pid)),
+            "tasks_cgroups": cgroups.tasks(self.reading, str(pid)),
+        }
+
+    def _descriptors(self, pid: int) -> t.Optional[int]:
+        """Return the number of open descriptors.
+
+        Since Linux 6.2 it is the size of the directory (fs/proc/fd.c, proc_readfd_count); before, it has to be listed.
+        """
+        path = "/proc/%d/fd" % pid
+
+        def count() -> int:
+            size = os.stat(below(self.reading.root, path)).st_size if self.reading.live else 0
+            return size or len(os.listdir(below(self.reading.root, path)))
+
+        return self.reading.attempt(path, count)
+
+    # --- all of them ---
+
+    def offenders(self) -> t.List[t.Dict[str, t.Any]]:
+        """Return every hard limit above the fs.nr_open that holds then, as nofile_check does."""
+        limits = self.reading.attempt("nofile limits", lambda: nofile.hard_limits(self.tree, live=False)) or []
+        first_of: t.Dict[t.Tuple[str, int], nofile.HardLimit] = {}
+        for process in self.processes:
+            name = process.unit or process.name
+            limit = nofile.HardLimit(process.path, process.line, "unit", name, process.hard, process.hard, 0)
+            first_of.setdefault((name, process.hard), limit)
+        return [found.as_dict() for found in nofile.offenders([*limits, *first_of.values()], self.now, self.boot)]
+
+
+def _subject(kind: str, name: str, now: Outcome, boot: t.Optional[Outcome]) -> t.Dict[str, t.Any]:
+    worst = now if now.note or boot is None else boot
+    return {
+        "kind": kind,
+        "name": name,
+        "now": _limits(now),
+        "after_boot": None if boot is None else _limits(boot),
+        "by": now.by if boot is None else boot.by,
+        "note": worst.note,
+    }
+
+
+def _unknown(kind: str, name: str) -> t.Dict[str, t.Any]:
+    return _subject(kind, name, _UNKNOWN, _UNKNOWN)
+
+
+def _limits(outcome: Outcome) -> t.Optional[t.Dict[str, int]]:
+    return None if outcome.pair is None else {"soft": outcome.pair[0], "hard": outcome.pair[1]}
+
+
+def _account(reading: Reading, name: str) -> t.Optional[t.Tuple[int, int, Groups]]:
+    for line in (reading.tree.read("/etc/passwd") or "").splitlines():
+        fields = line.split(":")
+        if fields[0] == name and len(fields) >= 4 and fields[2].isdecimal() and fields[3].isdecimal():
+            uid, gid = int(fields[2]), int(fields[3])
+            return uid, gid, _groups(reading, name, gid)
+    return None
+
+
+def _groups(reading: Reading, name: str, gid: int) -> Groups:
+    rows = [line.split(":") for line in (reading.tree.read("/etc/group") or "").splitlines()]
+    return [
+        (row[0], int(row[2]))
+        for row in rows
+        if len(row) >= 4 and row[2].isdecimal() and (int(row[2]) == gid or name in row[3].split(","))
+    ]

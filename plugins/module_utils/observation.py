@@ -1,0 +1,59 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a host is in no file: asked of the running kernel once, and written down as JSON.
+
+A folder with a host's files and one such object are all that a snapshot is made of, so a recorded host can be
+looked at again anywhere.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import interface_addresses, netlink, socket_count
+
+
+def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
+    """Return the observation of this host; ``users`` are looked up in its name service.
+
+    ``interfaces`` is null where the kernel could not be asked, and ``unread`` says why.
+    """
+    system = os.uname()
+    sockets = socket_count.count()
+    unread = sockets.pop("unread")
+    interfaces = None
+    try:
+        interfaces = interface_addresses.observe()
+    except netlink.NetlinkError as error:
+        unread.append({"what": "addresses of the interfaces", "why": str(error)})
+    return {
+        "hostname": system.nodename,
+        "kernel": system.release,
+        "machine": system.machine,
+        "page_size": os.sysconf("SC_PAGE_SIZE"),
+        "cpus": os.sysconf("SC_NPROCESSORS_ONLN"),
+        "uid": os.geteuid(),
+        "accounts": {name: account for name, account in map(_account, users) if account is not None},
+        "interfaces": interfaces,
+        "sockets": sockets,
+        "unread": unread,
+    }
+
+
+def _account(name: str) -> t.Tuple[str, t.Optional[t.Dict[str, t.Any]]]:
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return name, None
+    groups = []
+    for gid in os.getgrouplist(name, entry.pw_gid):
+        try:
+            groups.append([grp.getgrgid(gid).gr_name, gid])
+        except KeyError:
+            # pam_limits asks for groups by name: one that has none cannot be meant.
+            continue
+    return name, {"uid": entry.pw_uid, "gid": entry.pw_gid, "groups": groups}

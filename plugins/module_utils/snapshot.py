@@ -1,0 +1,120 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One reading of every limit that caps the simultaneous client connections of a host.
+
+Made of a directory that holds the host's files and one observation (see observation.py). What cannot be read is
+null and named in ``unread``; nothing stops the rest.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    cgroups,
+    containment,
+    drift,
+    host_identity,
+    interface_addresses,
+    kernel_limits,
+    nofile,
+    overrides,
+    slab,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.conntrack import conntrack
+from ansible_collections.fourtuple.clients.plugins.module_utils.memory import memory
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_subjects import Subjects
+from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+
+SCHEMA = 1
+
+
+class Request(t.NamedTuple):
+    """Whose nofile is asked for, as the options of connection_limits_info name them."""
+
+    users: t.Sequence[str] = ()
+    units: t.Sequence[str] = ()
+    processes: t.Sequence[str] = ()
+    prefix: str = ""
+
+    @property
+    def all_users(self) -> t.Sequence[str]:
+        """The users whose accounts an observation has to hold."""
+        return self.users if self.users or self.units else ("root",)
+
+
+def snapshot(root: str, observation: t.Mapping[str, t.Any], request: Request) -> t.Dict[str, t.Any]:
+    """Return ``limits``; refuse a user or a unit that the host does not have."""
+    reading = Reading(root, observation["uid"])
+    page_size = observation["page_size"]
+    keys = kernel_limits.Keys(reading)
+    known = keys.all()
+    subjects = Subjects(reading, observation["accounts"])
+    applied = drift.applied(reading)
+    bytes_of = memory(reading, page_size)
+    sockets = observation["sockets"]
+    addresses = None
+    if observation["interfaces"] is not None:
+        ours = {address for _interface, address in drift.own_pairs(applied)}
+        addresses = interface_addresses.describe(observation["interfaces"], ours)
+    limits: t.Dict[str, t.Any] = {
+        "schema": SCHEMA,
+        "host": host_identity.identity(reading, observation),
+        "keys": known,
+        "ports": kernel_limits.ports(reading, keys),
+        "nofile": _nofile(reading, known, subjects, request),
+        "epoll": {"max_user_watches": keys.number("fs.epoll.max_user_watches")},
+        "conntrack": conntrack(reading, sockets["established"], containment.in_container(root)),
+        "tcp": kernel_limits.tcp(reading, keys),
+        "established_hash": kernel_limits.established_hash(reading, keys, bytes_of["total"]),
+        "memory": dict(bytes_of, cgroups=cgroups.memory(reading)),
+        "slab": slab.sizes(reading, page_size),
+        "tasks": dict(kernel_limits.tasks(reading, keys), cgroups=cgroups.tasks(reading)),
+        "addresses": addresses,
+        "sockets": sockets,
+        "overrides": overrides.overrides(reading, applied.sysctl),
+        "applied": drift.shown(applied),
+        "drift": drift.drift(reading, keys, subjects, applied, addresses, request.all_users),
+    }
+    limits["unread"] = reading.unread + list(observation["unread"])
+    return limits
+
+
+def _nofile(
+    reading: Reading, known: t.Mapping[str, t.Mapping[str, t.Any]], subjects: Subjects, request: Request
+) -> t.Dict[str, t.Any]:
+    return {
+        "nr_open": _numbers(known.get(nofile.NR_OPEN)),
+        "file_max": dict(_numbers(known.get("fs.file-max")), allocated=_allocated(reading)),
+        "subjects": _subjects(subjects, request),
+        "offenders": subjects.offenders(),
+    }
+
+
+def _subjects(subjects: Subjects, request: Request) -> t.List[t.Dict[str, t.Any]]:
+    """Return those asked for; without any, root, every unit without a limit of its own, and this session."""
+    found: t.List[t.Optional[t.Dict[str, t.Any]]] = []
+    found += [subjects.user("%susers" % request.prefix, name) for name in request.users]
+    found += [subjects.unit("%sunits" % request.prefix, name) for name in request.units]
+    for name in request.processes:
+        found += subjects.named(name)
+    if not request.users and not request.units:
+        found += [subjects.user("%susers" % request.prefix, "root"), subjects.every_unit(), subjects.reader()]
+    return [subject for subject in found if subject is not None]
+
+
+def _numbers(key: t.Optional[t.Mapping[str, t.Any]]) -> t.Dict[str, t.Any]:
+    """Return a key's values as numbers, null for what is none."""
+    found: t.Dict[str, t.Any] = {"now": None, "after_boot": None, "by": None}
+    if key is not None:
+        for name in ("now", "after_boot"):
+            found[name] = int(key[name]) if key[name] is not None and key[name].isdecimal() else None
+        found["by"] = key["by"]
+    return found
+
+
+def _allocated(reading: Reading) -> t.Optional[int]:
+    """Return the open files of the machine: the first number of fs.file-nr (proc_sys_fs(5))."""
+    words = (reading.text("/proc/sys/fs/file-nr") or "").split()
+    return int(words[0]) if words and words[0].isdecimal() else None

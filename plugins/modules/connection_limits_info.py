@@ -1,0 +1,692 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: connection_limits_info
+short_description: Read every limit that caps a host's simultaneous client connections
+version_added: 0.1.0
+description:
+  - Reads, in one call, the local port range and what listens in it, nofile limits as users, units and processes
+    really get them, C(fs.nr_open) and C(fs.file-max) now and after the next boot, epoll watches, connection tracking,
+    TCP's own limits, memory of the host and of its control groups, the kernel memory that one socket takes by this
+    host's own slab sizes, tasks, addresses, and the sockets there are.
+  - Says who overrides the settings of this collection, and what has drifted from what it applied.
+  - Changes nothing. Works without root as far as the kernel lets it, and names what it could not read.
+author:
+  - the fourtuple.clients contributors (@fourtuple)
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.facts
+attributes:
+  check_mode:
+    description: Changes nothing in any mode.
+    support: full
+  diff_mode:
+    description: There is never a difference to show.
+    support: none
+  facts:
+    description: Returns no facts.
+    support: none
+  platform:
+    description: Reads Linux hosts.
+    support: full
+    platforms: linux
+options:
+  users:
+    description:
+      - The users whose sessions' nofile is asked for.
+      - Without O(users) and O(units), that of root, of every unit without a limit of its own, and of the session
+        that takes the snapshot.
+    type: list
+    elements: str
+    default: []
+  units:
+    description:
+      - The systemd units whose nofile is asked for, by their full names.
+    type: list
+    elements: str
+    default: []
+  processes:
+    description:
+      - The running processes whose nofile is asked for, by their names as in C(/proc/<pid>/comm), or by number.
+    type: list
+    elements: str
+    default: []
+  variable_prefix:
+    description: Put before option names in messages, so that they name the variable that a person wrote.
+    type: str
+    default: ""
+seealso:
+  - module: fourtuple.clients.nofile_check
+  - module: fourtuple.clients.sysctl_apply
+  - module: fourtuple.clients.source_addresses
+"""
+
+EXAMPLES = r"""
+- name: Read the limits of the host
+  fourtuple.clients.connection_limits_info:
+  register: snapshot
+
+- name: Read the limits that count for a service and for the user of a load generator
+  fourtuple.clients.connection_limits_info:
+    units: [proxy.service]
+    users: [loadgen]
+
+- name: Say how many ports the host can use for one destination
+  ansible.builtin.debug:
+    msg: "{{ snapshot.limits.ports.usable }} local ports"
+"""
+
+RETURN = r"""
+limits:
+  description:
+    - The snapshot. All sizes are in bytes. Null stands for what does not exist here, or could not be read, and then
+      RV(limits.unread) says why.
+  returned: always
+  type: dict
+  contains:
+    schema:
+      description: The version of this structure. It changes when a key changes its meaning or goes.
+      type: int
+      sample: 1
+    host:
+      description: What kind of host this is.
+      type: dict
+      contains:
+        hostname:
+          description: The name of the host.
+          type: str
+        kernel:
+          description: The release of the kernel.
+          type: str
+        machine:
+          description: The architecture.
+          type: str
+        page_size:
+          description: The size of a page.
+          type: int
+        cpus:
+          description: The number of processors that are online.
+          type: int
+        os:
+          description: C(id), C(version) and C(name) of os-release(5).
+          type: dict
+          contains:
+            id:
+              description: The identifier, such as V(debian).
+              type: str
+            version:
+              description: The version, such as V(12).
+              type: str
+            name:
+              description: The name for people.
+              type: str
+        init:
+          description: V(systemd), or the name of process 1.
+          type: str
+        systemd:
+          description: The version of systemd, null where it is not installed or not known.
+          type: str
+        pam:
+          description: The version of Linux-PAM's package, where dpkg tells it.
+          type: str
+        container:
+          description: Whether the host is a container.
+          type: bool
+        container_kind:
+          description: Its manager, such as V(podman).
+          type: str
+        first_network_namespace:
+          description: Whether this is the machine's first network namespace.
+          type: bool
+        first_user_namespace:
+          description: Whether every user number is mapped to itself.
+          type: bool
+        uid:
+          description: The user number that took the snapshot.
+          type: int
+        capabilities:
+          description: The effective capabilities that it had.
+          type: list
+          elements: str
+    unread:
+      description: What is there and could not be read.
+      type: list
+      elements: dict
+      contains:
+        what:
+          description: The file, or what was looked for.
+          type: str
+        why:
+          description: The reason.
+          type: str
+    keys:
+      description: The sysctl keys that matter and that this host has, by their names.
+      type: dict
+      sample:
+        net.ipv4.ip_local_port_range:
+          now: 32768 60999
+          after_boot: 1024 65535
+          by: /etc/sysctl.d/99-zz-fourtuple.conf:3
+          scope: namespace
+      contains:
+        now:
+          description: The live value.
+          type: str
+        after_boot:
+          description:
+            - What the next boot sets. Null where no file sets it, so that the kernel's default is computed again,
+              and for a key of the machine under a container.
+          type: str
+        by:
+          description: The file and line that set RV(limits.keys.after_boot).
+          type: str
+        scope:
+          description: V(namespace) for the host's own, V(machine) for what belongs to the machine under a container.
+          type: str
+    ports:
+      description: The local ports.
+      type: dict
+      contains:
+        low:
+          description: The first port of the range.
+          type: int
+        high:
+          description: The last port of the range.
+          type: int
+        reserved:
+          description: The reserved ports, as the kernel prints them.
+          type: str
+        listeners:
+          description: The TCP ports that listen.
+          type: str
+        usable:
+          description: The ports of the range that are neither reserved nor listen.
+          type: int
+    nofile:
+      description: Limits on open files.
+      type: dict
+      contains:
+        nr_open:
+          description: C(fs.nr_open), which no hard limit may exceed.
+          type: dict
+          contains:
+            now:
+              description: The live value.
+              type: int
+            after_boot:
+              description: The value after the next boot.
+              type: int
+            by:
+              description: The file and line that set it, null for the default.
+              type: str
+        file_max:
+          description: C(fs.file-max), which counts for all processes together.
+          type: dict
+          contains:
+            now:
+              description: The live value.
+              type: int
+            after_boot:
+              description: The value that a file sets, null for the default that the boot computes.
+              type: int
+            by:
+              description: The file and line that set it.
+              type: str
+            allocated:
+              description: The open files that there are.
+              type: int
+        subjects:
+          description: Who has or gets which limit.
+          type: list
+          elements: dict
+          contains:
+            kind:
+              description: V(user), V(unit) or V(process).
+              type: str
+            name:
+              description: The name of the user, unit or process.
+              type: str
+            now:
+              description:
+                - C(soft) and C(hard) of a session or a unit that starts now, of a running unit or process as it is.
+                - 0 where the session is refused or the unit fails.
+              type: dict
+              contains:
+                soft:
+                  description: The soft limit.
+                  type: int
+                hard:
+                  description: The hard limit.
+                  type: int
+            after_boot:
+              description: The same after the next boot, null for a process.
+              type: dict
+              contains:
+                soft:
+                  description: The soft limit.
+                  type: int
+                hard:
+                  description: The hard limit.
+                  type: int
+            by:
+              description: The file and line that grant it.
+              type: str
+            note:
+              description: What went wrong with a limit that was asked for, or empty.
+              type: str
+            pid:
+              description: The process, the first of a unit. Null where none runs. Not for a user.
+              type: int
+            unit:
+              description: The unit of a process.
+              type: str
+            descriptors:
+              description: The open descriptors of RV(limits.nofile.subjects[].pid).
+              type: int
+            memory_cgroups:
+              description: As RV(limits.memory.cgroups), for RV(limits.nofile.subjects[].pid).
+              type: list
+              elements: dict
+            tasks_cgroups:
+              description: As RV(limits.tasks.cgroups), for RV(limits.nofile.subjects[].pid).
+              type: list
+              elements: dict
+        offenders:
+          description: Hard limits above the C(fs.nr_open) that holds then, as in M(fourtuple.clients.nofile_check).
+          type: list
+          elements: dict
+          contains:
+            source:
+              description: The file.
+              type: str
+            line:
+              description: The line in it.
+              type: int
+            domain:
+              description: The domain, for a limit of pam_limits.
+              type: str
+            unit:
+              description: The unit, or the name of the process outside units, for any other limit.
+              type: str
+            value:
+              description: The hard limit.
+              type: raw
+            maximum:
+              description: The C(fs.nr_open) that holds then.
+              type: int
+            when:
+              description: V(now) or V(after_boot).
+              type: str
+    epoll:
+      description: Limits of epoll.
+      type: dict
+      contains:
+        max_user_watches:
+          description: The descriptors that one user's processes can watch.
+          type: int
+    conntrack:
+      description: Connection tracking in this network namespace.
+      type: dict
+      contains:
+        loaded:
+          description: Whether nf_conntrack is in the kernel.
+          type: bool
+        max:
+          description: The most connections that can be tracked.
+          type: int
+        count:
+          description: The connections that are tracked.
+          type: int
+        buckets:
+          description: The buckets of its table.
+          type: int
+        tracks_local:
+          description: Whether the host's own connections are tracked, null where that cannot be known.
+          type: bool
+        why:
+          description: What this is concluded from.
+          type: str
+    tcp:
+      description: Limits of TCP itself.
+      type: dict
+      contains:
+        mem_pages:
+          description: C(net.ipv4.tcp_mem), null in another than the first network namespace.
+          type: list
+          elements: int
+        mem_used_pages:
+          description: The pages that buffers of TCP have.
+          type: int
+        max_orphans:
+          description: C(net.ipv4.tcp_max_orphans), null in another than the first network namespace.
+          type: int
+        orphans:
+          description: The sockets that no process holds any longer.
+          type: int
+        max_tw_buckets:
+          description: C(net.ipv4.tcp_max_tw_buckets).
+          type: int
+        tw_reuse:
+          description: C(net.ipv4.tcp_tw_reuse).
+          type: int
+        timewait_seconds:
+          description: How long a connection stays in TIME_WAIT; built into the kernel.
+          type: int
+    established_hash:
+      description: The table that holds the established connections.
+      type: dict
+      contains:
+        buckets:
+          description: Its buckets.
+          type: int
+        own:
+          description: Whether this network namespace has one of its own. False in the machine's first one.
+          type: bool
+        child_entries:
+          description: C(net.ipv4.tcp_child_ehash_entries), null before Linux 6.1.
+          type: int
+        estimated:
+          description: Whether the buckets are computed as the kernel does at boot, because it does not tell.
+          type: bool
+    memory:
+      description: Memory of the host.
+      type: dict
+      contains:
+        total:
+          description: All of it.
+          type: int
+        free:
+          description: Memory that nobody uses.
+          type: int
+        available:
+          description: MemAvailable, which counts half of the memory of sockets as free.
+          type: int
+        file_cache:
+          description: The page cache of files.
+          type: int
+        reserve:
+          description: What the kernel keeps free.
+          type: int
+        swap_free:
+          description: Free swap.
+          type: int
+        cgroups:
+          description: The control groups with a limit that the reading process is in, its own first.
+          type: list
+          elements: dict
+          contains:
+            path:
+              description: The group; V(above /) for one that is out of sight.
+              type: str
+            limit:
+              description: Its limit.
+              type: int
+            used:
+              description: What it uses, with its page cache.
+              type: int
+            file_cache:
+              description: Its page cache of files.
+              type: int
+    slab:
+      description: The kernel memory that a connection takes.
+      type: dict
+      contains:
+        source:
+          description: Where the sizes come from.
+          type: str
+        objects:
+          description: The aligned size of an object by slab cache.
+          type: dict
+          sample: {TCP: 2368, sock_inode_cache: 832, dentry: 192, filp: 192}
+        taken:
+          description: The same with the object's share of what a slab wastes and of its accounting.
+          type: dict
+          sample: {TCP: 2529, sock_inode_cache: 870, dentry: 203, filp: 203}
+        per_socket:
+          description: One established socket of IPv4.
+          type: int
+        per_socket_ipv6:
+          description: One of IPv6.
+          type: int
+        per_socket_epoll:
+          description: One of IPv4 that epoll watches.
+          type: int
+        per_port:
+          description: On top of it, one local port, whatever the number of its sockets.
+          type: int
+        per_timewait:
+          description: One connection in TIME_WAIT.
+          type: int
+    tasks:
+      description: Limits on threads and processes.
+      type: dict
+      contains:
+        threads_max:
+          description: C(kernel.threads-max).
+          type: int
+        pid_max:
+          description: C(kernel.pid_max).
+          type: int
+        threads:
+          description: The threads there are.
+          type: int
+        cgroups:
+          description: The control groups with a limit that the reading process is in, its own first.
+          type: list
+          elements: dict
+          contains:
+            path:
+              description: The group.
+              type: str
+            limit:
+              description: Its limit.
+              type: int
+            used:
+              description: The tasks in it.
+              type: int
+    addresses:
+      description: The addresses of the host, null where they could not be asked for.
+      type: dict
+      contains:
+        default_interface:
+          description: The interface of the best default route, by family, V(4) and V(6).
+          type: dict
+        list:
+          description: The addresses; neighbours of one kind are joined to a range.
+          type: list
+          elements: dict
+          contains:
+            address:
+              description: The address, the first of a range.
+              type: str
+            last:
+              description: The last address of a range.
+              type: str
+            count:
+              description: The number of addresses in the range.
+              type: int
+            prefix:
+              description: The length of the prefix.
+              type: int
+            interface:
+              description: The interface.
+              type: str
+            family:
+              description: V(4) or V(6).
+              type: int
+            scope:
+              description: The scope, such as V(global).
+              type: str
+            ours:
+              description: Whether this collection added it.
+              type: bool
+        anyip:
+          description: Prefixes that are local as a whole, by a route.
+          type: list
+          elements: dict
+          contains:
+            prefix:
+              description: The prefix.
+              type: str
+            interface:
+              description: The interface of the route.
+              type: str
+            family:
+              description: V(4) or V(6).
+              type: int
+        primary:
+          description: The first address of the default interface.
+          type: dict
+          contains:
+            address:
+              description: The address.
+              type: str
+            prefix:
+              description: The length of the prefix.
+              type: int
+            interface:
+              description: The interface.
+              type: str
+    sockets:
+      description: The TCP sockets of this network namespace.
+      type: dict
+      contains:
+        states:
+          description: Their number by state.
+          type: dict
+          sample: {ESTABLISHED: 12, LISTEN: 3}
+        established:
+          description: The established ones.
+          type: int
+        by_source:
+          description:
+            - The established ones by local address, the most used first, and of very many addresses only the first.
+            - Null where they could not be counted, as RV(limits.unread) then says.
+          type: list
+          elements: dict
+          contains:
+            address:
+              description: The local address.
+              type: str
+            established:
+              description: Their number.
+              type: int
+        by_source_other:
+          description: The established ones of the addresses that RV(limits.sockets.by_source) leaves out.
+          type: int
+        by_source_estimated:
+          description:
+            - Whether the figures by local address are estimated from a sample, because there are too many sockets to
+              look at each. An address with few connections may then be missing.
+          type: bool
+        sources:
+          description: The number of local addresses.
+          type: int
+        timewait:
+          description: The ones that count against C(net.ipv4.tcp_max_tw_buckets).
+          type: int
+        orphans:
+          description: The ones that no process holds any longer, of all network namespaces.
+          type: int
+        memory_pages:
+          description: The pages that their buffers have, of all network namespaces.
+          type: int
+    overrides:
+      description: Lines of others that beat the sysctl drop-in of this collection, or would if it were there.
+      type: list
+      elements: dict
+      contains:
+        key:
+          description: The key.
+          type: str
+        file:
+          description: The file and line.
+          type: str
+        value:
+          description: The value there.
+          type: str
+        who:
+          description: Whose it is, or who applies it.
+          type: str
+    applied:
+      description: What the files of this collection on the host ask for.
+      type: dict
+      contains:
+        sysctl:
+          description: The keys and values of its drop-in.
+          type: dict
+        nofile:
+          description: The limits of its drop-ins.
+          type: dict
+          contains:
+            domains:
+              description: C(soft) and C(hard) by domain of pam_limits.
+              type: dict
+            units:
+              description: C(soft) and C(hard) by unit, null for no end.
+              type: dict
+            default:
+              description: C(soft) and C(hard) of every unit, null where it sets none.
+              type: dict
+        addresses:
+          description: The source addresses that it added.
+          type: list
+          elements: str
+    drift:
+      description: What differs from what this collection applied.
+      type: list
+      elements: dict
+      contains:
+        what:
+          description: The key, file, address, user or unit.
+          type: str
+        applied:
+          description: What was applied.
+          type: raw
+        found:
+          description: What is there now, null for nothing.
+          type: raw
+        where:
+          description: V(live), V(after_boot), or V(file) for what is missing from a file.
+          type: str
+        by:
+          description: The file and line that cause it, where known.
+          type: str
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.observation import observe
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import Request, snapshot
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "users": {"type": "list", "elements": "str", "default": []},
+            "units": {"type": "list", "elements": "str", "default": []},
+            "processes": {"type": "list", "elements": "str", "default": []},
+            "variable_prefix": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    params: t.Dict[str, t.Any] = dict(module.params)
+    request = Request(params["users"], params["units"], params["processes"], params["variable_prefix"])
+    try:
+        limits = snapshot("/", observe(request.all_users), request)
+    except Refusal as refusal:
+        module.fail_json(msg=str(refusal))
+    module.exit_json(changed=False, limits=limits)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import copy
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import observation, snapshot
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import Request
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+MODULE = REPOSITORY / "plugins/modules/connection_limits_info.py"
+
+#: A dictionary whose keys are names, and what is documented is each value.
+BY_NAME = {"keys"}
+
+MARK = "# Managed by fourtuple.clients\n"
+OBSERVED = {
+    "hostname": "client1",
+    "kernel": "6.1.0",
+    "machine": "x86_64",
+    "page_size": 4096,
+    "cpus": 2,
+    "uid": 0,
+    "accounts": {},
+    "interfaces": {
+        "addresses": [
+            {
+                "address": "192.0.2.10",
+                "prefix": 24,
+                "interface": "eth0",
+                "family": 4,
+                "scope": "global",
+                "secondary": False,
+            },
+            {
+                "address": "198.51.100.1",
+                "prefix": 32,
+                "interface": "eth0",
+                "family": 4,
+                "scope": "global",
+                "secondary": False,
+            },
+        ],
+        "anyip": [{"prefix": "10.240.0.0/16", "interface": "lo", "family": 4}],
+        "default_routes": [{"family": 4, "interface": "eth0", "metric": 0}],
+    },
+    "sockets": {
+        "states": {"ESTABLISHED": 1},
+        "established": 1,
+        "timewait": 0,
+        "orphans": 0,
+        "memory_pages": 0,
+        "by_source": [{"address": "192.0.2.10", "established": 1}],
+        "sources": 1,
+        "by_source_other": 0,
+        "by_source_estimated": False,
+    },
+    "unread": [{"what": "an example", "why": "to see it documented"}],
+}
+
+
+def returned():
+    (block,) = MODULE.read_text().split('RETURN = r"""')[1:]
+    return yaml.safe_load(block.split('"""')[0])["limits"]
+
+
+def leaves(documented, path=""):
+    """Yield every documented key as a path."""
+    for name, entry in documented.get("contains", {}).items():
+        yield "%s.%s" % (path, name)
+        yield from leaves(entry, "%s.%s" % (path, name))
+
+
+def undocumented(value, documented, path="", by_name=False):
+    """Yield what is in a snapshot and not in its documentation; collect in SEEN what is in both."""
+    if isinstance(value, list):
+        for entry in value:
+            yield from undocumented(entry, documented, path)
+    elif isinstance(value, dict) and by_name:
+        for entry in value.values():
+            yield from undocumented(entry, documented, path)
+    elif isinstance(value, dict) and "contains" in documented:
+        for name, entry in value.items():
+            place = "%s.%s" % (path, name)
+            if name in documented["contains"]:
+                SEEN.add(place)
+                yield from undocumented(entry, documented["contains"][name], place, place[1:] in BY_NAME)
+            else:
+                yield place
+
+
+SEEN: set[str] = set()
+
+
+@pytest.fixture
+def rich(host):
+    """A host of which every kind of thing can be said."""
+    host.put("/etc/os-release", "ID=debian\n")
+    host.put("/etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+    host.put("/etc/security/limits.conf", "")
+    host.put("/etc/security/limits.d/x.conf", "x hard nofile 90000000\n")
+    host.put("/usr/lib/systemd/systemd", "")
+    host.put("/usr/lib/systemd/system/app.service", "[Service]\nLimitNOFILE=1:90000000\n")
+    host.put("/proc/self/limits", "Max open files 1 2 files\n")
+    host.put("/proc/self/cgroup", "0::/a\n")
+    host.put("/proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n")
+    host.put("/sys/fs/cgroup/a/memory.max", "1000000\n")
+    host.put("/sys/fs/cgroup/a/pids.max", "100\n")
+    (host.path / "run/systemd/system").mkdir(parents=True)
+    host.sysctl(fs__nr_open=1048576, net__ipv4__ip_local_port_range="32768 60999")
+    host.put("/etc/sysctl.d/99-zz-fourtuple.conf", MARK + "net.ipv4.ip_local_port_range = 1024 65535\n")
+    host.put("/etc/sysctl.d/zz.conf", "net.ipv4.ip_local_port_range = 1 2\n")
+    return host
+
+
+def test_every_key_is_documented_and_every_documented_key_is_there(rich):
+    SEEN.clear()
+    documented = returned()
+    for request in (Request(), Request(units=["app.service"], processes=["none"])):
+        limits = snapshot.snapshot(rich.root, OBSERVED, request)
+        assert list(undocumented(limits, documented)) == []
+    assert set(leaves(documented)) - SEEN == set()
+
+
+def test_a_snapshot_is_json_and_versioned(rich):
+    limits = snapshot.snapshot(rich.root, OBSERVED, Request())
+    assert json.loads(json.dumps(limits)) == limits
+    assert limits["schema"] == 1
+    assert [subject["name"] for subject in limits["nofile"]["subjects"]] == [
+        "root",
+        "every unit without LimitNOFILE=",
+        "this session",
+    ]
+    assert limits["nofile"]["file_max"] == {"now": None, "after_boot": None, "by": None, "allocated": None}
+    assert limits["memory"]["cgroups"][0]["limit"] == 1000000
+    assert limits["addresses"]["primary"]["address"] == "192.0.2.10"
+    assert limits["conntrack"]["tracks_local"] is False
+    assert limits["overrides"][0]["file"] == "/etc/sysctl.d/zz.conf:1"
+    assert {entry["where"] for entry in limits["drift"]} == {"live", "after_boot"}
+
+
+def test_recorded_addresses_are_ours(rich):
+    rich.put("/var/lib/fourtuple/addresses.json", json.dumps({"added": [["eth0", "198.51.100.1/32"]]}))
+    limits = snapshot.snapshot(rich.root, OBSERVED, Request())
+    assert {entry["address"]: entry["ours"] for entry in limits["addresses"]["list"]} == {
+        "192.0.2.10": False,
+        "198.51.100.1": True,
+    }
+    assert limits["applied"]["addresses"] == ["198.51.100.1/32"]
+
+
+def test_an_empty_folder_is_no_crash(host):
+    host.path.mkdir()
+    observed = copy.deepcopy(OBSERVED)
+    observed["interfaces"] = None
+    observed["sockets"] = dict.fromkeys(observed["sockets"])
+    limits = snapshot.snapshot(
+        host.root, dict(observed, accounts={"root": {"uid": 0, "gid": 0, "groups": []}}), Request()
+    )
+    assert limits["addresses"] is None
+    assert limits["ports"]["usable"] is None
+    assert limits["unread"] == OBSERVED["unread"]
+
+
+def test_a_broken_record_is_no_crash(rich):
+    rich.put("/var/lib/fourtuple/addresses.json", "[")
+    (entry, _example) = snapshot.snapshot(rich.root, OBSERVED, Request())["unread"]
+    assert entry["what"] == "/var/lib/fourtuple/addresses.json"
+
+
+def test_refusals(rich):
+    with pytest.raises(Refusal, match="tune_users is 'nobody'; allowed: users of this host"):
+        snapshot.snapshot(rich.root, OBSERVED, Request(users=["nobody"], prefix="tune_"))
+    with pytest.raises(Refusal, match=r"tune_units is 'app'.*for example app.service"):
+        snapshot.snapshot(rich.root, OBSERVED, Request(units=["app"], prefix="tune_"))
+
+
+# --- on this machine ---
+
+
+def run(directory, **options):
+    """Run the module as Ansible would, and return its answer and the seconds that it took."""
+    command = ["-m", "ansible_collections.fourtuple.clients.plugins.modules.connection_limits_info"]
+    arguments = {
+        "ANSIBLE_MODULE_ARGS": dict(options, _ansible_remote_tmp=str(directory), _ansible_keep_remote_files=False)
+    }
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-B", *command],
+        input=json.dumps(arguments),
+        env={"PYTHONPATH": os.pathsep.join(map(str, sys.path)), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout), time.monotonic() - began
+
+
+def check(limits):
+    assert list(undocumented(limits, returned())) == []
+    assert limits["schema"] == 1
+    assert limits["ports"]["usable"] > 0
+    assert limits["slab"]["per_socket"] > 2000
+    assert limits["memory"]["total"] > limits["memory"]["reserve"] > 0
+    assert limits["established_hash"]["buckets"] > 0
+    assert limits["sockets"]["established"] is not None
+
+
+def test_on_this_machine(tmp_path):
+    answer, seconds = run(tmp_path)
+    assert answer["changed"] is False
+    check(answer["limits"])
+    assert seconds < 5
+
+
+def test_refusals_of_the_module(tmp_path):
+    answer, _seconds = run(tmp_path, users=["nobody.of.this.name"], variable_prefix="tune_")
+    assert answer["failed"]
+    assert answer["msg"].startswith("tune_users is 'nobody.of.this.name'; allowed: users of this host.")
+
+
+def snapshot_as(uid):
+    """Return the snapshot of this machine that another user takes, in a process that becomes that user."""
+    receive, send = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(uid)
+            os.setuid(uid)
+            request = Request()
+            limits = snapshot.snapshot("/", observation.observe(request.all_users), request)
+            with os.fdopen(send, "w") as stream:
+                json.dump(limits, stream)
+        finally:
+            os._exit(0)
+    os.close(send)
+    with os.fdopen(receive) as stream:
+        text = stream.read()
+    os.waitpid(child, 0)
+    return json.loads(text)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
+def test_on_this_machine_without_root():
+    # What Python imports late may lie where only root can look, so everything is imported once before.
+    snapshot.snapshot("/", observation.observe(["root"]), Request())
+    limits = snapshot_as(65534)
+    check(limits)
+    assert limits["host"]["uid"] == 65534
+    assert limits["host"]["capabilities"] == []
+    assert {"what": "/proc/slabinfo", "why": "permission denied; run as root to read it"} in limits["unread"]
+    assert limits["slab"]["source"].startswith("defaults: ")
