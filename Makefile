@@ -34,10 +34,10 @@ demo: root $(environment) images ## tune disposable hosts, with real connections
 	tests/demo/run
 
 .PHONY: test
-test: lint unit sanity packaging examples molecule demo ## every gate, as .ci/run does
+test: lint unit sanity packaging examples report molecule demo ## every gate, as .ci/run does
 
 .PHONY: test-quick
-test-quick: lint unit sanity packaging examples ## every gate that needs no containers
+test-quick: lint unit sanity packaging examples report ## every gate that needs no containers
 
 .PHONY: lint
 lint: $(environment) ## ansible-lint, yamllint, ruff, mypy, shellcheck
@@ -49,9 +49,9 @@ lint: $(environment) ## ansible-lint, yamllint, ruff, mypy, shellcheck
 	[ -z "$$failed" ] || { echo "lint: failed:$${failed#;}" >&2; exit 1; }
 
 .PHONY: unit
-unit: $(environment) ## unit tests with the coverage of module_utils
-	@echo "unit: the unit tests, and the coverage of plugins/module_utils"
-	pytest tests/unit --cov --cov-report=term-missing:skip-covered
+unit: $(environment) ## unit tests and recorded hosts, with the coverage of module_utils
+	@echo "unit: the unit tests, the recorded hosts, and the coverage of plugins/module_utils"
+	pytest tests/unit tests/golden --cov --cov-report=term-missing:skip-covered
 
 .PHONY: sanity
 sanity: $(environment) ## ansible-test sanity on the built collection
@@ -67,6 +67,16 @@ packaging: $(environment) ## what the tarball holds, and its use: from a checkou
 examples: $(environment) ## documentation against the code: arguments, examples, links, changelog
 	@echo "examples: documentation against the code"
 	pytest tests/docs
+
+.PHONY: report
+report: $(environment) system-browser ## the report: printed, written, and its page in headless Chromium
+	@echo "report: the role, and its page in headless Chromium"
+	pytest tests/report
+
+.PHONY: bench
+bench: root $(environment) ## how fast a million sockets are counted, against ss
+	@echo "bench: a million sockets, counted by connection_limits_info and by ss"
+	tests/bench/count_sockets
 
 .PHONY: molecule
 molecule: root $(environment) images ## the roles on disposable hosts, and the machine compared before and after
@@ -93,8 +103,8 @@ lock: ## pin tests/requirements.txt anew from tests/requirements.in, with the ol
 
 # What follows is set-up that the targets above ask for.
 
-.PHONY: system-environment system-containers
-system-environment system-containers:
+.PHONY: system-environment system-containers system-browser
+system-environment system-containers system-browser:
 	@tests/tools/system_packages $(@:system-%=%)
 
 $(environment): tests/requirements.txt | system-environment

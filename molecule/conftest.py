@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import typing as t
 
@@ -17,6 +18,7 @@ import testinfra
 import yaml
 
 EPHEMERAL = pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+PLAYBOOKS = pathlib.Path(__file__).parents[1] / "playbooks"
 PLATFORMS = [platform["name"] for platform in yaml.safe_load((EPHEMERAL / "molecule.yml").read_text())["platforms"]]
 
 
@@ -56,5 +58,47 @@ def login(container: str) -> t.Callable[[str, str], str]:
         return subprocess.run(
             [*ssh, container, command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True
         ).stdout.strip()
+
+    return run
+
+
+class Played(t.NamedTuple):
+    """What a run of a playbook came to: for each host its last error message and the recap's counts."""
+
+    status: int
+    messages: dict[str, str]
+    counts: dict[str, dict[str, int]]
+    output: str
+
+
+Play = t.Callable[..., Played]
+
+
+@pytest.fixture(scope="module")
+def play() -> Play:
+    """Return a function that runs one of the playbooks on the scenario's hosts, as a person would."""
+
+    def run(name: str, *options: str, **variables: object) -> Played:
+        inventory = str(EPHEMERAL / "inventory")
+        command = ["ansible-playbook", "-i", inventory, str(PLAYBOOKS / name), "-e", json.dumps(variables), *options]
+        plain = os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"}
+        done = subprocess.run(
+            command,
+            env=plain,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        fatal = re.findall(r"^fatal: \[(\w+)\]: FAILED! => (\{.*\})$", done.stdout, re.MULTILINE)
+        recap = re.findall(r"^(\w+) +: (ok=.*)$", done.stdout, re.MULTILINE)
+        assert recap, done.stdout
+        return Played(
+            done.returncode,
+            {host: json.loads(result)["msg"] for host, result in fatal},
+            {host: {name: int(n) for name, n in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in recap},
+            done.stdout,
+        )
 
     return run

@@ -6,20 +6,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import planner
-
-
-def plan(request: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return planner.plan's answer; a refusal as data, so that the role can say it in its own words alone."""
-    try:
-        return planner.plan(request)
-    except Refusal as refusal:
-        return {"refusal": str(refusal)}
 
 
 class FilterModule:
     """Filters of the planner."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"plan": plan}
+        # A refusal is data, so that the role can say it in its own words alone.
+        return {"plan": planner.plan}

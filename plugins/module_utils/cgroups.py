@@ -65,9 +65,9 @@ def _memory_v1(reading: Reading, folder: str) -> t.Optional[t.Dict[str, t.Any]]:
     if limit is None or limit >= _NO_LIMIT:
         return None
     stat = _stat(reading, folder)
-    cache = [stat.get(name) for name in ("total_active_file", "total_inactive_file")]
+    cache = _unmapped(stat, "total_active_file", "total_inactive_file", "total_mapped_file")
     used = reading.number(folder + "/memory.usage_in_bytes")
-    return {"limit": limit, "used": used, "file_cache": _sum(cache)}
+    return {"limit": limit, "used": used, "file_cache": cache}
 
 
 def _memory_v2(reading: Reading, folder: str) -> t.Optional[t.Dict[str, t.Any]]:
@@ -77,8 +77,8 @@ def _memory_v2(reading: Reading, folder: str) -> t.Optional[t.Dict[str, t.Any]]:
     if not numbers:
         return None
     stat = _stat(reading, folder)
-    cache = [stat.get(name) for name in ("active_file", "inactive_file")]
-    return {"limit": min(numbers), "used": reading.number(folder + "/memory.current"), "file_cache": _sum(cache)}
+    cache = _unmapped(stat, "active_file", "inactive_file", "file_mapped")
+    return {"limit": min(numbers), "used": reading.number(folder + "/memory.current"), "file_cache": cache}
 
 
 def _hidden_limit(reading: Reading, place: _Place, found: Chain) -> Chain:
@@ -94,8 +94,11 @@ def _stat(reading: Reading, folder: str) -> t.Dict[str, int]:
     return {words[0]: int(words[1]) for words in pairs if len(words) == 2 and words[1].isdecimal()}
 
 
-def _sum(numbers: t.Sequence[t.Optional[int]]) -> t.Optional[int]:
-    return None if None in numbers else sum(number or 0 for number in numbers)
+def _unmapped(stat: t.Mapping[str, int], active: str, inactive: str, mapped: str) -> t.Optional[int]:
+    """Return the page cache of files that no program has mapped; see memory.py."""
+    if active not in stat or inactive not in stat:
+        return None
+    return max(0, stat[active] + stat[inactive] - stat.get(mapped, 0))
 
 
 def _upwards(path: str) -> t.List[str]:

@@ -159,7 +159,10 @@ def _holds(own: Applied, key: str, ours: str, value: t.Optional[str]) -> bool:
 
 
 def _nofile(subjects: Subjects, own: Applied, users: t.Iterable[str]) -> t.List[t.Dict[str, t.Any]]:
-    """Compare what users and units get with what our files grant them."""
+    """Compare what users and units get with what our files grant them.
+
+    Where our line wins and the kernel still gives less, as in a container without CAP_SYS_RESOURCE, nothing drifted.
+    """
     found = []
     build = pam_limits.behaviour(subjects.tree)
     for name in sorted({line.domain for line in own.lines}.union(users)) if own.lines else ():
@@ -168,22 +171,34 @@ def _nofile(subjects: Subjects, own: Applied, users: t.Iterable[str]) -> t.List[
             continue
         grant = pam_limits.resolve(own.lines, build, name, *account)
         _soft, hard = pam_limits.limits(grant, nofile.NR_OPEN_MAXIMUM)
-        found += _below("nofile of user %s" % name, hard, subjects.user("", name))
+        winner = pam_limits.resolve(pam_limits.entries(subjects.tree, build), build, name, *account).hard
+        wins = winner is not None and winner.path == pam_limits.DROP_IN
+        found += _below("nofile of user %s" % name, hard, subjects.user("", name), wins)
+    units = systemd_limits.Units(subjects.tree)
     for name, (_soft, hard) in sorted(own.units.items()):
         if subjects.knows_unit(name):
-            found += _below("nofile of %s" % name, hard, subjects.unit("", name))
+            limit = units.limit(name)
+            wins = limit is not None and limit.path == systemd_limits.drop_in(name)
+            found += _below("nofile of %s" % name, hard, subjects.unit("", name), wins)
     every = subjects.every_unit() if own.default is not None else None
     if own.default is not None and every is not None:
-        found += _below("nofile of %s" % every["name"], own.default[1], every)
+        wins = systemd_limits.default(subjects.tree).path == systemd_limits.DEFAULT_DROP_IN
+        found += _below("nofile of %s" % every["name"], own.default[1], every, wins)
     return found
 
 
-def _below(what: str, hard: t.Optional[int], subject: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
+def _below(what: str, hard: t.Optional[int], subject: t.Mapping[str, t.Any], wins: bool) -> t.List[t.Dict[str, t.Any]]:
+    """Return where a subject gets less than ``hard``; ``wins``: our line is the one that counts at the next start."""
+    now, boot = subject["now"], subject["after_boot"]
+    # Infinity is what systemd makes of it, and never less than before.
+    if hard is None or hard == systemd_limits.INFINITY or now is None or boot is None:
+        return []
     found = []
-    for where, pair in ((LIVE, subject["now"]), (AFTER_BOOT, subject["after_boot"])):
-        # Infinity is what systemd makes of it, and never less than before.
-        if hard not in (None, systemd_limits.INFINITY) and pair is not None and pair["hard"] < hard:
-            found.append(_entry(what, hard, pair["hard"], where, by=subject["by"]))
+    # A running unit keeps what it started with.
+    if now["hard"] < (boot["hard"] if wins else hard):
+        found.append(_entry(what, hard, now["hard"], LIVE, by=subject["by"]))
+    if not wins and boot["hard"] < hard:
+        found.append(_entry(what, hard, boot["hard"], AFTER_BOOT, by=subject["by"]))
     return found
 
 

@@ -12,7 +12,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     containment,
     nofile,
     port_set,
-    socket_count,
     sysctl_d,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
@@ -110,25 +109,24 @@ class Keys:
         return {"after_boot": " ".join(won.value.split()), "by": "%s:%d" % (won.path, won.line)}
 
 
-def ports(reading: Reading, keys: Keys) -> t.Dict[str, t.Any]:
-    """Return the local port range and what of it the kernel can choose.
+def ports(keys: Keys, listening: t.Sequence[int]) -> t.Dict[str, t.Any]:
+    """Return the local port range and what of it the kernel can choose; ``listening``: the ports that listen.
 
     connect() passes over reserved ports, and over a port whose bind bucket somebody holds for himself, as every
     listener does (net/ipv4/inet_hashtables.c, __inet_hash_connect: tb->fastreuse >= 0).
     """
     ends = keys.numbers(PORT_RANGE)
     reserved = keys.live(RESERVED_PORTS)
-    listening = reading.attempt("/proc/net/tcp", lambda: socket_count.listeners(reading.root))
     low, high = ends if ends is not None and len(ends) == 2 else (None, None)
     usable = None
     if low is not None and high is not None:
-        taken = (port_set.parse_kernel_list(reserved or "") | (listening or set())) & set(range(low, high + 1))
+        taken = (port_set.parse_kernel_list(reserved or "") | set(listening)) & set(range(low, high + 1))
         usable = high - low + 1 - len(taken)
     return {
         "low": low,
         "high": high,
         "reserved": reserved,
-        "listeners": None if listening is None else port_set.format_kernel_list(listening),
+        "listeners": port_set.format_kernel_list(listening),
         "usable": usable,
     }
 

@@ -40,6 +40,7 @@ def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
         "accounts": {name: account for name, account in map(_account, users) if account is not None},
         "interfaces": interfaces,
         "sockets": sockets,
+        "listeners": sorted(socket_count.listeners()),
         "unread": unread,
     }
 

@@ -62,7 +62,7 @@ def snapshot(root: str, observation: t.Mapping[str, t.Any], request: Request) ->
         "schema": SCHEMA,
         "host": host_identity.identity(reading, observation),
         "keys": known,
-        "ports": kernel_limits.ports(reading, keys),
+        "ports": kernel_limits.ports(keys, observation["listeners"]),
         "nofile": _nofile(reading, known, subjects, request),
         "epoll": {"max_user_watches": keys.number("fs.epoll.max_user_watches")},
         "conntrack": conntrack(reading, sockets["established"], containment.in_container(root)),

@@ -408,7 +408,7 @@ limits:
           description: MemAvailable, which counts half of the memory of sockets as free.
           type: int
         file_cache:
-          description: The page cache of files.
+          description: The page cache of files that no program has mapped.
           type: int
         reserve:
           description: What the kernel keeps free.
@@ -431,7 +431,7 @@ limits:
               description: What it uses, with its page cache.
               type: int
             file_cache:
-              description: Its page cache of files.
+              description: Its page cache of files that no program has mapped.
               type: int
     slab:
       description: The kernel memory that a connection takes.

@@ -1,10 +1,17 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what a person states about the need to the variables of the three roles.
+"""From a snapshot and a request to the variables of the three roles, or to a refusal that says what would do.
 
-The simple rule of the first milestone: it looks at the request alone, not yet at the host. Host
-state is checked afterwards, by the modules, before the first change.
+Pure. The settings come from the request and from what a run does not change, so that the plan of a tuned host is
+the plan that tuned it:
+
+* a floor is what the request needs, whatever the present value; sysctl_apply keeps a higher one;
+* keys of the machine under a container are left out; the host is refused where they do not suffice;
+* the addresses that an earlier run added count as not there.
+
+Not planned: net.ipv4.tcp_max_tw_buckets. Connections that close beyond it leave no TIME_WAIT, which takes neither
+four-tuple nor memory; the ceilings warn of it.
 """
 
 from __future__ import annotations
@@ -12,159 +19,553 @@ from __future__ import annotations
 import math
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import address_set, port_set
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    address_set,
+    pam_limits,
+    port_set,
+    sysctl_d,
+    systemd_limits,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import ceilings as model
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import fleet
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.ceilings import Limits
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import (
+    AUTOBIND,
+    BIND,
+    MOST_CONNECTIONS,
+    Request,
+    parse,
+)
 
-BINDINGS = ("autobind", "bind", "bind_no_port")
+Settings = dict[str, t.Any]
 
-#: Descriptors of one process that are no connections: log files, libraries, epoll, its listeners.
-_OTHER_DESCRIPTORS = 1024
-#: Open files of everything else on the host, left free below fs.file-max.
-_OTHER_FILES = 65536
-#: The kernel's own fs.nr_open (include/uapi/linux/fs.h, NR_OPEN is 1024 * 1024): safe on every host.
-_DEFAULT_NOFILE = 1048576
-_MOST_CONNECTIONS = 10**9
+PORT_RANGE = "net.ipv4.ip_local_port_range"
+RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
+CONNTRACK_MAX = "net.netfilter.nf_conntrack_max"
+
+#: The kernel's own fs.nr_open (include/uapi/linux/fs.h, NR_OPEN is 1024 * 1024), at least what any distribution
+#: grants: with less, logins would lose what systemd gives them (DefaultLimitNOFILE=1024:524288).
+_USUAL_NOFILE = 1048576
+#: Processes do not share connections out evenly.
+_UNEVEN = 1024
+_ROOM = 65536
+#: fs/file.c, sysctl_nr_open_max: INT_MAX rounded down to a word of the descriptor bitmap.
+_MOST_NOFILE = 2**31 - 64
+#: Free memory changes by itself: a target that nobody has stated leaves a tenth of it.
+_OF_MEMORY = 0.9
+_MEMORY = ("memory", "cgroup_memory")
+
+#: Where the snapshot has the live number of a key.
+_PLACES: dict[str, tuple[str, ...]] = {
+    "fs.nr_open": ("nofile", "nr_open", "now"),
+    "fs.file-max": ("nofile", "file_max", "now"),
+    "fs.epoll.max_user_watches": ("epoll", "max_user_watches"),
+    CONNTRACK_MAX: ("conntrack", "max"),
+    "net.ipv4.tcp_max_tw_buckets": ("tcp", "max_tw_buckets"),
+    "net.ipv4.tcp_tw_reuse": ("tcp", "tw_reuse"),
+    "kernel.threads-max": ("tasks", "threads_max"),
+    "kernel.pid_max": ("tasks", "pid_max"),
+}
 
 
-def plan(request: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return the variables of the three roles that meet ``request``, or refuse what cannot be met.
+def plan(limits: Limits, stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the settings that meet a request, with the ceilings before and after; or why there are none.
 
-    request: ``target_connections`` (None: as many as the four-tuples allow), ``destinations`` (a number
-    or a list), ``binding``, ``processes``, ``port_range``, ``port_fill`` (0 to 1), ``users``, ``units``,
-    ``interface``, ``address_pool``, ``slot``, ``slot_size``, each as the role variable ``tune_<name>``
-    has it, and ``explicit``, the role variables that the operator set, which win.
+    stated: as for ceilings.ceilings(), and ``port_range``, ``address_pool``, ``slot``, ``slot_size`` as the role
+            variables ``tune_<name>`` have them, and ``explicit``, the variables of the three roles that the operator
+            set, which win
 
-    Returned besides the role variables: ``sources`` (source addresses that the application has to use),
-    ``ceiling`` (connections that the four-tuples and nofile allow) and ``target``.
+    Returns:
+        settings: the variables of the roles sysctl, limits and addresses
+        before, after: the ceilings of the snapshot, and of the snapshot that the settings will make
+        target: what is planned for: as stated, or as many as four-tuples and memory allow
+        sources: the source addresses that the application will have
+        slot, claim: the slot, and the runs of addresses [[first, last], ...] that it keeps from other hosts; None
+        warnings: what only a person can judge
+    or ``refusal`` and ``before``, which is that of an empty request where the request itself is refused.
     """
-    explicit = request["explicit"]
-    destinations = _destinations(request["destinations"])
-    binding = _binding(request["binding"])
-    processes = whole_number("tune_processes", request["processes"], 1, 10**6, "Write how many processes connect.")
-    fill = _port_fill(request["port_fill"])
-    low, high = port_set.parse_range("tune_port_range", request["port_range"])
-    reserved = port_set.parse_ports("sysctl_reserved_ports", explicit["sysctl_reserved_ports"])
-    ports = high - low + 1 - len([port for port in reserved if low <= port <= high])
-    # A plain bind takes its port whatever the destination (net/ipv4/inet_connection_sock.c, inet_csk_get_port).
-    four_tuples_per_source = ports * (1 if binding == "bind" else destinations)
-    planned_per_source = max(1, int(four_tuples_per_source * fill))
+    try:
+        request = parse(stated)
+    except Refusal as refusal:
+        return {"refusal": str(refusal), "before": model.ceilings(limits, {})}
+    before = model.ceilings_of(limits, request)
+    try:
+        return dict(_plan(limits, request), before=before)
+    except Refusal as refusal:
+        return {"refusal": str(refusal), "before": before}
 
-    addresses = [str(a) for a in address_set.expand("addresses_list", explicit["addresses_list"])]
-    target = request["target_connections"]
-    if target is None:
-        target = planned_per_source * _usable_sources(binding, addresses)
+
+def _plan(limits: Limits, request: Request) -> dict[str, t.Any]:
+    explicit = request.explicit
+    port_set.parse_ports("sysctl_reserved_ports", explicit.sysctl_reserved_ports)
+    settings = _network_settings(request)
+    part = _slice(limits, request)
+    bare = predict(limits, settings)
+    allowed = _four_tuples(bare, request)
+    if request.target is None:
+        planned_for = max(1, min(allowed.advised or 0, _most(limits, request)))
     else:
-        mend = "Write how many connections the host must hold."
-        target = whole_number("tune_target_connections", target, 1, _MOST_CONNECTIONS, mend)
-        needed = math.ceil(target / planned_per_source)
-        addresses = _addresses(request, binding, target, needed, planned_per_source, addresses)
-    sources = _usable_sources(binding, addresses)
+        planned_for = request.target
+        if (allowed.advised or 0) < planned_for:
+            part = part or _slice(limits, request, needed=True)
+            settings["addresses_list"] = _addresses(bare, request, planned_for, part)
+    settings.update(_limits_settings(limits, request, planned_for))
+    settings["sysctl_floors"] = _floors(limits, request, planned_for, settings["limits_nofile_hard"])
 
-    nofile = max(_DEFAULT_NOFILE, math.ceil(target / processes) + _OTHER_DESCRIPTORS)
-    hard = _explicit(explicit, "limits_nofile_hard", nofile)
-    soft = _explicit(explicit, "limits_nofile_soft", hard)
-    floors: dict[str, t.Any] = {
-        # nr_open must allow the limit; the other two are host-wide sums (fs/file_table.c, fs/eventpoll.c)
-        "fs.nr_open": whole_number("limits_nofile_hard", hard, 1, 2**31 - 64, "Write a number, never unlimited."),
-        "fs.file-max": target + _OTHER_FILES,
-        "fs.epoll.max_user_watches": target + _OTHER_DESCRIPTORS,
-    }
-    floors = {key: floor for key, floor in floors.items() if key not in explicit["sysctl_values"]}
-    floors.update(explicit["sysctl_floors"])
-    values = {"net.ipv4.ip_local_port_range": "%d %d" % (low, high)}
-    values.update(explicit["sysctl_values"])
-    held_by_nofile = whole_number("limits_nofile_soft", soft, 1, 2**31 - 64, "Write a number.") * processes
-    if held_by_nofile < target:
-        raise Refusal(
-            "limits_nofile_soft",
-            soft,
-            "%d or more, for %d connections in %d process(es)" % (math.ceil(target / processes), target, processes),
-            "Raise it, or leave limits_nofile_soft and limits_nofile_hard to the plan.",
-        )
+    predicted = predict(limits, settings)
+    after = model.ceilings_of(predicted, request)
     return {
-        "sysctl_floors": floors,
-        "sysctl_values": values,
-        "sysctl_reserved_ports": list(explicit["sysctl_reserved_ports"]),
+        "settings": settings,
+        "after": after,
+        "target": _target(predicted, request, after),
+        "sources": model.usable_sources(predicted, request),
+        "slot": part.slot if part else None,
+        "claim": part.claim() if part else None,
+        "warnings": after["warnings"] + _overridden(limits, settings) + _to_restart(limits, settings),
+    }
+
+
+def _network_settings(request: Request) -> Settings:
+    explicit = request.explicit
+    return {
+        "sysctl_floors": {},
+        "sysctl_values": dict({PORT_RANGE: "%d %d" % request.port_range}, **explicit.sysctl_values),
+        "sysctl_reserved_ports": list(explicit.sysctl_reserved_ports),
+        "addresses_list": [str(one) for one in address_set.expand("addresses_list", explicit.addresses_list)],
+        "addresses_interface": request.interface,
+    }
+
+
+def _four_tuples(limits: Limits, request: Request) -> model.Constraint:
+    answer = model.four_tuples(limits, request)
+    if isinstance(answer, model.Unknown):
+        mend = "It says what it could not read (unread): %s." % answer.why
+        raise Refusal("connection_limits_info", None, "the ports and the addresses of the host", mend)
+    return answer
+
+
+def _most(limits: Limits, request: Request) -> int:
+    """Return more than the host can hold, whatever is free at the moment: what nobody stated stays within it."""
+    total = limits["memory"]["total"]
+    held = MOST_CONNECTIONS if total is None else int(total // model.bytes_of_connection(limits, request))
+    return min(held, MOST_CONNECTIONS)
+
+
+# --- addresses ---
+
+
+def _slice(limits: Limits, request: Request, needed: bool = False) -> fleet.Slice | None:
+    """Return this host's slice of the pool, None without a pool, or where nobody needs one that is not stated."""
+    if not request.address_pool or not (needed or request.slot is not None):
+        return None
+    primary = (limits["addresses"] or {}).get("primary") or {}
+    pool = fleet.Pool("tune_address_pool", request.address_pool)
+    return fleet.slice_of(pool, request.slot_size, request.slot, primary.get("address"))
+
+
+def _addresses(limits: Limits, request: Request, target: int, part: fleet.Slice | None) -> list[str]:
+    """Return as many addresses of the slice as the target needs; refuse where they do not suffice.
+
+    limits: the host with everything else of the plan, and without the slice
+    """
+    need = _Need(limits, request, target)
+    listed = request.explicit.addresses_list
+    taken: list[str] = []
+    if request.binding != AUTOBIND and not listed and part is not None:
+        total, wanted = need.held, need.four_tuples
+        for address in part.addresses():
+            if total >= wanted:
+                break
+            if need.capacity[address.version] and not _covers(need.present[address.version], int(address)):
+                taken.append(str(address))
+                total += need.capacity[address.version]
+        if total >= wanted:
+            return taken
+    raise need.refusal(part, len(taken))
+
+
+def _covers(intervals: t.Iterable[tuple[int, int]], number: int) -> bool:
+    return any(first <= number <= last for first, last in intervals)
+
+
+class _Need:
+    """How many four-tuples a target takes, and what there is; the arithmetic of a refusal."""
+
+    def __init__(self, limits: Limits, request: Request, target: int) -> None:
+        self.request, self.target = request, target
+        self.ports = limits["ports"]["usable"]
+        self.present = model.source_intervals(limits, request.interface) or {4: [], 6: []}
+        sources = {family: model.count(found) for family, found in self.present.items()}
+        self.capacity = model.capacity_of_a_source(request, self.ports, sources)
+        destinations = model.destinations_by_family(request, sources)
+        #: The family that more addresses would be of.
+        self.family = max((4, 6), key=lambda family: (destinations[family], -family))
+        self.destinations = destinations[self.family]
+        self.sources = min(1, sources[self.family]) if request.binding == AUTOBIND else sources[self.family]
+        self.timewait = model.in_timewait(limits, request)
+        #: floor(n * fill) >= target holds from this n on.
+        self.four_tuples = math.ceil(target / request.port_fill) + self.timewait
+        used = {f: min(1, n) if request.binding == AUTOBIND else n for f, n in sources.items()}
+        self.held = sum(used[family] * self.capacity[family] for family in used)
+
+    def refusal(self, part: fleet.Slice | None, taken: int) -> Refusal:
+        each = self.capacity[self.family]
+        most = self.held + taken * each
+        sources = self.sources + taken
+        allowed = "at most %d, what %s x %d ports%s can hold at tune_port_fill %s" % (
+            max(0, math.floor((most - self.timewait) * self.request.port_fill)),
+            model.number_of(sources, "source address", "es"),
+            self.ports,
+            "" if self.request.binding == BIND else " x " + model.number_of(self.destinations, "destination"),
+            _decimal(self.request.port_fill),
+        )
+        missing = math.ceil((self.four_tuples - most) / each) if each else 0
+        mend = "It needs %s and has %d: %s." % (
+            model.number_of(sources + missing, "source address", "es"),
+            sources,
+            _alternatives([self._more_addresses(part, missing), *self._without_addresses(most, sources)]),
+        )
+        if self.request.binding == AUTOBIND:
+            ways = ["let it bind (tune_binding: bind_no_port)", *self._without_addresses(most, sources)]
+            mend = "A program that does not bind has one source address: %s." % _alternatives(ways)
+        return Refusal("tune_target_connections", self.target, allowed, mend)
+
+    def _more_addresses(self, part: fleet.Slice | None, missing: int) -> str:
+        if self.request.explicit.addresses_list:
+            return "name %d more in addresses_list" % missing
+        if part is None:
+            return "give it a tune_address_pool with a tune_slot_size of %d" % missing
+        size = part.size + missing
+        if part.slots * part.size >= (part.slot + 1) * size:
+            return "raise tune_slot_size from %d to %d on every host" % (part.size, size)
+        return "widen the pool, whose slots have %d addresses, and raise tune_slot_size to %d" % (part.size, size)
+
+    def _without_addresses(self, most: int, sources: int) -> t.Iterator[str]:
+        """Yield what else would do, alone."""
+        per_destination = sources * self.ports
+        if self.request.binding != BIND and per_destination:
+            more = math.ceil((self.four_tuples - most) / per_destination)
+            yield "add %s" % model.number_of(more, "destination")
+        if most - self.timewait >= self.target:
+            # Rounded up to a hundredth, as people write it.
+            fill = math.ceil(self.target * 100 / (most - self.timewait)) / 100
+            yield "raise tune_port_fill to %s" % _decimal(fill)
+
+
+def _decimal(number: t.SupportsFloat) -> str:
+    return str(float(number))
+
+
+def _alternatives(ways: t.Sequence[str]) -> str:
+    return " or ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))
+
+
+# --- limits and keys ---
+
+
+def _limits_settings(limits: Limits, request: Request, planned_for: int) -> Settings:
+    explicit = request.explicit
+    bounds = [bound for bound in (_nr_open_at_most(limits, request), _inherited(limits)) if bound is not None]
+    nofile = min([max(_USUAL_NOFILE, model.descriptors_needed(request, planned_for) + _UNEVEN), *bounds])
+    hard = nofile
+    if explicit.limits_nofile_hard is not None:
+        mend = "Write a number, never unlimited."
+        hard = whole_number("limits_nofile_hard", explicit.limits_nofile_hard, 1, _MOST_NOFILE, mend)
+        _refuse_above_machine(limits, hard)
+    soft = hard
+    if explicit.limits_nofile_soft is not None:
+        soft = whole_number("limits_nofile_soft", explicit.limits_nofile_soft, 1, _MOST_NOFILE, "Write a number.")
+    domains = explicit.limits_domains
+    if domains is None:
+        domains = request.users or ["*", "root"]
+    return {
         "limits_nofile_soft": soft,
         "limits_nofile_hard": hard,
-        "limits_domains": _explicit(explicit, "limits_domains", list(request["users"]) or ["*", "root"]),
-        "limits_units": _explicit(explicit, "limits_units", list(request["units"])),
-        "addresses_list": addresses,
-        "addresses_interface": _explicit(explicit, "addresses_interface", request["interface"]),
-        "sources": sources,
-        "target": target,
-        "ceiling": min(sources * four_tuples_per_source, held_by_nofile),
+        "limits_domains": list(domains),
+        "limits_units": list(request.units),
     }
 
 
-def _explicit(explicit: t.Mapping[str, t.Any], name: str, otherwise: t.Any) -> t.Any:
-    value = explicit.get(name)
-    return otherwise if value is None else value
+def _nr_open_at_most(limits: Limits, request: Request) -> int | None:
+    """Return the fs.nr_open that no plan exceeds: the machine's under a container, or the one that the operator set."""
+    if model.scope_of(limits, "fs.nr_open") == model.MACHINE:
+        return t.cast(int | None, limits["nofile"]["nr_open"]["now"])
+    value = request.explicit.sysctl_values.get("fs.nr_open")
+    return None if value is None else whole_number("sysctl_values[fs.nr_open]", value, 1, 2**63, "Write a number.")
 
 
-def _destinations(value: object) -> int:
-    mend = "Write how many server address and port pairs there are, or list them."
-    if isinstance(value, (list, tuple)):
-        if not value or len({str(item) for item in value}) != len(value):
-            raise Refusal("tune_destinations", value, "a list of different address:port pairs, at least one", mend)
-        return len(value)
-    return whole_number("tune_destinations", value, 1, 10**6, mend)
-
-
-def _binding(value: object) -> str:
-    if value not in BINDINGS:
-        raise Refusal("tune_binding", value, "one of " + ", ".join(BINDINGS), "Write how the application binds.")
-    return str(value)
-
-
-def _port_fill(value: object) -> float:
-    try:
-        fill = -1.0 if isinstance(value, bool) else float(t.cast(t.Any, value))
-    except (TypeError, ValueError):
-        fill = -1.0
-    if not 0.0 < fill <= 1.0:
-        mend = "0.5 stays where the kernel finds a free port quickly."
-        raise Refusal("tune_port_fill", value, "a number above 0, up to 1", mend)
-    return fill
-
-
-def _usable_sources(binding: str, secondaries: t.Sequence[str]) -> int:
-    """A program that never binds has the one source that the route gives it, however many there are."""
-    return 1 if binding == "autobind" else 1 + len(secondaries)
-
-
-def _addresses(
-    request: t.Mapping[str, t.Any],
-    binding: str,
-    target: int,
-    needed: int,
-    per_source: int,
-    listed: list[str],
-) -> list[str]:
-    """Return the secondary addresses: those listed, or as many of the slot's slice of the pool as are needed."""
-    have = _usable_sources(binding, listed)
-    if have >= needed:
-        return listed
-    reach = "at most %d, what %d source address%s can hold" % (have * per_source, have, "" if have == 1 else "es")
-    more = "add destinations or raise tune_port_fill"
-    if binding == "autobind":
-        mend = "A program that does not bind has one source address: let it bind (tune_binding: bind_no_port), "
-        raise Refusal("tune_target_connections", target, reach, mend + more + ".")
-    if listed or not request["address_pool"]:
-        mend = "It needs %d secondary addresses: name them in %s, " % (
-            needed - 1,
-            "addresses_list" if listed else "tune_address_pool with a tune_slot",
+def _refuse_above_machine(limits: Limits, hard: int) -> None:
+    machine = limits["nofile"]["nr_open"]["now"]
+    if model.scope_of(limits, "fs.nr_open") == model.MACHINE and machine is not None and hard > machine:
+        allowed = (
+            "at most %d, the fs.nr_open of the machine under this container, which a container must not change"
+            % machine
         )
-        raise Refusal("tune_target_connections", target, reach, mend + more + ".")
-    pool = address_set.expand("tune_address_pool", request["address_pool"])
-    size = whole_number("tune_slot_size", request["slot_size"], 1, len(pool), "No slice is larger than the pool.")
-    mend = "Give this host a slot that no other host has, or widen the pool."
-    slot = whole_number("tune_slot", request["slot"], 0, len(pool) // size - 1, mend)
-    if needed - 1 > size:
-        reach = "at most %d, what %d source addresses can hold" % ((size + 1) * per_source, size + 1)
-        mend = "It needs %d secondary addresses, a slot has %d: raise tune_slot_size on every host, " % (
-            needed - 1,
-            size,
+        mend = "Ask for that, or set fs.nr_open to %d or more on the machine." % hard
+        raise Refusal("limits_nofile_hard", hard, allowed, mend)
+
+
+def _inherited(limits: Limits) -> int | None:
+    """Return the hard limit that nobody can raise in a container without CAP_SYS_RESOURCE; None elsewhere.
+
+    setrlimit(2). An unprivileged reader has no capabilities either, which says nothing of the host.
+    """
+    host = limits["host"]
+    if not host["container"] or host["uid"] != 0 or "CAP_SYS_RESOURCE" in (host["capabilities"] or ()):
+        return None
+    return min((one["now"]["hard"] for one in limits["nofile"]["subjects"] if one.get("now")), default=None)
+
+
+def _floors(limits: Limits, request: Request, planned_for: int, hard: int) -> dict[str, t.Any]:
+    """Return the least values that the request needs, without the keys that are not there or not this host's."""
+    needed = {
+        "fs.nr_open": hard,
+        "fs.file-max": planned_for + _room(model.other_files(limits)),
+        "fs.epoll.max_user_watches": planned_for + request.processes * request.app_descriptors,
+    }
+    if limits["conntrack"]["tracks_local"]:
+        closed = model.tracked_after_close(request)
+        needed[CONNTRACK_MAX] = planned_for + closed + _room(model.other_entries(limits))
+    explicit = request.explicit
+    floors: dict[str, t.Any] = {
+        key: floor
+        for key, floor in needed.items()
+        if key in limits["keys"] and model.scope_of(limits, key) != model.MACHINE and key not in explicit.sysctl_values
+    }
+    floors.update(explicit.sysctl_floors)
+    return floors
+
+
+def _room(others: int) -> int:
+    """Return what to leave to others: twice what they have, in steps, so that the plan does not follow each of them."""
+    return _ROOM * max(1, math.ceil(2 * others / _ROOM))
+
+
+# --- the target ---
+
+
+def _target(predicted: Limits, request: Request, after: t.Mapping[str, t.Any]) -> int:
+    """Return what is planned for; refuse what the host will not hold."""
+    limiting = [one for one in after["constraints"] if one["advised"] is not None]
+    if request.target is None:
+        most = min(int(one["advised"] * (_OF_MEMORY if one["name"] in _MEMORY else 1)) for one in limiting)
+        if most < 1:
+            lowest = min(limiting, key=lambda one: one["advised"])
+            raise _refusal(predicted, request, lowest, 1)
+        return most
+    lowest = min(limiting, key=lambda one: one["advised"])
+    if lowest["advised"] < request.target:
+        raise _refusal(predicted, request, lowest, request.target)
+    return request.target
+
+
+def _refusal(predicted: Limits, request: Request, lowest: t.Mapping[str, t.Any], target: int) -> Refusal:
+    """Return the refusal of a target because of a constraint that the plan cannot lift."""
+    explicit = request.explicit
+    name, allowed = lowest["name"], "at most %d: %s" % (lowest["advised"], lowest["formula"])
+    if name == "nofile" and explicit.limits_nofile_soft is None and explicit.limits_nofile_hard is None:
+        if _inherited(predicted) is not None:
+            mend = "Give the container CAP_SYS_RESOURCE, or start it with a nofile of %d or more." % (
+                model.descriptors_needed(request, target)
+            )
+            return Refusal("tune_target_connections", request.target, allowed, mend)
+    elif name == "nofile":
+        variable = "limits_nofile_soft" if explicit.limits_nofile_soft is not None else "limits_nofile_hard"
+        allowed = "%d or more, for %d connections in %s" % (
+            model.descriptors_needed(request, target),
+            target,
+            model.number_of(request.processes, "process", "es"),
         )
-        raise Refusal("tune_target_connections", target, reach, mend + more + ".")
-    return [str(address) for address in pool[slot * size : slot * size + needed - 1]]
+        mend = "Raise it, or leave limits_nofile_soft and limits_nofile_hard to the plan."
+        return Refusal(variable, getattr(explicit, variable), allowed, mend)
+    elif name in _MEMORY:
+        return _memory_refusal(predicted, request, lowest, target)
+    mend = "%s." % (lowest["change"][0].upper() + lowest["change"][1:])
+    return Refusal("tune_target_connections", request.target, allowed, mend)
+
+
+def _memory_refusal(predicted: Limits, request: Request, lowest: t.Mapping[str, t.Any], target: int) -> Refusal:
+    whose, room = "this host", model.memory_room(predicted, request) or 0
+    if lowest["name"] == "cgroup_memory":
+        room, path = t.cast(tuple[int, str], model.cgroup_room(predicted, request))
+        whose = "the control group %s" % path
+    kind = "kernel memory"
+    if request.app_bytes:
+        kernel = model.bytes_of_connection(predicted, request) - request.app_bytes
+        kind = "memory (%d bytes each in the kernel, %d in the program)" % (kernel, request.app_bytes)
+    mend = "It needs %s of %s and %s has %s for connections: ask for less, or %s." % (
+        model.size(model.memory_needed(predicted, request, target)),
+        kind,
+        whose,
+        model.size(room),
+        lowest["change"],
+    )
+    return Refusal("tune_target_connections", request.target, "at most %d" % lowest["advised"], mend)
+
+
+# --- what only a person can judge ---
+
+
+def _overridden(limits: Limits, settings: Settings) -> list[str]:
+    """Name the lines of others that beat ours."""
+    found = []
+    for entry in limits["overrides"]:
+        key, value = entry["key"], entry["value"]
+        floor, ours = settings["sysctl_floors"].get(key), settings["sysctl_values"].get(key)
+        if floor is not None:
+            ours = str(floor)
+            beaten = not (value.isdecimal() and int(value) >= int(floor))
+        else:
+            beaten = ours is not None and str(ours).split() != value.split()
+        if beaten:
+            found.append(
+                "%s: %s (%s) sets %s and beats the planned %s: remove it there."
+                % (key, entry["file"], entry["who"], value, ours)
+            )
+    return found
+
+
+def _to_restart(limits: Limits, settings: Settings) -> list[str]:
+    soft = settings["limits_nofile_soft"]
+    return [
+        "%s runs with a soft nofile of %d until it is restarted." % (one["name"], one["now"]["soft"])
+        for one in limits["nofile"]["subjects"]
+        if one["name"] in settings["limits_units"] and one.get("pid") is not None and one["now"]["soft"] < soft
+    ]
+
+
+# --- the host as the settings will make it ---
+
+
+def predict(limits: Limits, settings: Settings) -> dict[str, t.Any]:
+    """Return the snapshot that a host will have with ``settings``: what the roles change, and nothing else.
+
+    settings: as plan() returns them; variables that are missing change nothing
+    """
+    predicted = dict(limits)
+    values = {sysctl_d.normalize(key): str(value) for key, value in settings.get("sysctl_values", {}).items()}
+    floors = {sysctl_d.normalize(key): int(value) for key, value in settings.get("sysctl_floors", {}).items()}
+    _set_keys(predicted, _new_values(limits, values, floors))
+    predicted["ports"] = _ports(limits, values.get(PORT_RANGE), settings.get("sysctl_reserved_ports", ()))
+    if "limits_nofile_soft" in settings:
+        predicted["nofile"] = dict(predicted["nofile"], subjects=_subjects(limits, settings))
+    if limits["addresses"] is not None:
+        predicted["addresses"] = _with_addresses(limits["addresses"], settings)
+    return predicted
+
+
+def _new_values(limits: Limits, values: t.Mapping[str, str], floors: t.Mapping[str, int]) -> dict[str, str]:
+    """Return the live values that the keys of this host will have; the machine's stay."""
+    found = {}
+    for key, entry in limits["keys"].items():
+        if model.scope_of(limits, key) == model.MACHINE:
+            continue
+        if key in values:
+            found[key] = " ".join(values[key].split())
+        elif key in floors:
+            found[key] = str(max(floors[key], int(entry["now"])))
+    return found
+
+
+def _set_keys(predicted: dict[str, t.Any], new: t.Mapping[str, str]) -> None:
+    keys = dict(predicted["keys"])
+    for key, value in new.items():
+        keys[key] = dict(keys[key], now=value, after_boot=value, by=sysctl_d.DROP_IN)
+        place = _PLACES.get(key)
+        if place is not None and value.isdecimal():
+            _set(predicted, place, int(value))
+    predicted["keys"] = keys
+
+
+def _set(tree: dict[str, t.Any], place: t.Sequence[str], value: int) -> None:
+    """Set one number without changing what ``tree`` shares with the snapshot."""
+    for name in place[:-1]:
+        tree[name] = dict(tree[name])
+        tree = tree[name]
+    tree[place[-1]] = value
+
+
+def _ports(limits: Limits, new_range: str | None, named: t.Sequence[t.Any]) -> t.Mapping[str, t.Any]:
+    """Return the ports as sysctl_apply leaves them: reserved are those of before, the named, and who listens."""
+    ports = limits["ports"]
+    if ports["low"] is None or not (new_range or named):
+        return t.cast(t.Mapping[str, t.Any], ports)
+    low, high = port_set.parse_range("sysctl_values[%s]" % PORT_RANGE, new_range or [ports["low"], ports["high"]])
+    listening = {port for port in port_set.parse_kernel_list(ports["listeners"] or "") if low <= port <= high}
+    boot = (limits["keys"].get(RESERVED_PORTS) or {}).get("after_boot")
+    reserved = port_set.parse_ports("sysctl_reserved_ports", named) | listening
+    for present in (ports["reserved"], boot):
+        reserved |= port_set.parse_kernel_list(present or "")
+    return dict(
+        ports,
+        low=low,
+        high=high,
+        reserved=port_set.format_kernel_list(reserved),
+        usable=high - low + 1 - len([port for port in reserved if low <= port <= high]),
+    )
+
+
+def _subjects(limits: Limits, settings: Settings) -> list[t.Mapping[str, t.Any]]:
+    """Return the subjects with the limits that role limits gives them, and those that it is told of first."""
+    inherited = _inherited(limits)
+    planned = {"soft": int(settings["limits_nofile_soft"]), "hard": int(settings["limits_nofile_hard"])}
+    planned["soft"] = min(planned["soft"], planned["hard"])
+    if inherited is not None:
+        planned = {kind: min(number, inherited) for kind, number in planned.items()}
+    domains, units = settings["limits_domains"], settings["limits_units"]
+    found = []
+    for one in limits["nofile"]["subjects"]:
+        if one["kind"] == "user" and _reaches(domains, one["name"]):
+            found.append(_granted(one, planned, pam_limits.DROP_IN, one["by"] or ""))
+        elif one["kind"] == "unit" and one["name"] in units:
+            found.append(_granted(one, planned, systemd_limits.drop_in(one["name"]), one["by"] or ""))
+        else:
+            found.append(one)
+    known = {(one["kind"], one["name"]) for one in found}
+    named = [("user", name) for name in domains if name != "*"] + [("unit", name) for name in units]
+    new = [{"kind": kind, "name": name, "now": None, "by": None} for kind, name in named if (kind, name) not in known]
+    return found + [_granted(one, planned, pam_limits.DROP_IN, "") for one in new]
+
+
+def _reaches(domains: t.Sequence[str], user: str) -> bool:
+    """Tell whether limits for ``domains`` reach a user; on Debian ``*`` is not root. Groups are not known here."""
+    return user in domains or ("*" in domains and user != "root")
+
+
+def _granted(subject: t.Mapping[str, t.Any], planned: t.Mapping[str, int], path: str, by: str) -> t.Mapping[str, t.Any]:
+    """Return a subject with the planned limits, or the higher ones that a file of others gives it."""
+    now = dict(planned)
+    theirs = by.startswith("/etc/security/") if subject["kind"] == "user" else bool(by)
+    if theirs and not by.startswith(path) and subject["now"]:
+        now = {kind: max(planned[kind], subject["now"][kind]) for kind in now}
+    return dict(subject, now=now, after_boot=dict(now), by=path)
+
+
+def _with_addresses(addresses: t.Mapping[str, t.Any], settings: Settings) -> t.Mapping[str, t.Any]:
+    """Return the addresses with the planned ones in the place of those that an earlier run added."""
+    wanted = address_set.expand("addresses_list", settings.get("addresses_list", ()))
+    new: list[dict[str, t.Any]] = []
+    for address in sorted(wanted, key=lambda one: (one.version, int(one))):
+        if new and new[-1]["next"] == (address.version, int(address)):
+            new[-1].update(last=str(address), count=new[-1]["count"] + 1)
+        else:
+            default = addresses["default_interface"].get(str(address.version))
+            new.append(_added(address, settings.get("addresses_interface") or default or ""))
+        new[-1]["next"] = (address.version, int(address) + 1)
+    for entry in new:
+        del entry["next"]
+    return dict(addresses, list=[entry for entry in addresses["list"] if not entry.get("ours")] + new)
+
+
+def _added(address: address_set.Address, interface: str) -> dict[str, t.Any]:
+    return {
+        "address": str(address),
+        "last": str(address),
+        "count": 1,
+        "prefix": address.max_prefixlen,
+        "interface": interface,
+        "family": address.version,
+        "scope": "global",
+        "ours": True,
+    }

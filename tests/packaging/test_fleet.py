@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a person says about a fleet reaches the play: batches, the number that may fail, the hosts.
 
-The request cannot be met, so every host is refused by the plan, on the controller: none is connected to.
+The hosts are this machine, which is only looked at: what is asked for cannot be had, so each refuses before a change.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ if t.TYPE_CHECKING:
 
 INVENTORY = """
 [clients]
-one ansible_host=192.0.2.1
-two ansible_host=192.0.2.2
-three ansible_host=192.0.2.3
+one
+two
+three
 [all:vars]
+ansible_connection=local
+ansible_become=false
+ansible_python_interpreter={{ ansible_playbook_python }}
 tune_processes=0
 """
 

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 
 import pytest
+
+# limits_builder, which other folders' tests may put on their path too.
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 
 class Host:

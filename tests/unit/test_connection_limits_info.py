@@ -55,6 +55,7 @@ OBSERVED = {
         "anyip": [{"prefix": "10.240.0.0/16", "interface": "lo", "family": 4}],
         "default_routes": [{"family": 4, "interface": "eth0", "metric": 0}],
     },
+    "listeners": [22],
     "sockets": {
         "states": {"ESTABLISHED": 1},
         "established": 1,

@@ -9,8 +9,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import kernel_li
 from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_limits import Keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 
-HEAD = "  sl  local_address rem_address   st\n"
-
 
 @pytest.fixture
 def machine(host):
@@ -53,10 +51,7 @@ def test_in_a_container_the_machines_keys_are_not_set_at_boot(machine):
 
 def test_usable_ports(host):
     host.sysctl(net__ipv4__ip_local_port_range="10 19", net__ipv4__ip_local_reserved_ports="8-11,15")
-    listening = "   0: 00000000:%04X 00000000:0000 0A\n"
-    host.put("/proc/net/tcp", HEAD + listening % 15 + listening % 16 + listening % 80)
-    reading = Reading(host.root)
-    assert kernel_limits.ports(reading, Keys(reading)) == {
+    assert kernel_limits.ports(Keys(Reading(host.root)), [15, 16, 80]) == {
         "low": 10,
         "high": 19,
         "reserved": "8-11,15",
@@ -66,8 +61,7 @@ def test_usable_ports(host):
 
 
 def test_ports_of_nothing(host):
-    reading = Reading(host.root)
-    found = kernel_limits.ports(reading, Keys(reading))
+    found = kernel_limits.ports(Keys(Reading(host.root)), [])
     assert (found["low"], found["high"], found["reserved"], found["usable"]) == (None, None, None, None)
 
 

@@ -10,40 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import pathlib
-import re
 import subprocess
 import typing as t
 
 import pytest
 import testinfra
 
-PLAYBOOKS = pathlib.Path(__file__).parents[3] / "playbooks"
-
 #: fs.nr_open is the machine's, so what is too much depends on it.
 NR_OPEN = int(pathlib.Path("/proc/sys/fs/nr_open").read_text())
-
-
-def play(name: str, *options: str, **variables: object) -> tuple[str, dict[str, int]]:
-    """Run a playbook; return its last error message and the recap's counts."""
-    inventory = pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory"
-    command = ["ansible-playbook", "-i", str(inventory), str(PLAYBOOKS / name), "-e", json.dumps(variables), *options]
-    plain = os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"}
-    done = subprocess.run(
-        command,
-        env=plain,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    fatal = re.findall(r"^fatal: \[bookworm\]: FAILED! => (\{.*\})$", done.stdout, re.MULTILINE)
-    recap = re.search(r"^bookworm +: (.*)$", done.stdout, re.MULTILINE)
-    assert recap, done.stdout
-    counts = {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", recap[1])}
-    return json.loads(fatal[-1])["msg"] if fatal else "", counts
 
 
 @contextlib.contextmanager
@@ -56,10 +31,28 @@ def read_only(host: testinfra.host.Host, path: str) -> t.Iterator[None]:
         host.check_output("umount %s", path)
 
 
-def refused(**variables: object) -> str:
-    message, counts = play("tune_clients.yml", **variables)
-    assert (counts["failed"], counts["changed"], counts["unreachable"]) == (1, 0, 0), message
-    return message
+@pytest.fixture
+def refused(play) -> t.Callable[..., str]:
+    """Return a function that runs tune_clients.yml, which must refuse, and returns why it did."""
+
+    def run(**variables: object) -> str:
+        played = play("tune_clients.yml", **variables)
+        counts = played.counts["bookworm"]
+        assert (counts["failed"], counts["changed"], counts["unreachable"]) == (1, 0, 0), played.output
+        return played.messages["bookworm"]
+
+    return run
+
+
+@pytest.fixture
+def outcome(play) -> t.Callable[..., tuple[str, dict[str, int]]]:
+    """Return a function that runs a playbook and returns the error message, if any, and the recap's counts."""
+
+    def run(name: str, *options: str, **variables: object) -> tuple[str, dict[str, int]]:
+        played = play(name, *options, **variables)
+        return played.messages.get("bookworm", ""), played.counts["bookworm"]
+
+    return run
 
 
 @pytest.fixture
@@ -114,52 +107,52 @@ def elsewhere(host) -> t.Iterator[str]:
         ),
         ({"limits_nofile_hard": True}, ["limits_nofile_hard is True", "YAML reads yes"]),
         ({"sysctl_values": {"net.ipv4.tcp_tw_reuse": True}}, ["sysctl_values[net.ipv4.tcp_tw_reuse] is True", "YAML"]),
-        ({"tune_units": ["nobody.service"]}, ["limits_units is 'nobody.service'", "allowed: units"]),
+        ({"tune_units": ["nobody.service"]}, ["tune_units is 'nobody.service'", "allowed: units"]),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
-def test_refused_before_any_change(variables: dict[str, object], parts: list[str]) -> None:
+def test_refused_before_any_change(refused, variables: dict[str, object], parts: list[str]) -> None:
     message = refused(**variables)
     assert [part for part in parts if part not in message] == [], message
 
 
-def test_a_limit_of_someone_else_is_named_by_file_and_line(foreign_limit: str) -> None:
+def test_a_limit_of_someone_else_is_named_by_file_and_line(refused, foreign_limit: str) -> None:
     message = refused()
     assert "%s:2" % foreign_limit in message
     assert str(NR_OPEN + 1) in message
 
 
-def test_a_range_over_a_listener_that_may_not_be_reserved(listener: int) -> None:
+def test_a_range_over_a_listener_that_may_not_be_reserved(refused, listener: int) -> None:
     message = refused(sysctl_reserve_listeners=False)
     assert "(%d)" % listener in message
     assert "Add them to sysctl_reserved_ports" in message
     assert "sysctl_reserve_listeners" in message
 
 
-def test_an_address_that_another_interface_holds(elsewhere: str) -> None:
+def test_an_address_that_another_interface_holds(refused, elsewhere: str) -> None:
     message = refused(addresses_list=[elsewhere])
     assert "addresses_list[0] is '%s'" % elsewhere in message
     assert "lo" in message
 
 
-def test_a_step_that_fails_says_how_far_the_run_came_and_a_re_run_goes_on(host) -> None:
+def test_a_step_that_fails_says_how_far_the_run_came_and_a_re_run_goes_on(host, outcome) -> None:
     with read_only(host, "/etc/security/limits.d"):
-        message, counts = play("tune_clients.yml")
+        message, counts = outcome("tune_clients.yml")
     assert counts["failed"] == 1
     assert "/etc/security/limits.d not writable." in message
     assert "Done: sysctl. Not done: limits, addresses, verify." in message
     assert host.file("/proc/sys/net/ipv4/ip_local_port_range").content_string.split() == ["1024", "65535"]
 
-    message, counts = play("tune_clients.yml")
+    message, counts = outcome("tune_clients.yml")
     assert (message, counts["failed"]) == ("", 0)
     assert host.file("/etc/security/limits.d/99-zz-fourtuple.conf").exists
-    message, counts = play("untune_clients.yml")
+    message, counts = outcome("untune_clients.yml")
     assert (message, counts["failed"]) == ("", 0)
 
 
-def test_a_record_that_cannot_be_written_stops_the_run_before_any_change(host) -> None:
+def test_a_record_that_cannot_be_written_stops_the_run_before_any_change(host, outcome) -> None:
     with read_only(host, "/var/lib"):
-        message, counts = play("tune_clients.yml")
+        message, counts = outcome("tune_clients.yml")
     assert (counts["failed"], counts["changed"]) == (1, 0)
     assert "/var/lib/fourtuple: Read-only file system." in message
     assert "Done: nothing. Not done: sysctl, limits, addresses, verify." in message
@@ -174,6 +167,6 @@ def test_a_record_that_cannot_be_written_stops_the_run_before_any_change(host) -
         ("sysctl,limits,addresses", 6),
     ],
 )
-def test_a_tag_chooses_a_step(tag: str, changes: int) -> None:
-    message, counts = play("tune_clients.yml", "--check", "--tags", tag, addresses_list=["203.0.113.1"])
+def test_a_tag_chooses_a_step(outcome, tag: str, changes: int) -> None:
+    message, counts = outcome("tune_clients.yml", "--check", "--tags", tag, addresses_list=["203.0.113.1"])
     assert (message, counts["failed"], counts["changed"]) == ("", 0, changes)

@@ -1,0 +1,17 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import ceilings
+
+
+class FilterModule:
+    """Filters of the ceiling model."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        # A request that is not in order is a Refusal, which Ansible shows as this filter's error.
+        return {"ceilings": ceilings.ceilings}

@@ -1,0 +1,25 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import report as reports
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import report_page, report_table
+
+
+def report(
+    hostvars: t.Mapping[str, t.Mapping[str, t.Any]], hosts: t.Iterable[str], title: str, generated: str
+) -> dict[str, t.Any]:
+    """Return the report of these hosts; one without the fact tune_result appears as one without result."""
+    results = [{**(hostvars[host].get("tune_result") or {}), "host": host} for host in hosts]
+    return reports.report(results, title, generated)
+
+
+class FilterModule:
+    """Filters of the report."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"report": report, "report_table": report_table.table, "report_page": report_page.page}

@@ -1,0 +1,267 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What depends on other hosts: which slice of an address pool is whose, and who holds how much of a fleet's target.
+
+Never on which hosts are in the run: a slot comes from the host itself, a share from the whole inventory.
+"""
+
+from __future__ import annotations
+
+import bisect
+import fractions
+import ipaddress
+import math
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import address_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import MOST_CONNECTIONS
+
+#: A run of addresses: version, first and last as numbers.
+Run = tuple[int, int, int]
+#: What a host takes for itself: its name, first and last address.
+Claim = tuple[str, str, str]
+Variables = t.Mapping[str, t.Any]
+
+_SLOT_SIZE = 16
+_SLOT_MEND = "Give this host a slot that no other host has, or widen the pool."
+
+#: The addresses that address_set refuses, as runs. The networks of is_loopback and the like in ipaddress.
+_NO_SOURCES: tuple[Run, ...] = tuple(
+    (network.version, int(network.network_address), int(network.broadcast_address))
+    for network in map(
+        ipaddress.ip_network,
+        ("0.0.0.0/32", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/127", "ff00::/8", "::ffff:0:0/96"),
+    )
+)
+_MAKE: dict[int, t.Callable[[int], address_set.Address]] = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}
+_HARMLESS = "192.0.2.1"
+
+
+class Pool:
+    """The addresses of tune_address_pool in their order, each once: address_set.expand by arithmetic.
+
+    Nothing is expanded, so a pool may be a /8, and finding a slice takes no longer than in a /24.
+    """
+
+    def __init__(self, where: str, entries: t.Sequence[t.Any]) -> None:
+        self.runs: list[Run] = []
+        taken: list[Run] = []
+        for index, entry in enumerate(entries):
+            self.runs += _take(_run(where, index, entry), taken)
+        self.size = sum(last - first + 1 for _version, first, last in self.runs)
+
+    def runs_of(self, begin: int, size: int) -> list[Run]:
+        """Return the runs of the ``size`` addresses from number ``begin`` on."""
+        found = []
+        end = begin + size
+        position = 0
+        for version, first, last in self.runs:
+            low, high = max(begin, position), min(end, position + last - first + 1)
+            if low < high:
+                found.append((version, first + low - position, first + high - 1 - position))
+            position += last - first + 1
+        return found
+
+
+class Slice(t.NamedTuple):
+    """One host's part of a pool."""
+
+    slot: int
+    slots: int
+    runs: list[Run]
+
+    @property
+    def size(self) -> int:
+        return sum(last - first + 1 for _version, first, last in self.runs)
+
+    def addresses(self) -> t.Iterator[address_set.Address]:
+        for version, first, last in self.runs:
+            yield from map(_MAKE[version], range(first, last + 1))
+
+    def claim(self) -> list[list[str]]:
+        """Return the slice as JSON can hold it: [[first, last], ...]."""
+        return [[str(_MAKE[version](first)), str(_MAKE[version](last))] for version, first, last in self.runs]
+
+
+def slice_of(pool: Pool, slot_size: t.Any, slot: t.Any, primary: str | None, where: str = "") -> Slice:
+    """Return a host's slice of the pool; ``where`` follows the names of variables in refusals.
+
+    slot_size: how many addresses each host gets
+    slot, primary: see slot_of
+    """
+    mend = "No slice is larger than the pool."
+    size = whole_number("tune_slot_size" + where, slot_size, 1, max(1, pool.size), mend)
+    if not pool.size:
+        raise Refusal("tune_address_pool" + where, [], "at least one address", "Name the addresses of the pool.")
+    slots = pool.size // size
+    number = slot_of(slots, slot, primary, where)
+    return Slice(number, slots, pool.runs_of(number * size, size))
+
+
+def slot_of(slots: int, slot: t.Any, primary: str | None, where: str = "") -> int:
+    """Return the number of a host's slot among ``slots``.
+
+    slot:    tune_slot, which wins
+    primary: the host's primary address; of its bits the lowest are taken, as many as number slots without a rest
+    """
+    if slot is not None:
+        return whole_number("tune_slot" + where, slot, 0, slots - 1, _SLOT_MEND)
+    if primary is None:
+        mend = "It has no primary address to take a slot from: set tune_slot."
+        raise Refusal("tune_slot" + where, None, "a whole number from 0 to %d" % (slots - 1), mend)
+    bits = slots.bit_length() - 1
+    return int(ipaddress.ip_address(primary)) & ((1 << bits) - 1)
+
+
+def _run(where: str, index: int, entry: t.Any) -> Run:
+    """Return the addresses that an entry names, and refuse what address_set refuses, but not for its size."""
+    try:
+        run = _parsed(entry)
+    except (ValueError, AttributeError, TypeError):
+        run = None
+    if run is None:
+        _refuse(where, index, entry)
+    version, first, last = run
+    for other, low, high in _NO_SOURCES:
+        if other == version and first <= high and low <= last:
+            _refuse(where, index, str(_MAKE[version](max(first, low))))
+    return version, first, last
+
+
+def _parsed(entry: str) -> Run | None:
+    text = entry.strip()
+    one, dash, other = text.partition("-")
+    if "%" in text:
+        return None
+    if dash:
+        low, high = ipaddress.ip_address(one.strip()), ipaddress.ip_address(other.strip())
+        return (low.version, int(low), int(high)) if low.version == high.version and int(low) <= int(high) else None
+    if "/" not in text:
+        address = ipaddress.ip_address(text)
+        return address.version, int(address), int(address)
+    if not text.rpartition("/")[2].isdigit():
+        return None
+    network = ipaddress.ip_network(text)
+    first, last = int(network.network_address), int(network.broadcast_address)
+    if last - first > 1:
+        # Neither the network nor the broadcast address; of IPv6 not the subnet-router anycast address.
+        first, last = first + 1, last - (network.version == 4)
+    return network.version, first, last
+
+
+def _refuse(where: str, index: int, entry: t.Any) -> t.NoReturn:
+    """Refuse in the words of address_set, which counts entries from the first."""
+    address_set.expand(where, [_HARMLESS] * index + [entry])
+    raise AssertionError("address_set accepts %r" % (entry,))
+
+
+def _take(run: Run, taken: list[Run]) -> list[Run]:
+    """Return what of ``run`` is not in ``taken``, in order, and add it there; ``taken`` stays sorted and disjoint."""
+    version, first, last = run
+    index = bisect.bisect_right(taken, (version, first))
+    if index and taken[index - 1][0] == version:
+        first = max(first, taken[index - 1][2] + 1)
+    found: list[Run] = []
+    while first <= last:
+        begins = taken[index][1] if index < len(taken) and taken[index][0] == version else last + 1
+        if first < begins:
+            found.append((version, first, min(last, begins - 1)))
+        if begins > last:
+            break
+        first = max(first, taken[index][2] + 1)
+        index += 1
+    for new in found:
+        bisect.insort(taken, new)
+    return found
+
+
+# --- the whole inventory ---
+
+
+def fleet(variables: t.Mapping[str, Variables], hosts: t.Iterable[str]) -> dict[str, t.Any]:
+    """Return ``shares``: what each host holds of tune_fleet_target; refuse slots that the inventory gives twice.
+
+    variables: the variables of each host; those that are looked at are tune_address_pool, tune_slot,
+               tune_slot_size, tune_fleet_target and tune_weight
+    hosts: the whole inventory, whichever hosts are in the run
+
+    A share is fleet target x weight / weight of all hosts, rounded up. A host without a fleet target, or with the
+    weight 0, has none.
+    """
+    names = sorted(hosts)
+    rows = {name: variables[name] for name in names}
+    pools: dict[str, Pool] = {}
+    claims: list[Claim] = []
+    targets: dict[str, int] = {}
+    weights: dict[str, fractions.Fraction] = {}
+    for name, row in rows.items():
+        if row.get("tune_address_pool") and row.get("tune_slot") is not None:
+            claims += _claims(name, row, pools)
+        if row.get("tune_fleet_target") is not None:
+            place, mend = "tune_fleet_target of %s" % name, "Write how many connections the fleet must hold."
+            targets[name] = whole_number(place, row.get("tune_fleet_target"), 1, MOST_CONNECTIONS * 10**6, mend)
+            weights[name] = _weight(name, row.get("tune_weight"))
+    duplicates(claims)
+    return {"shares": _shares(targets, weights)}
+
+
+def _claims(name: str, row: Variables, pools: dict[str, Pool]) -> t.Iterator[Claim]:
+    entries = row.get("tune_address_pool")
+    entries = list(entries) if isinstance(entries, (list, tuple)) else [entries]
+    where = " of %s" % name
+    # Hosts mostly share one pool: it is read once.
+    key = repr(entries)
+    pool = pools[key] = pools.get(key) or Pool("tune_address_pool" + where, entries)
+    size = row.get("tune_slot_size")
+    found = slice_of(pool, _SLOT_SIZE if size is None else size, row.get("tune_slot"), None, where)
+    return ((name, first, last) for first, last in found.claim())
+
+
+def _weight(name: str, value: t.Any) -> fractions.Fraction:
+    """Return a weight as the decimal that was written."""
+    if value is None:
+        return fractions.Fraction(1)
+    try:
+        weight = fractions.Fraction(-1 if isinstance(value, bool) else str(value))
+    except (ValueError, ZeroDivisionError):
+        weight = fractions.Fraction(-1)
+    if weight < 0:
+        raise Refusal("tune_weight of %s" % name, value, "a number, 0 or above", "Write 1 for a host like the others.")
+    return weight
+
+
+def _shares(targets: t.Mapping[str, int], weights: t.Mapping[str, fractions.Fraction]) -> dict[str, int]:
+    if not targets:
+        return {}
+    first = min(targets)
+    target = targets[first]
+    for name, other in targets.items():
+        if other != target:
+            allowed = "%d, as on %s: one fleet has one target" % (target, first)
+            mend = "Give it to all hosts alike, and set tune_target_connections on hosts of their own."
+            raise Refusal("tune_fleet_target of %s" % name, other, allowed, mend)
+    total = sum(weights.values())
+    if not total:
+        mend = "Give at least one host that shares tune_fleet_target a weight."
+        raise Refusal("tune_weight of %s" % ", ".join(sorted(targets)[:3]), 0, "a number above 0 on some host", mend)
+    return {name: math.ceil(target * weight / total) for name, weight in weights.items() if weight}
+
+
+def duplicates(claims: t.Iterable[Claim]) -> None:
+    """Refuse addresses that two hosts claim; the message names both hosts and the first such addresses."""
+    runs: list[tuple[int, int, int, str]] = []
+    for host, low, high in claims:
+        address = ipaddress.ip_address(low)
+        runs.append((address.version, int(address), int(ipaddress.ip_address(high)), host))
+    runs.sort()
+    furthest: dict[int, tuple[int, str]] = {}
+    for version, first, last, host in runs:
+        end, other = furthest.get(version, (-1, host))
+        if first <= end and host != other:
+            names = tuple(sorted((host, other)))
+            shared = "%s-%s" % (_MAKE[version](first), _MAKE[version](min(last, end)))
+            mend = "Give one of them another tune_slot; a slot that is not set comes from a host's primary address."
+            raise Refusal("tune_slot of %s and %s" % names, shared, "each address for one host", mend)
+        furthest[version] = max((end, other), (last, host))

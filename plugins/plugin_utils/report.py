@@ -1,0 +1,180 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run found out about a fleet, as one document: the JSON report, from which table and page are made.
+
+roles/report/files/report-schema-1.json describes the document property by property.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+SCHEMA = 1
+
+#: What is said of a host, the worst first, with the name of its count in the totals.
+VERDICTS = {
+    "failed": "failed",
+    "refused": "refused",
+    "short": "short",
+    "no result": "no_result",
+    "untuned": "untuned",
+    "no target": "no_target",
+    "meets": "meeting",
+}
+
+#: What is said of several hosts.
+COUNTED = {
+    "failed": "failed",
+    "refused": "refused",
+    "short": "short of target",
+    "no result": "without result",
+    "untuned": "put back",
+    "no target": "without target",
+    "meets": "meeting the target",
+}
+
+Json = dict[str, t.Any]
+
+
+def report(results: t.Iterable[t.Mapping[str, t.Any]], title: str, generated: str) -> Json:
+    """Return the JSON report, those hosts first that do not hold their target.
+
+    results: the fact ``tune_result`` of each host; of a host that has none, ``host`` alone. generated: when, as
+    ISO 8601 text. All counts are simultaneous TCP connections, None where a host has no such figure.
+    """
+    hosts = sorted((_host(result) for result in results), key=_order)
+    return {"schema": SCHEMA, "title": title, "generated": generated, "totals": _totals(hosts), "hosts": hosts}
+
+
+def summary(totals: t.Mapping[str, t.Any]) -> str:
+    """Return the totals' counts of hosts as one sentence."""
+    said = [
+        "%s %s" % (format(totals[name], ","), COUNTED[verdict])
+        for verdict, name in reversed(VERDICTS.items())
+        if totals[name] or verdict == "meets"
+    ]
+    return "%s host%s: %s." % (format(totals["hosts"], ","), "" if totals["hosts"] == 1 else "s", ", ".join(said))
+
+
+def outlook(host: t.Mapping[str, t.Any]) -> Json | None:
+    """Return the ceilings that hold for a host of a report once the run is over."""
+    return host[host["outlook"]] if host["outlook"] else None
+
+
+def binding(ceilings: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+    """Return the constraint that sets a ceiling; an empty one where nothing does."""
+    found = (one for one in ceilings["constraints"] if one["name"] == ceilings["binding_constraint"])
+    return next(found, {})
+
+
+def notes(host: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    """Return what is to be said of a host beside its figures: pairs of a kind and a text, the gravest first.
+
+    Kinds: a verdict of VERDICTS, ``drift``, ``warning``, ``unknown`` (a constraint), ``unread`` (a file).
+    """
+    found = []
+    if host["message"]:
+        found.append((host["verdict"], host["message"]))
+    now = outlook(host)
+    if host["verdict"] == "short" and now:
+        limit = binding(now)
+        if limit:
+            # Without the formula, whose figures differ from host to host: a fleet's notes are grouped by their text.
+            found.append(("short", "%s binds. What to do: %s." % (limit["title"], limit["change"])))
+    found += [("drift", _drift(one)) for one in host["drift"]]
+    found += [("warning", text) for text in host["warnings"]]
+    found += [("unknown", "%s: %s" % (one["name"], one["why"])) for one in (now or {}).get("unknown", [])]
+    found += [("unread", "%s: %s" % (one["what"], one["why"])) for one in host["unread"]]
+    return found
+
+
+def _drift(one: t.Mapping[str, t.Any]) -> str:
+    where = " (%s)" % one["where"] if one.get("where") else ""
+    return "%s: applied %s, found %s%s" % (one["what"], one["applied"], one["found"], where)
+
+
+def _host(result: t.Mapping[str, t.Any]) -> Json:
+    state = result.get("state") or "no result"
+    host = {
+        "host": result["host"],
+        "state": state,
+        "verdict": _verdict(state, result.get("target"), bool(result.get("meets_target"))),
+        "checked_only": bool(result.get("checked_only")),
+        "message": result.get("message") or _silent(state),
+        "request": dict(result.get("request") or {}),
+        "target": result.get("target"),
+        "meets_target": bool(result.get("meets_target")),
+        "before": result.get("before"),
+        "after": result.get("after"),
+        "predicted": result.get("predicted"),
+        "warnings": list(result.get("warnings") or []),
+        "drift": list(result.get("drift") or []),
+        "unread": list(result.get("unread") or []),
+        "host_facts": dict(result.get("host_facts") or {}),
+        "measured": result.get("measured"),
+    }
+    return {**host, "outlook": _outlook(host)}
+
+
+def _verdict(state: str, target: int | None, meets: bool) -> str:
+    if state == "planned":  # and nothing was heard of the host since
+        return "failed"
+    if state in VERDICTS:
+        return state
+    if target is None:
+        return "no target"
+    return "meets" if meets else "short"
+
+
+def _silent(state: str) -> str:
+    """Say what the state of a host means that could not say it itself."""
+    return {
+        "planned": "The run was planned on this host and did not finish there.",
+        "no result": "The host could not be reached or read, or it is not its turn yet.",
+    }.get(state, "")
+
+
+def _outlook(host: t.Mapping[str, t.Any]) -> str | None:
+    """Name the ceilings that hold when the run is over: where nothing was changed, those from before."""
+    if host["after"]:
+        return "after"
+    if host["checked_only"] and host["state"] == "tuned" and host["predicted"]:
+        return "predicted"
+    return "before" if host["before"] else None
+
+
+def _order(host: t.Mapping[str, t.Any]) -> tuple[int, list[tuple[int, str]]]:
+    """Problems first, then by name, where client2 comes before client10."""
+    words = re.split(r"([0-9]+)", host["host"])
+    return list(VERDICTS).index(host["verdict"]), [(int(word) if word.isdecimal() else -1, word) for word in words]
+
+
+def _totals(hosts: t.Sequence[Json]) -> Json:
+    now = [outlook(host) for host in hosts]
+    counts = {name: sum(host["verdict"] == verdict for host in hosts) for verdict, name in reversed(VERDICTS.items())}
+    return {
+        "hosts": len(hosts),
+        **counts,
+        "target": _sum(host["target"] for host in hosts),
+        "shortfall": _sum(_shortfall(host, ceilings) for host, ceilings in zip(hosts, now, strict=True)),
+        "ceiling_before": _sum((host["before"] or {}).get("ceiling") for host in hosts),
+        "ceiling_after": _sum((ceilings or {}).get("ceiling") for ceilings in now),
+        "advised_before": _sum((host["before"] or {}).get("advised") for host in hosts),
+        "advised_after": _sum((ceilings or {}).get("advised") for ceilings in now),
+        "predicted": sum(host["outlook"] == "predicted" for host in hosts),
+        "with_warnings": sum(bool(host["warnings"]) for host in hosts),
+        "drifted": sum(bool(host["drift"]) for host in hosts),
+    }
+
+
+def _sum(numbers: t.Iterable[int | None]) -> int:
+    return sum(number for number in numbers if number is not None)
+
+
+def _shortfall(host: t.Mapping[str, t.Any], ceilings: t.Mapping[str, t.Any] | None) -> int | None:
+    """What one host lacks, another's surplus does not make up for."""
+    if host["target"] is None or not ceilings or ceilings["ceiling"] is None:
+        return None
+    return max(0, int(host["target"]) - int(ceilings["ceiling"]))

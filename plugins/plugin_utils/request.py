@@ -1,0 +1,181 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person states about the need, checked: the one reading of a request for the ceilings and for the planner."""
+
+from __future__ import annotations
+
+import fractions
+import ipaddress
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import port_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
+
+AUTOBIND, BIND, BIND_NO_PORT = "autobind", "bind", "bind_no_port"
+BINDINGS = (AUTOBIND, BIND, BIND_NO_PORT)
+
+MOST_CONNECTIONS = 10**9
+MOST_PROCESSES = 10**6
+
+_MOST_DESTINATIONS = 10**6
+_DESTINATIONS_MEND = "Write how many server address and port pairs there are, or list them."
+#: More than any host does, and enough to keep the arithmetic away from nonsense.
+_MOST_CHURN = 10**7
+_MOST_BYTES = 2**40
+
+
+class Explicit(t.NamedTuple):
+    """The variables of the three roles that the operator set; they win over the plan. None: not set."""
+
+    sysctl_floors: t.Mapping[str, t.Any]
+    sysctl_values: t.Mapping[str, t.Any]
+    sysctl_reserved_ports: t.Sequence[t.Any]
+    limits_nofile_soft: t.Any
+    limits_nofile_hard: t.Any
+    limits_domains: t.Sequence[str] | None
+    limits_units: t.Sequence[str] | None
+    addresses_list: t.Sequence[t.Any]
+    addresses_interface: str | None
+
+
+class Request(t.NamedTuple):
+    """A request whose every value is in order.
+
+    target: None where as many as possible are wanted
+    destinations: how many by family, None as the family where only their number is known
+    app_descriptors: what a process has open besides its connections
+    after_restart: whether a running unit counts with the limit that it gets when it starts next
+    """
+
+    target: int | None
+    destinations: t.Mapping[int | None, int]
+    binding: str
+    processes: int
+    port_range: tuple[int, int]
+    port_fill: fractions.Fraction
+    users: t.Sequence[str]
+    units: t.Sequence[str]
+    interface: str | None
+    address_pool: t.Sequence[t.Any]
+    slot: t.Any
+    slot_size: t.Any
+    app_bytes: int
+    app_descriptors: int
+    churn: int
+    after_restart: bool
+    explicit: Explicit
+
+
+_DEFAULTS: dict[str, t.Any] = {
+    "target_connections": None,
+    "destinations": 1,
+    "binding": AUTOBIND,
+    "processes": 1,
+    "port_range": "1024 65535",
+    "port_fill": 0.5,
+    "users": (),
+    "units": (),
+    "interface": None,
+    "address_pool": (),
+    "slot": None,
+    "slot_size": 16,
+    "app_bytes": 0,
+    "app_descriptors": 64,
+    "churn": 0,
+    "after_restart": False,
+}
+_EXPLICIT_DEFAULTS = Explicit({}, {}, (), None, None, None, None, (), None)
+
+
+def parse(stated: t.Mapping[str, t.Any]) -> Request:
+    """Return ``stated`` as a Request; a key that is missing or None has the default of ``tune_<key>``.
+
+    The subjects whose nofile counts are those that the limits are for: the units are limits_units where the
+    operator set it, the users are those of limits_domains where no user is named.
+    """
+    given = {name: default if stated.get(name) is None else stated[name] for name, default in _DEFAULTS.items()}
+    explicit = _explicit(stated.get("explicit") or {})
+    domains = [domain for domain in explicit.limits_domains or () if domain != "*"]
+    target = given["target_connections"]
+    if target is not None:
+        mend = "Write how many connections the host must hold."
+        target = whole_number("tune_target_connections", target, 1, MOST_CONNECTIONS, mend)
+    return Request(
+        target,
+        _destinations(given["destinations"]),
+        _binding(given["binding"]),
+        whole_number("tune_processes", given["processes"], 1, MOST_PROCESSES, "Write how many processes connect."),
+        port_set.parse_range("tune_port_range", given["port_range"]),
+        _port_fill(given["port_fill"]),
+        list(given["users"]) or domains,
+        list(given["units"] if explicit.limits_units is None else explicit.limits_units),
+        explicit.addresses_interface or given["interface"],
+        list(given["address_pool"]),
+        given["slot"],
+        given["slot_size"],
+        whole_number("tune_app_bytes", given["app_bytes"], 0, _MOST_BYTES, "Write the bytes of one connection."),
+        whole_number("app_descriptors", given["app_descriptors"], 0, 2**31, "Write how many files a process has open."),
+        whole_number("tune_churn", given["churn"], 0, _MOST_CHURN, "Write how many connections close per second."),
+        bool(given["after_restart"]),
+        explicit,
+    )
+
+
+def _explicit(given: t.Mapping[str, t.Any]) -> Explicit:
+    known = {name: given[name] for name in Explicit._fields if given.get(name) is not None}
+    return _EXPLICIT_DEFAULTS._replace(**known)
+
+
+def _destinations(value: object) -> dict[int | None, int]:
+    if not isinstance(value, (list, tuple)):
+        return {None: whole_number("tune_destinations", value, 1, _MOST_DESTINATIONS, _DESTINATIONS_MEND)}
+    if not value:
+        raise Refusal("tune_destinations", value, "at least one address:port pair", _DESTINATIONS_MEND)
+    found: dict[tuple[str, int], int | None] = {}
+    for index, entry in enumerate(value):
+        place = "tune_destinations[%d]" % index
+        host, port = _destination(place, entry)
+        if (host, port) in found:
+            raise Refusal(place, entry, "different address:port pairs", "Name each destination once.")
+        found[host, port] = _family(host)
+    families = list(found.values())
+    return {family: families.count(family) for family in set(families)}
+
+
+def _destination(place: str, entry: object) -> tuple[str, int]:
+    mend = "Write 198.51.100.7:443 or [2001:db8::7]:443."
+    host, colon, port = entry.rpartition(":") if isinstance(entry, str) else ("", "", "")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        host = ""
+    if not host or not colon:
+        raise Refusal(place, entry, "an address and a port, as address:port", mend)
+    return host, whole_number(place, port, 1, port_set.HIGHEST_PORT, mend)
+
+
+def _family(host: str) -> int | None:
+    """Return the version of an address; a name may stand for either, like a destination that is only counted."""
+    try:
+        return ipaddress.ip_address(host).version
+    except ValueError:
+        return None
+
+
+def _binding(value: object) -> str:
+    if value not in BINDINGS:
+        raise Refusal("tune_binding", value, "one of " + ", ".join(BINDINGS), "Write how the application binds.")
+    return str(value)
+
+
+def _port_fill(value: object) -> fractions.Fraction:
+    """Return the fill as the decimal that was written: 0.29 of 100 ports are 29, which binary floats deny."""
+    try:
+        fill = fractions.Fraction(-1 if isinstance(value, bool) else str(value))
+    except (ValueError, ZeroDivisionError):
+        fill = fractions.Fraction(-1)
+    if not 0 < fill <= 1:
+        mend = "0.5 stays where the kernel finds a free port quickly."
+        raise Refusal("tune_port_fill", value, "a number above 0, up to 1", mend)
+    return fill

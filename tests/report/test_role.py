@@ -1,0 +1,94 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role report: printed, written, in check mode, for hosts that failed, and refused."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import typing as t
+
+import jsonschema
+import pytest
+import sample
+
+if t.TYPE_CHECKING:
+    from conftest import Run
+
+PLAY = """
+- hosts: all
+  connection: local
+  become: true
+  become_user: nobody
+  gather_facts: false
+  tasks:
+    - block:
+        - ansible.builtin.set_fact:
+            tune_result: "{{ (lookup('file', results) | from_json)[inventory_hostname] }}"
+          when: inventory_hostname != 'client3'
+        - ansible.builtin.assert:
+            that: tune_result.state == 'tuned'
+      always:
+        - ansible.builtin.import_role:
+            name: fourtuple.clients.report
+"""
+
+
+@pytest.fixture
+def play(run: Run, checkout: pathlib.Path, tmp_path: pathlib.Path) -> t.Callable[..., str]:
+    (tmp_path / "play.yml").write_text(PLAY)
+    results = {"client1": sample.refused("client1"), "client2": sample.tuned("client2")}
+    # As a managed host may send it: nothing of this is a template.
+    results["client2"]["warnings"] = ["{{ 7 * 7 }} <b>"]
+    (tmp_path / "results.json").write_text(json.dumps(results))
+
+    def play_it(*options: str) -> str:
+        given = json.dumps({"results": str(tmp_path / "results.json")})
+        command = ("ansible-playbook", "play.yml", "-i", "client1,client2,client3", "-e", given, *options)
+        collections = str(checkout / "playbooks/collections")
+        # client1 and client3 failed, which the report must not hide.
+        return run(*command, cwd=tmp_path, status=2, ANSIBLE_COLLECTIONS_PATH=collections).stdout
+
+    return play_it
+
+
+def test_the_table_is_printed_as_it_is_and_nothing_written(play: t.Callable[..., str], tmp_path: pathlib.Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    said = play()
+    rows = [line.split() for line in said.splitlines() if re.match(r"client\d +[\d,]+ ", line)]
+    assert rows == [
+        ["client1", "4,000,000", "28,232", "28,232", "14,116", "four_tuples", "nofile", "refused"],
+        ["client2", "100,000", "28,232", "258,048", "129,024", "four_tuples", "memory", "meets"],
+    ]
+    assert "no result  client3: The host could not be reached" in said
+    assert "client2: {{ 7 * 7 }} <b>" in said
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("mode", [(), ("--check", "--diff")], ids=["run", "check"])
+def test_the_files_are_written_and_no_host_changed(
+    play: t.Callable[..., str], checkout: pathlib.Path, tmp_path: pathlib.Path, mode: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "new" / "folder"
+    said = play("-e", "report_dir=%s" % folder, "-e", "report_title='A & B'", *mode)
+    assert "The report is in %s/report.html" % folder in said
+    assert set(re.findall(r"changed=(\d+)", said)) == {"0"}
+    document = json.loads((folder / "report.json").read_text())
+    schema = json.loads((checkout / "roles/report/files/report-schema-1.json").read_text())
+    jsonschema.validate(document, schema, jsonschema.Draft202012Validator)
+    assert [host["host"] for host in document["hosts"]] == ["client1", "client3", "client2"]
+    assert document["title"] == "A & B"
+    page = (folder / "report.html").read_text()
+    assert "<h1><bdi>A &amp; B</bdi></h1>" in page
+    assert "{{ 7 * 7 }} &lt;b&gt;" in page
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
+
+
+def test_a_folder_that_cannot_be_made_is_refused_once(play: t.Callable[..., str], tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = play("-e", "report_dir=%s/file/folder" % tmp_path)
+    assert len(re.findall(r"fatal: .*report_dir is ", said)) == 1
+    assert "Name a folder on the controller" in said
+    assert "VERDICT" in said
