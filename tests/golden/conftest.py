@@ -1,0 +1,16 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pathlib
+import sys
+
+import pytest
+
+# The recorded hosts and what reads them; `record` uses it too, outside of pytest.
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "hosts"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update", action="store_true", help="write the golden files anew instead of comparing with them")
