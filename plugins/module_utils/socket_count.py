@@ -37,7 +37,7 @@ EXACT_UP_TO = 250000
 #: Beyond that, about so many are, in so many windows of the local port range. A source that has n connections is then
 #: told with an error of about 1/sqrt(n * SAMPLE / all): 3 % for 19,000 of a million.
 SAMPLE = 60000
-WINDOWS = 16
+WINDOWS = 64
 
 #: include/net/tcp_states.h; TCP_CLOSE is never hashed, TCP_NEW_SYN_RECV is shown as SYN_RECV.
 STATES = {
@@ -285,25 +285,47 @@ def port_windows(low: int, high: int, part: float, avoid: t.Container[int]) -> t
 
 
 def bytecode_of(windows: t.Sequence[t.Tuple[int, int]]) -> bytes:
-    """Return what lets those sockets pass whose local port is in one of ``windows``, which ascend.
+    """Return what lets those sockets pass whose local port is in one of ``windows``, which ascend: a binary search.
 
-    For each window: below its first port, none of the later ones can be met; up to its last, go to the end; else try
-    the next. Where a test fails may only lead past the end, or to what the path of passed tests meets as well
-    (inet_diag_bc_audit, valid_cc).
+    Where a test fails may only lead past the end, or to what the path of passed tests meets as well
+    (inet_diag_bc_audit, valid_cc): so that path is all of it from top to bottom, and every step goes forward.
     """
+    steps = _search(windows)
+    total = sum(map(_length, steps))
     code = b""
-    for first, last in reversed(windows):
-        accept = _OPERATION.pack(_BC_JMP, 4, 4 + len(code)) if code else b""
-        left = 16 + len(accept) + len(code)
-        code = (
-            _OPERATION.pack(_BC_S_GE, 8, left + 4)
-            + _OPERATION.pack(0, 0, first)
-            + _OPERATION.pack(_BC_S_LE, 8, 8 + len(accept) if code else 8 + 4)
-            + _OPERATION.pack(0, 0, last)
-            + accept
-            + code
-        )
+    for step in steps:
+        left = total - len(code)
+        # The end accepts; beyond it lies refusal.
+        no = {_ACCEPT: left, _REFUSE: left + 4}.get(step.no, step.no)
+        code += _OPERATION.pack(step.kind, _length(step), no)
+        if step.kind != _BC_JMP:
+            code += _OPERATION.pack(0, 0, step.port)
     return code
+
+
+class _Step(t.NamedTuple):
+    """One operation: go on if the local port passes the test, else by ``no`` bytes."""
+
+    kind: int
+    port: int
+    no: int
+
+
+_ACCEPT, _REFUSE = -1, -2
+
+
+def _length(step: _Step) -> int:
+    return 4 if step.kind == _BC_JMP else 8
+
+
+def _search(windows: t.Sequence[t.Tuple[int, int]]) -> t.List[_Step]:
+    if len(windows) == 1:
+        ((first, last),) = windows
+        return [_Step(_BC_S_GE, first, _REFUSE), _Step(_BC_S_LE, last, _REFUSE)]
+    middle = len(windows) // 2
+    upper = _search(windows[middle:]) + [_Step(_BC_JMP, 0, _ACCEPT)]
+    beyond = 8 + sum(map(_length, upper))
+    return [_Step(_BC_S_GE, windows[middle][0], beyond)] + upper + _search(windows[:middle])
 
 
 def _states(tally: Tally, sums: t.Mapping[str, int], whole: bool) -> t.Dict[str, int]:

@@ -1,15 +1,17 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person says about a fleet reaches the play: batches, the number that may fail, the hosts.
+"""What a person says about a fleet reaches the play, and a host's plan is its own whoever else is in the run.
 
 The hosts are this machine, which is only looked at: what is asked for cannot be had, so each refuses before a change.
 """
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
+import shutil
 import typing as t
 
 import pytest
@@ -57,3 +59,101 @@ def test_who_is_reached(
     refused = "tune_processes is 0; allowed: a whole number from 1 to 1000000. Write how many processes connect."
     assert said.count(refused) >= len(reached)
     assert set(re.findall(r"^(\w+) +: ok=.* failed=1 ", said, re.MULTILINE)) == reached
+
+
+PLANNED = """
+- hosts: all
+  gather_facts: false
+  serial: "{{ batch | default('100%') }}"
+  tasks:
+    - ansible.builtin.import_role:
+        name: fourtuple.clients.tune
+      vars:
+        tune_state: audit
+    - ansible.builtin.copy:
+        dest: "{{ folder }}/{{ inventory_hostname }}"
+        content: "{{ __tune_refusal or __tune_plan | to_json(sort_keys=true) }}"
+        mode: "0644"
+"""
+
+FLEET = """
+[clients]
+one tune_slot=0
+two tune_slot=2 tune_weight=3
+three tune_slot=5
+spare tune_weight=0
+[all:vars]
+ansible_connection=local
+ansible_python_interpreter={{ ansible_playbook_python }}
+[clients:vars]
+tune_fleet_target=24000
+tune_port_range=20000 20999
+tune_binding=bind_no_port
+tune_processes=200
+tune_interface=lo
+tune_address_pool=['192.0.2.0/24']
+tune_slot_size=32
+"""
+
+
+class Planned(t.NamedTuple):
+    """What the plan of a host came to."""
+
+    target: int
+    addresses: list[str]
+
+
+@pytest.fixture
+def planned(run: Run, copied_checkout: pathlib.Path, tmp_path: pathlib.Path) -> t.Callable[..., dict[str, t.Any]]:
+    """Return a function that plans for hosts and returns the plan, or the refusal, of each."""
+
+    def plan(inventory: str, *options: str) -> dict[str, t.Any]:
+        folder = tmp_path / "plans"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        hosts, playbook = tmp_path / "hosts.ini", copied_checkout / "planned.yml"
+        hosts.write_text(inventory)
+        playbook.write_text(PLANNED)
+        run("ansible-playbook", playbook.name, "-i", hosts, "-e", "folder=%s" % folder, *options, cwd=copied_checkout)
+        found: dict[str, t.Any] = {}
+        for path in folder.iterdir():
+            text = path.read_text()
+            found[path.name] = text
+            if text.startswith("{"):
+                answer = json.loads(text)
+                found[path.name] = Planned(answer["target"], answer["settings"]["addresses_list"])
+        return found
+
+    return plan
+
+
+def addresses(first: int, last: int) -> list[str]:
+    return ["192.0.2.%d" % number for number in range(first, last + 1)]
+
+
+def test_the_fleets_target_and_the_slots(planned: t.Callable[..., dict[str, t.Any]]) -> None:
+    """24,000 by the weights 1, 3, 1, and half of 1,000 ports for each source address; lo has none of its own."""
+    plans = planned(FLEET, "--limit", "one,two,three")
+    assert plans == {
+        "one": Planned(4800, addresses(1, 10)),
+        "two": Planned(14400, addresses(65, 93)),
+        "three": Planned(4800, addresses(161, 170)),
+    }
+    assert planned(FLEET, "--limit", "two") == {"two": plans["two"]}
+    assert planned(FLEET, "--limit", "three,one", "-e", "batch=1") == {name: plans[name] for name in ("one", "three")}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("three tune_slot=5", "three tune_slot=2", "tune_slot of three and two is '192.0.2.65-192.0.2.96'"),
+        ("three tune_slot=5", "three tune_slot=7", "tune_slot of three is 7; allowed: a whole number from 0 to 6"),
+        ("tune_weight=3", "tune_weight=-3", "tune_weight of two is -3; allowed: a number, 0 or above"),
+    ],
+)
+def test_what_two_hosts_cannot_have_stops_every_run(
+    planned: t.Callable[..., dict[str, t.Any]], old: str, new: str, said: str
+) -> None:
+    """Also a run that leaves the other host out."""
+    (refusal,) = planned(FLEET.replace(old, new), "--limit", "one").values()
+    assert refusal.startswith(said)

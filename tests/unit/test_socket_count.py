@@ -219,11 +219,11 @@ def test_the_sources_of_many_sockets_are_estimated(kernel, sums, monkeypatch):
     sums.files["/proc/sys/net/ipv4/ip_local_port_range"] = "1024\t65535\n"
     kernel.buffers = [a_socket(1, "192.0.2.1") * 30000 + a_socket(1, "192.0.2.2") * 6000 + DONE]
     result = socket_count.count()
-    # 60,000 of 1,000,000 ask for 6 % of the ports: 242 of 4,032 in each window
+    # 60,000 of 1,000,000 ask for 6 % of the ports: 60 of 1,008 in each window
     assert kernel.asked == [0b111110111100, 0b10]
     assert result["by_source"] == [
-        {"address": "192.0.2.1", "established": round(30000 * 4032 / 242)},
-        {"address": "192.0.2.2", "established": round(6000 * 4032 / 242)},
+        {"address": "192.0.2.1", "established": round(30000 * 1008 / 60)},
+        {"address": "192.0.2.2", "established": round(6000 * 1008 / 60)},
     ]
     assert result["by_source_estimated"] is True
 

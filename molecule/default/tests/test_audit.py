@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""audit_clients.yml on tuned hosts: changes nothing, and its exit status tells who meets the target."""
+"""What tells of tuned hosts and changes nothing: the audit, the report, a second run, and one that is refused."""
 
 from __future__ import annotations
 
@@ -93,3 +93,13 @@ def test_what_the_plan_predicts_is_what_the_host_has(reported: Audit) -> None:
 def _configured(ceilings: dict[str, t.Any]) -> dict[str, int | None]:
     measured = ("memory", "cgroup_memory", "file_max", "tasks")
     return {one["name"]: one["allows"] for one in ceilings["constraints"] if one["name"] not in measured}
+
+
+def test_hosts_whose_primary_addresses_give_one_slot_are_refused(play) -> None:
+    """Without tune_slot the slot comes from the primary address, and here all three have the same one."""
+    played = play("tune_clients.yml", tune_slot=None)
+    assert {host: counts["changed"] for host, counts in played.counts.items()} == dict.fromkeys(HOSTS, 0)
+    assert played.messages.keys() == HOSTS
+    for message in played.messages.values():
+        assert message.startswith("tune_slot of bookworm and ")
+        assert "each address for one host" in message
