@@ -111,10 +111,10 @@ def planned(run: Run, copied_checkout: pathlib.Path, tmp_path: pathlib.Path) -> 
         folder = tmp_path / "plans"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        hosts, playbook = tmp_path / "hosts.ini", copied_checkout / "planned.yml"
+        hosts, playbook = tmp_path / "hosts.ini", tmp_path / "planned.yml"
         hosts.write_text(inventory)
         playbook.write_text(PLANNED)
-        run("ansible-playbook", playbook.name, "-i", hosts, "-e", "folder=%s" % folder, *options, cwd=copied_checkout)
+        run("ansible-playbook", playbook, "-i", hosts, "-e", "folder=%s" % folder, *options, cwd=copied_checkout)
         found: dict[str, t.Any] = {}
         for path in folder.iterdir():
             text = path.read_text()
