@@ -1,0 +1,131 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import sink_state
+
+
+def test_a_board_is_read_by_number(tmp_path):
+    board = sink_state.Board(str(tmp_path), 3)
+    assert os.listdir(tmp_path) == []
+    for process in range(3):
+        row = board.row(process)
+        row[sink_state.ACCEPTED] += 100 + process
+        row[sink_state.ECHOED] += 2**40
+        if process != 1:
+            row[sink_state.NOFILE] += 1
+    board.row(1)[sink_state.MEMORY] += 4
+    board.lose()
+    assert not board.paused
+    board.paused = True
+    assert board.paused
+    state = sink_state.State(os.getpid(), 0, [], {}, 0, board.fileno(), {})
+    expected = {
+        "accepted": 303,
+        "handshakes": 0,
+        "echoed": 3 * 2**40,
+        "closed": 0,
+        "dropped": 0,
+        "exhausted": {"memory": 4},
+        "lost_processes": 1,
+    }
+    assert state.statistics() == expected
+    # All of them are full, and only now is the sink.
+    board.row(1)[sink_state.NOFILE] += 1
+    assert state.statistics()["exhausted"] == {"memory": 4, "nofile": 3}
+
+
+@given(st.binary(max_size=600))
+def test_any_bytes_as_a_board(data):
+    assert set(sink_state.read_board(data)) >= {"accepted", "exhausted"}
+
+
+def test_a_process_is_known_by_its_start():
+    me = sink_state.start_time(os.getpid())
+    assert me is not None
+    child = subprocess.Popen(["sleep", "60"])
+    started = sink_state.start_time(child.pid)
+    assert started is not None
+    assert started >= me
+    child.kill()
+    # Not collected yet: a zombie is no process.
+    while sink_state.start_time(child.pid) is not None:
+        time.sleep(0.01)
+    child.wait()
+    assert sink_state.start_time(child.pid) is None
+
+
+@pytest.mark.parametrize("name", ["sh", "a b", ") Z 1", "(()"])
+def test_a_program_may_have_any_name(name):
+    rest = "S 1 1 1 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 4711 1 1"
+    assert sink_state.parse_stat("12 (%s) %s\n" % (name, rest)) == (4711, "S")
+
+
+@given(st.text())
+def test_any_text_as_stat(text):
+    sink_state.parse_stat(text)
+
+
+def test_a_state_comes_back(tmp_path):
+    state = sink_state.State(os.getpid(), 5, [(7, 8)], {"listen": ["[::1]:1"]}, 9, 10, {"device": "ftsink0"})
+    sink_state.write_state(str(tmp_path), "a", state)
+    assert os.listdir(tmp_path) == ["sink-a.json"]
+    assert sink_state.read_state(str(tmp_path), "a") == state
+    # Another process has that pid now, so this one does not live.
+    assert not state.alive
+    assert state._replace(start=sink_state.start_time(os.getpid())).alive
+    assert sink_state.read_state(str(tmp_path), "b") is None
+    sink_state.remove_state(str(tmp_path), "a")
+    sink_state.remove_state(str(tmp_path), "a")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "7", '{"pid": 1, "start": null}'])
+def test_a_file_that_says_nothing_is_a_sink_that_is_gone(tmp_path, text):
+    (tmp_path / "sink-a.json").write_text(text)
+    state = sink_state.read_state(str(tmp_path), "a")
+    assert state is not None
+    assert not state.alive
+    assert state.gone
+    assert state.statistics()["accepted"] == 0
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=3),
+        lambda some: st.lists(some, max_size=3) | st.dictionaries(st.sampled_from(sink_state.State._fields), some),
+        max_leaves=9,
+    )
+)
+def test_any_json_as_a_state(tmp_path_factory, found):
+    folder = tmp_path_factory.mktemp("state")
+    (folder / "sink-a.json").write_text(json.dumps(found))
+    assert isinstance(sink_state.read_state(str(folder), "a"), sink_state.State)
+
+
+def test_one_after_the_other(tmp_path):
+    """Another process waits for the lock, and gets it when it is let go."""
+    script = "import sys; sys.path[:0] = %r\nfrom %s import lock\nwith lock(sys.argv[1]): print('got it', flush=True)"
+    command = [sys.executable, "-c", script % (sys.path, sink_state.__name__), str(tmp_path / "new")]
+    got = threading.Event()
+    with sink_state.lock(str(tmp_path / "new")):
+        other = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        reader = threading.Thread(target=lambda: other.stdout.readline() and got.set())
+        reader.start()
+        assert not got.wait(0.5)
+    assert got.wait(30)
+    reader.join()
+    assert other.wait() == 0
+    assert not os.path.exists(tmp_path / "new")
