@@ -27,18 +27,21 @@ _MEND = "Write 198.51.100.7, 198.51.100.10-198.51.100.20 or 198.51.100.0/24, in 
 _LIMITED_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 
 
-def expand(where: str, entries: t.Iterable[object]) -> t.List[Address]:
-    """Return the addresses that ``entries`` name, in their order, each once."""
-    return list(locate(where, entries))
+def expand(where: str, entries: t.Iterable[object], loopback: bool = False) -> t.List[Address]:
+    """Return the addresses that ``entries`` name, in their order, each once.
+
+    loopback: allow those, which every host has already
+    """
+    return list(locate(where, entries, loopback))
 
 
-def locate(where: str, entries: t.Iterable[object]) -> t.Dict[Address, str]:
+def locate(where: str, entries: t.Iterable[object], loopback: bool = False) -> t.Dict[Address, str]:
     """Return the addresses that ``entries`` name, in their order, with the place that names each first."""
     places: t.Dict[Address, str] = {}
     for index, entry in enumerate(entries):
         place = "%s[%d]" % (where, index)
         for address in _members(place, entry):
-            places.setdefault(address, place)
+            places.setdefault(_usable(place, entry, address, loopback), place)
         if len(places) > MOST_ADDRESSES:
             raise _too_many(place, entry)
     return places
@@ -68,7 +71,7 @@ def _members(place: str, entry: object) -> t.Iterable[Address]:
         return _range(place, entry, first.strip(), last.strip())
     if "/" in text:
         return _prefix(place, entry, text)
-    return [_usable(place, entry, _parse(place, entry, text))]
+    return [_parse(place, entry, text)]
 
 
 def _parse(place: str, entry: str, text: str) -> Address:
@@ -80,11 +83,11 @@ def _parse(place: str, entry: str, text: str) -> Address:
         raise Refusal(place, entry, _ALLOWED, "%s. %s" % (error, _MEND)) from None
 
 
-def _usable(place: str, entry: str, address: Address) -> Address:
+def _usable(place: str, entry: object, address: Address, loopback: bool) -> Address:
     kind = None
     if address.is_unspecified:
         kind = "the unspecified address"
-    elif address.is_loopback:
+    elif address.is_loopback and not loopback:
         kind = "a loopback address"
     elif address.is_multicast:
         kind = "a multicast address"
@@ -106,7 +109,7 @@ def _range(place: str, entry: str, first: str, last: str) -> t.List[Address]:
     if int(high) - int(low) >= MOST_ADDRESSES:
         raise _too_many(place, entry)
     kind: t.Callable[[int], Address] = type(low)
-    return [_usable(place, entry, kind(number)) for number in range(int(low), int(high) + 1)]
+    return [kind(number) for number in range(int(low), int(high) + 1)]
 
 
 def _prefix(place: str, entry: str, text: str) -> t.List[Address]:
@@ -122,8 +125,7 @@ def _prefix(place: str, entry: str, text: str) -> t.List[Address]:
     # All but the network and the broadcast address; of IPv6 all but the subnet-router anycast address.
     if network.num_addresses > MOST_ADDRESSES + 2:
         raise _too_many(place, entry)
-    hosts: t.List[Address] = [network.network_address] if network.num_addresses == 1 else list(network.hosts())
-    return [_usable(place, entry, address) for address in hosts]
+    return [network.network_address] if network.num_addresses == 1 else list(network.hosts())
 
 
 def address_infos(link: t.Mapping[str, t.Any]) -> t.Iterator[t.Mapping[str, t.Any]]:

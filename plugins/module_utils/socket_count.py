@@ -64,7 +64,9 @@ _REQUEST = struct.Struct("=4B48sII")
 #: inet_diag_bc_run: a socket is wanted where the end is met exactly). A port stands in a second one.
 _OPERATION = struct.Struct("=BBH")
 _INET_DIAG_REQ_BYTECODE = 1
-_BC_JMP, _BC_S_GE, _BC_S_LE = 1, 2, 3
+_BC_JMP, _BC_S_GE, _BC_S_LE, _BC_D_COND = 1, 2, 3, 8
+#: struct inet_diag_hostcond: family, length of the prefix, port; then the address.
+_HOST_CONDITION = struct.Struct("=BBxxi")
 
 #: struct inet_diag_msg: family and state, then at 8 the source address; then attributes, if any.
 _MESSAGE_SIZE = 72
@@ -255,6 +257,33 @@ def _ask(wanted: int, bytecode: bytes, make: t.Callable[[], netlink.SomeReader])
     if bytecode:
         body += struct.pack("=HH", 4 + len(bytecode), _INET_DIAG_REQ_BYTECODE) + bytecode
     return netlink.dump(_NETLINK_SOCK_DIAG, _TCPDIAG_GETSOCK, body, make)
+
+
+def towards(destinations: t.Sequence[t.Tuple[str, int]], states: t.Iterable[str]) -> t.Dict[str, int]:
+    """Count exactly this network namespace's sockets of some states whose other end is one of ``destinations``.
+
+    The kernel picks them: what it passes over costs a tenth of what it describes. raises: netlink.NetlinkError
+    """
+    wanted = sum(1 << number for number, name in STATES.items() if name in states)
+    found = _ask(wanted, bytecode_to(destinations), Tally).states()
+    return {name: found[number] for number, name in STATES.items() if name in states}
+
+
+def bytecode_to(destinations: t.Sequence[t.Tuple[str, int]]) -> bytes:
+    """Return what lets those sockets pass whose other end is one of ``destinations``.
+
+    Each condition is followed by a jump to the end, which accepts; where it fails, it passes over that jump. The
+    last one fails beyond the end.
+    """
+    code = b""
+    for address, port in reversed(destinations):
+        packed = ipaddress.ip_address(address).packed
+        family = _AF_INET if len(packed) == 4 else _AF_INET6
+        condition = _HOST_CONDITION.pack(family, 8 * len(packed), port) + packed
+        length = _OPERATION.size + len(condition)
+        jump = _OPERATION.pack(_BC_JMP, 4, 4 + len(code)) if code else b""
+        code = _OPERATION.pack(_BC_D_COND, length, length + 4) + condition + jump + code
+    return code
 
 
 def _sampled(root: str, in_use: int) -> t.Optional[t.Dict[bytes, int]]:
