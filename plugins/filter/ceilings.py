@@ -14,4 +14,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         # A request that is not in order is a Refusal, which Ansible shows as this filter's error.
-        return {"ceilings": ceilings.ceilings}
+        return {"ceilings": ceilings.ceilings, "sources": ceilings.source_addresses}

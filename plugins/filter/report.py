@@ -13,8 +13,17 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils import report_pa
 def report(
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]], hosts: t.Iterable[str], title: str, generated: str
 ) -> dict[str, t.Any]:
-    """Return the report of these hosts; one without the fact tune_result appears as one without result."""
-    results = [{**(hostvars[host].get("tune_result") or {}), "host": host} for host in hosts]
+    """Return the report of these hosts; one without the fact tune_result appears as one without result.
+
+    The fact prove_result, if any, is what was measured.
+    """
+    results = []
+    for host in hosts:
+        variables = hostvars[host]
+        result = {**(variables.get("tune_result") or {}), "host": host}
+        if variables.get("prove_result"):
+            result["measured"] = variables["prove_result"]
+        results.append(result)
     return reports.report(results, title, generated)
 
 

@@ -31,6 +31,7 @@ import ipaddress
 import math
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.address_set import MOST_ADDRESSES
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import AUTOBIND, BIND, Request, parse
 
 SCHEMA = 1
@@ -84,7 +85,9 @@ def ceilings(limits: Limits, stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
     stated: ``target_connections``, ``destinations``, ``binding``, ``processes``, ``users``, ``units``, ``interface``,
             ``port_fill``, ``app_bytes``, ``churn`` as the role variables ``tune_<name>`` have them;
-            ``app_descriptors`` (64) and ``after_restart`` (False); every one may be missing
+            ``app_descriptors`` (64), ``app_nofile`` (that of the users and units), ``kernel_bytes`` (a socket with
+            epoll), ``memory_reserve`` (0), ``exempt_from`` (names of constraints) and ``after_restart`` (False); every
+            one may be missing
     raises: Refusal for a request that is not in order
     """
     return ceilings_of(limits, parse(stated))
@@ -92,7 +95,7 @@ def ceilings(limits: Limits, stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def ceilings_of(limits: Limits, request: Request) -> dict[str, t.Any]:
     """Return what ceilings() does, of a request that was parsed before."""
-    answers = [model(limits, request) for model in _MODELS]
+    answers = [_for_the_program(model(limits, request), request) for model in _MODELS]
     found = [answer for answer in answers if isinstance(answer, Constraint)]
     # Of equal ones the first in the order of the table binds: sorting is stable.
     found.sort(key=lambda constraint: (constraint.allows is None, constraint.allows))
@@ -111,6 +114,14 @@ def ceilings_of(limits: Limits, request: Request) -> dict[str, t.Any]:
         "unknown": [answer._asdict() for answer in answers if isinstance(answer, Unknown)],
         "warnings": _warnings(limits, request, ceiling),
     }
+
+
+def _for_the_program(answer: Answer, request: Request) -> Answer:
+    """Let a constraint not limit that the program is exempt from."""
+    if answer.name not in request.exempt_from or isinstance(answer, Unknown):
+        return answer
+    formula = answer.formula + "; this program is exempt"
+    return answer._replace(allows=None, advised=None, formula=formula, change="nothing")
 
 
 # --- four-tuples ---
@@ -142,7 +153,7 @@ def source_intervals(limits: Limits, interface: str | None, ours: bool = True) -
     """Return the addresses that a client can connect from, None where they could not be read.
 
     These are the global ones of its interface (that of the family's default route where none is named; without a
-    default route those of every interface), those on lo, and the prefixes that are local as a whole (AnyIP).
+    default route those of every interface), those on lo, and the prefixes of IPv4 that are local as a whole (AnyIP).
 
     ours: whether those that this collection added count
     """
@@ -160,6 +171,10 @@ def source_intervals(limits: Limits, interface: str | None, ours: bool = True) -
             found[family].append((int(first), int(ipaddress.ip_address(entry.get("last", entry["address"])))))
     for entry in addresses["anyip"]:
         network = ipaddress.ip_network(entry["prefix"], strict=False)
+        if network.version == 6:
+            # bind() wants an address of an interface, unless the program asks for IPV6_FREEBIND (net/ipv6/af_inet6.c,
+            # __inet6_bind; measured).
+            continue
         found[network.version].append((int(network.network_address), int(network.broadcast_address)))
     return {family: merged(intervals) for family, intervals in found.items()}
 
@@ -173,6 +188,37 @@ def merged(intervals: t.Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             found.append((first, last))
     return found
+
+
+def source_addresses(limits: Limits, stated: t.Mapping[str, t.Any], most: int = MOST_ADDRESSES) -> list[str]:
+    """Return the source addresses that the ceiling of a request counts, as ranges ``first-last``, by family.
+
+    most: no more than so many of each family, the lowest; a whole prefix that is local may have millions
+
+    None for ``autobind``, which leaves the choice to the route.
+    """
+    request = parse(stated)
+    intervals = source_intervals(limits, request.interface) or {}
+    numbers = {family: count(found) for family, found in intervals.items()}
+    if request.binding == AUTOBIND or not intervals:
+        return []
+    wanted = destinations_by_family(request, numbers)
+    make: dict[int, t.Callable[[int], object]] = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}
+    return [
+        "%s-%s" % (make[family](first), make[family](last))
+        for family, found in intervals.items()
+        if wanted[family]
+        for first, last in _at_most(found, most)
+    ]
+
+
+def _at_most(intervals: t.Iterable[tuple[int, int]], most: int) -> t.Iterator[tuple[int, int]]:
+    """Yield the first ``most`` numbers of the intervals."""
+    for first, last in intervals:
+        if most <= 0:
+            return
+        yield first, min(last, first + most - 1)
+        most -= last - first + 1
 
 
 def count(intervals: t.Iterable[tuple[int, int]]) -> int:
@@ -268,7 +314,11 @@ def subjects(limits: Limits, request: Request) -> tuple[list[t.Mapping[str, t.An
 
 
 def nofile(limits: Limits, request: Request) -> Answer:
-    """Allow what the lowest soft limit of the subjects leaves to connections."""
+    """Allow what the lowest soft limit of the subjects leaves to connections, or the one that the program has."""
+    if request.app_nofile is not None:
+        change = "raise the nofile of the program" + _to_hold(request)
+        said = "soft nofile %d of the program" % request.app_nofile
+        return _descriptors("nofile", "open files (nofile)", request.app_nofile, said, change, request)
     chosen, missing = subjects(limits, request)
     if not chosen:
         who = ", ".join(missing) or "any user, unit or process"
@@ -400,8 +450,9 @@ def _established(limits: Limits) -> int:
 
 
 def bytes_of_connection(limits: Limits, request: Request) -> int:
-    """Return what one connection takes in the kernel, with epoll, and in the application."""
-    return int(limits["slab"]["per_socket_epoll"]) + request.app_bytes
+    """Return what one connection takes in the kernel, with epoll unless stated otherwise, and in the application."""
+    kernel = limits["slab"]["per_socket_epoll"] if request.kernel_bytes is None else request.kernel_bytes
+    return int(kernel) + request.app_bytes
 
 
 def memory_needed(limits: Limits, request: Request, connections: int) -> int:
@@ -428,7 +479,7 @@ def memory_room(limits: Limits, request: Request) -> int | None:
         return None
     sockets = _established(limits) * limits["slab"]["per_socket"]
     room = memory["free"] + memory["file_cache"] - (memory["reserve"] or 0) + sockets
-    return int(max(0, room - _timewait_bytes(limits, request)))
+    return int(max(0, room - request.memory_reserve - _timewait_bytes(limits, request)))
 
 
 def _timewait_bytes(limits: Limits, request: Request) -> int:

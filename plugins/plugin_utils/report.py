@@ -13,6 +13,8 @@ import typing as t
 
 SCHEMA = 1
 
+_SEVERAL = 2
+
 #: What is said of a host, the worst first, with the name of its count in the totals.
 VERDICTS = {
     "failed": "failed",
@@ -72,7 +74,7 @@ def binding(ceilings: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
 def notes(host: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
     """Return what is to be said of a host beside its figures: pairs of a kind and a text, the gravest first.
 
-    Kinds: a verdict of VERDICTS, ``drift``, ``warning``, ``unknown`` (a constraint), ``unread`` (a file).
+    Kinds: a verdict of VERDICTS, ``measured``, ``drift``, ``warning``, ``unknown`` (a constraint), ``unread`` (a file).
     """
     found = []
     if host["message"]:
@@ -83,11 +85,33 @@ def notes(host: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
         if limit:
             # Without the formula, whose figures differ from host to host: a fleet's notes are grouped by their text.
             found.append(("short", "%s binds. What to do: %s." % (limit["title"], limit["change"])))
+    if host["measured"] and host["measured"]["established"] is not None:
+        found.append(("measured", _measured(host["measured"], bool(host["host_facts"].get("container")))))
     found += [("drift", _drift(one)) for one in host["drift"]]
     found += [("warning", text) for text in host["warnings"]]
     found += [("unknown", "%s: %s" % (one["name"], one["why"])) for one in (now or {}).get("unknown", [])]
     found += [("unread", "%s: %s" % (one["what"], one["why"])) for one in host["unread"]]
     return found
+
+
+def _measured(one: t.Mapping[str, t.Any], container: bool) -> str:
+    """Say what real connections showed, beside what was predicted.
+
+    In a container the bytes are of the machine's slabs, with whatever else went on there.
+    """
+    said = "%s established, %s predicted" % (format(one["established"], ","), format(one["predicted"], ","))
+    if one["deviation"]:
+        said += " (%+.1f %%)" % (100 * one["deviation"])
+    if one["binding_constraint"]:
+        said += ", for %s" % one["binding_constraint"]
+    if one["sampled"]:
+        said += "; %s of %s answered" % (format(one["alive"], ","), format(one["sampled"], ","))
+    if one["per_second"]:
+        said += "; %s per second" % format(round(one["per_second"]), ",")
+    if one["bytes_per_connection"]:
+        said += ", %s bytes each" % format(round(one["bytes_per_connection"]), ",")
+        said += " of the machine's slabs" if container else ""
+    return said + (" (towards a sink without sockets)" if "responder" in one["sinks"] else "")
 
 
 def _drift(one: t.Mapping[str, t.Any]) -> str:
@@ -97,12 +121,13 @@ def _drift(one: t.Mapping[str, t.Any]) -> str:
 
 def _host(result: t.Mapping[str, t.Any]) -> Json:
     state = result.get("state") or "no result"
+    wrong = (result.get("measured") or {}).get("message") or ""
     host = {
         "host": result["host"],
         "state": state,
-        "verdict": _verdict(state, result.get("target"), bool(result.get("meets_target"))),
+        "verdict": "failed" if wrong else _verdict(state, result.get("target"), bool(result.get("meets_target"))),
         "checked_only": bool(result.get("checked_only")),
-        "message": result.get("message") or _silent(state),
+        "message": result.get("message") or wrong or _silent(state),
         "request": dict(result.get("request") or {}),
         "target": result.get("target"),
         "meets_target": bool(result.get("meets_target")),
@@ -166,7 +191,23 @@ def _totals(hosts: t.Sequence[Json]) -> Json:
         "predicted": sum(host["outlook"] == "predicted" for host in hosts),
         "with_warnings": sum(bool(host["warnings"]) for host in hosts),
         "drifted": sum(bool(host["drift"]) for host in hosts),
+        "measured": len(_held(hosts)),
+        "held_together": _together(_held(hosts)),
+        "established": sum(one["established"] for one in _held(hosts)),
+        "established_predicted": _sum((host["measured"] or {}).get("predicted") for host in hosts),
     }
+
+
+def _held(hosts: t.Sequence[Json]) -> list[Json]:
+    """Return what was measured of the hosts whose probe came back."""
+    return [host["measured"] for host in hosts if host["measured"] and host["measured"]["established"] is not None]
+
+
+def _together(measured: t.Sequence[Json]) -> bool | None:
+    """Return whether there was a moment at which all of them held what they had; None where that is no question."""
+    if len(measured) < _SEVERAL:
+        return None
+    return bool(max(one["held_from"] for one in measured) <= min(one["held_until"] for one in measured))
 
 
 def _sum(numbers: t.Iterable[int | None]) -> int:

@@ -125,6 +125,11 @@ def _figures(totals: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
     times = after / before if before else 0
     growth = "%s × before" % (format(times, ",.0f") if times >= 10 else format(times, ".1f")) if times else ""
     predicted = 0 < totals["predicted"] == totals["hosts"] - totals["no_result"]
+    measured = {
+        "label": "Measured",
+        "value": count(totals["established"]),
+        "more": "real connections, %s predicted" % count(totals["established_predicted"]),
+    }
     return [
         {"label": "Target", "value": count(totals["target"]), "more": "of all hosts together"},
         {"label": "Ceiling before", "value": count(before), "more": "advised %s" % count(totals["advised_before"])},
@@ -138,6 +143,7 @@ def _figures(totals: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
             "value": count(totals["shortfall"]),
             "more": "what single hosts lack of their target",
         },
+        *([measured] if totals["measured"] else []),
     ]
 
 

@@ -57,6 +57,9 @@ def count(number: int | None) -> str:
     return "%s.%02d %s" % (format(number // unit, ","), number * 100 // unit % 100, letter)
 
 
+_NOT_TOGETHER = " Not all of them at one time: some hosts let go before others were done; raise prove_hold."
+
+
 def plain(text: object) -> str:
     """Return one line of printable ASCII; everything else is written as Python escapes it."""
     words = " ".join(str(text).split())
@@ -110,7 +113,18 @@ def _rows(
         lines.append("\033[%sm%s\033[0m" % (code, line) if code else line)
     lines += [rule, _line(total, widths)]
     legend = _LEGEND + (_PREDICTED if totals["predicted"] else "") + (" HOST: without %s." % domain if domain else "")
-    return [*lines, "", *_wrap(legend, width, "")]
+    lines += ["", *_wrap(legend, width, "")]
+    return [*lines, *_wrap(_measured(totals), width, "")] if totals["measured"] else lines
+
+
+def _measured(totals: t.Mapping[str, t.Any]) -> str:
+    return "MEASURED with real connections: %s established %s on %s, %s predicted.%s" % (
+        format(totals["established"], ","),
+        "in all" if totals["held_together"] is False else "at a time",
+        "1 host" if totals["measured"] == 1 else "%d hosts" % totals["measured"],
+        format(totals["established_predicted"], ","),
+        _NOT_TOGETHER if totals["held_together"] is False else "",
+    )
 
 
 def _row(host: t.Mapping[str, t.Any]) -> tuple[str, ...]:
@@ -167,7 +181,7 @@ def _notes(hosts: t.Iterable[t.Mapping[str, t.Any]], width: int) -> list[str]:
     return lines
 
 
-_GRAVITY = (*reports.VERDICTS, "drift", "warning", "unknown", "unread")
+_GRAVITY = (*reports.VERDICTS, "measured", "drift", "warning", "unknown", "unread")
 
 
 def _named(hosts: t.Sequence[str], most: int) -> str:

@@ -45,6 +45,10 @@ class Request(t.NamedTuple):
     target: None where as many as possible are wanted
     destinations: how many by family, None as the family where only their number is known
     app_descriptors: what a process has open besides its connections
+    app_nofile: the soft nofile that the program gives itself; None for what its user or unit has
+    kernel_bytes: what a connection takes in the kernel; None for a socket with epoll
+    memory_reserve: bytes of memory that the program leaves free
+    exempt_from: constraints that do not hold for the program, such as epoll_watches without epoll
     after_restart: whether a running unit counts with the limit that it gets when it starts next
     """
 
@@ -62,6 +66,10 @@ class Request(t.NamedTuple):
     slot_size: t.Any
     app_bytes: int
     app_descriptors: int
+    app_nofile: int | None
+    kernel_bytes: int | None
+    memory_reserve: int
+    exempt_from: t.Sequence[str]
     churn: int
     after_restart: bool
     explicit: Explicit
@@ -82,6 +90,10 @@ _DEFAULTS: dict[str, t.Any] = {
     "slot_size": 16,
     "app_bytes": 0,
     "app_descriptors": 64,
+    "app_nofile": None,
+    "kernel_bytes": None,
+    "memory_reserve": 0,
+    "exempt_from": (),
     "churn": 0,
     "after_restart": False,
 }
@@ -116,6 +128,10 @@ def parse(stated: t.Mapping[str, t.Any]) -> Request:
         given["slot_size"],
         whole_number("tune_app_bytes", given["app_bytes"], 0, _MOST_BYTES, "Write the bytes of one connection."),
         whole_number("app_descriptors", given["app_descriptors"], 0, 2**31, "Write how many files a process has open."),
+        _or_none("app_nofile", given["app_nofile"], 2**31, "Write the soft limit of a process."),
+        _or_none("kernel_bytes", given["kernel_bytes"], _MOST_BYTES, "Write the bytes of one connection."),
+        whole_number("memory_reserve", given["memory_reserve"], 0, 2**50, "Write bytes."),
+        list(given["exempt_from"]),
         whole_number("tune_churn", given["churn"], 0, _MOST_CHURN, "Write how many connections close per second."),
         bool(given["after_restart"]),
         explicit,
@@ -125,6 +141,10 @@ def parse(stated: t.Mapping[str, t.Any]) -> Request:
 def _explicit(given: t.Mapping[str, t.Any]) -> Explicit:
     known = {name: given[name] for name in Explicit._fields if given.get(name) is not None}
     return _EXPLICIT_DEFAULTS._replace(**known)
+
+
+def _or_none(where: str, value: object, most: int, mend: str) -> int | None:
+    return None if value is None else whole_number(where, value, 1, most, mend)
 
 
 def _destinations(value: object) -> dict[int | None, int]:

@@ -14,7 +14,7 @@ from limits_builder import address, container, limits_of, subject
 
 from ansible_collections.fourtuple.clients.plugins.filter.ceilings import FilterModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.ceilings import ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.ceilings import ceilings, source_addresses
 
 NAMES = {
     "four_tuples",
@@ -431,3 +431,16 @@ def test_lifting_the_binding_constraint_raises_the_ceiling_to_the_next(
     assert after["ceiling"] >= before["ceiling"]
     if before["next_ceiling"] > before["ceiling"]:
         assert after["ceiling"] > before["ceiling"]
+
+
+def test_a_program_that_sets_its_own_nofile() -> None:
+    limits = limits_of()
+    assert allows("nofile", limits, app_nofile=5000, app_descriptors=10, processes=3) == 4990 * 3
+
+
+def test_the_sources_are_those_that_the_ceiling_counts() -> None:
+    limits = limits_of()
+    limits["addresses"]["anyip"] = [{"prefix": "10.240.0.0/16", "interface": "lo", "family": 4}]
+    assert source_addresses(limits, {"binding": "autobind"}) == []
+    assert "10.240.0.0-10.240.255.255" in source_addresses(limits, {"binding": "bind_no_port"})
+    assert source_addresses(limits, {"binding": "bind_no_port", "destinations": ["[2001:db8::7]:1"]}) == []

@@ -111,6 +111,10 @@ def test_totals() -> None:
         "predicted": 1,
         "with_warnings": 2,
         "drifted": 1,
+        "measured": 0,
+        "held_together": None,
+        "established": 0,
+        "established_predicted": 0,
     }
 
 
@@ -146,9 +150,50 @@ def test_what_is_said_of_a_host(result: sample.Json, verdict: str, outlook: str 
     assert host["message"] or verdict in ("meets", "short", "no target")
 
 
+MEASURED = {
+    "established": 258_048,
+    "predicted": 258_050,
+    "deviation": -0.0000078,
+    "sampled": 100_000,
+    "alive": 99_999,
+    "per_second": 32_123.4,
+    "bytes_per_connection": 4_010.2,
+    "binding_constraint": "four_tuples",
+    "sinks": ["responder"],
+    "held_from": 100.0,
+    "held_until": 110.0,
+    "message": "",
+}
+
+
 def test_measured_figures_are_handed_on() -> None:
-    (host,) = made(sample.tuned("client1", measured={"established": 258_048}))["hosts"]
-    assert host["measured"] == {"established": 258_048}
+    hostvars = {"client1": {"tune_result": sample.tuned("client1"), "prove_result": MEASURED}}
+    (host,) = filters.report(hostvars, ["client1"], "A title", "2026-01-02T03:04:05Z")["hosts"]
+    assert host["measured"] == MEASURED
+    said = "258,048 established, 258,050 predicted (-0.0 %), for four_tuples; 99,999 of 100,000 answered; "
+    said += "32,123 per second, 4,010 bytes each (towards a sink without sockets)"
+    assert ("measured", said) in notes(host)
+
+
+def test_a_host_that_fell_short_of_its_prediction_has_failed() -> None:
+    wrong = {**MEASURED, "established": None, "message": "The probe has not come back."}
+    document = made(sample.tuned("client1", measured=MEASURED), sample.tuned("client2", measured=wrong))
+    lost, held = document["hosts"]
+    assert (lost["host"], lost["verdict"], lost["message"]) == ("client2", "failed", "The probe has not come back.")
+    assert held["verdict"] == "meets"
+    assert not [text for kind, text in notes(lost) if kind == "measured"]
+    totals = document["totals"]
+    assert (totals["measured"], totals["established"], totals["established_predicted"]) == (1, 258_048, 516_100)
+
+
+@pytest.mark.parametrize(("began", "together"), [(110.0, True), (110.1, False)])
+def test_hosts_that_held_at_one_time(began: float, together: bool) -> None:
+    later = {**MEASURED, "held_from": began, "held_until": 120.0}
+    document = made(sample.tuned("client1", measured=MEASURED), sample.tuned("client2", measured=later))
+    assert document["totals"]["held_together"] is together
+    text = " ".join(table(document).split())
+    assert "516,096 established %s" % ("at a time" if together else "in all") in text
+    assert ("raise prove_hold" in text) is not together
 
 
 def test_the_filter_reports_a_host_without_result() -> None:

@@ -1,0 +1,16 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.measured import measured
+
+
+class FilterModule:
+    """The filter that holds a probe against the model."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"measured": measured}
