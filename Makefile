@@ -33,8 +33,13 @@ demo: root $(environment) images ## tune disposable hosts, with real connections
 	@echo "demo: tuning disposable hosts"
 	tests/demo/run
 
+.PHONY: million
+million: root $(environment) images ## a million real connections, in one run of tune_clients.yml and prove_clients.yml
+	@echo "million: a million real connections in one disposable host"
+	tests/million/run
+
 .PHONY: test
-test: lint unit sanity packaging examples report molecule demo ## every gate, as .ci/run does
+test: lint unit sanity packaging examples report molecule demo million ## every gate, as .ci/run does
 
 .PHONY: test-quick
 test-quick: lint unit sanity packaging examples report ## every gate that needs no containers
@@ -74,9 +79,11 @@ report: $(environment) system-browser ## the report: printed, written, and its p
 	pytest tests/report
 
 .PHONY: bench
-bench: root $(environment) ## how fast a million sockets are counted, against ss
+bench: root $(environment) system-compiler ## how fast sockets are counted, against ss; and connected, against a loop in C
 	@echo "bench: a million sockets, counted by connection_limits_info and by ss"
 	tests/bench/count_sockets
+	@echo "bench: connections per second of connection_probe, and of a loop in C"
+	tests/bench/connect_rate
 
 .PHONY: molecule
 molecule: root $(environment) images ## the roles on disposable hosts, and the machine compared before and after
@@ -103,8 +110,8 @@ lock: ## pin tests/requirements.txt anew from tests/requirements.in, with the ol
 
 # What follows is set-up that the targets above ask for.
 
-.PHONY: system-environment system-containers system-browser
-system-environment system-containers system-browser:
+.PHONY: system-environment system-containers system-browser system-compiler
+system-environment system-containers system-browser system-compiler:
 	@tests/tools/system_packages $(@:system-%=%)
 
 $(environment): tests/requirements.txt | system-environment
