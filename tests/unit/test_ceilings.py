@@ -14,7 +14,8 @@ from limits_builder import address, container, limits_of, subject
 
 from ansible_collections.fourtuple.clients.plugins.filter.ceilings import FilterModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.ceilings import ceilings, source_addresses
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.ceilings import ceilings, memory_room, source_addresses
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import parse
 
 NAMES = {
     "four_tuples",
@@ -444,3 +445,37 @@ def test_the_sources_are_those_that_the_ceiling_counts() -> None:
     assert source_addresses(limits, {"binding": "autobind"}) == []
     assert "10.240.0.0-10.240.255.255" in source_addresses(limits, {"binding": "bind_no_port"})
     assert source_addresses(limits, {"binding": "bind_no_port", "destinations": ["[2001:db8::7]:1"]}) == []
+
+
+def test_of_a_whole_prefix_only_so_many_sources_are_named() -> None:
+    limits = limits_of()
+    limits["addresses"]["list"] = []
+    limits["addresses"]["anyip"] = [
+        {"prefix": "10.0.0.0/30", "interface": "lo", "family": 4},
+        {"prefix": "10.240.0.0/10", "interface": "lo", "family": 4},
+    ]
+    named = source_addresses(limits, {"binding": "bind_no_port"}, 6)
+    assert named == ["10.0.0.0-10.0.0.3", "10.192.0.0-10.192.0.1"]
+
+
+def test_a_prefix_of_ipv6_that_is_local_is_no_source() -> None:
+    """bind() wants an address of an interface there."""
+    limits = limits_of()
+    limits["addresses"]["anyip"] = [{"prefix": "2001:db8:1::/64", "interface": "lo", "family": 6}]
+    assert not source_addresses(limits, {"binding": "bind_no_port", "destinations": ["[2001:db8::7]:1"]})
+
+
+def test_what_a_program_takes_and_leaves() -> None:
+    limits = limits_of()
+    room = memory_room(limits, parse({}))
+    assert memory_room(limits, parse({"memory_reserve": 10**9})) == room - 10**9
+    per_port = limits["slab"]["per_port"]
+    assert allows("memory", limits, kernel_bytes=10**6, app_bytes=10**6) == room // (2 * 10**6 + per_port)
+
+
+def test_a_program_is_exempt_from_what_does_not_hold_for_it() -> None:
+    limits = limits_of()
+    assert allows("epoll_watches", limits) is not None
+    assert allows("epoll_watches", limits, exempt_from=["epoll_watches", "file_max"]) is None
+    found = ceilings(limits, {"exempt_from": ["file_max"]})["constraints"]
+    assert next(one["formula"] for one in found if one["name"] == "file_max").endswith("this program is exempt")
