@@ -27,7 +27,7 @@ def left(reading: Reading, reserve: t.Callable[[int], int]) -> t.Tuple[t.Optiona
     found = []
     host = memory.memory(reading, resource.getpagesize())
     if host["total"] is not None and host["free"] is not None:
-        unused = host["free"] + (host["file_cache"] or 0) - (host["reserve"] or 0)
+        unused = host["free"] + (host["file_cache"] or 0) + (host["slab_cache"] or 0) - (host["reserve"] or 0)
         found.append((unused - reserve(host["total"]), HOST))
     for group in cgroups.memory(reading):
         if group["limit"] is not None and group["used"] is not None:

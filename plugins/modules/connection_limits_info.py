@@ -410,6 +410,9 @@ limits:
         file_cache:
           description: The page cache of files that no program has mapped.
           type: int
+        slab_cache:
+          description: The slabs of names and inodes that nobody uses, which the kernel gives up when it needs memory.
+          type: int
         reserve:
           description: What the kernel keeps free.
           type: int

@@ -18,8 +18,8 @@ net/ipv4/inet_connection_sock.c, inet_csk_get_port; measured |
 | epoll_watches | fs.epoll.max_user_watches | fs/eventpoll.c, ep_insert; for all processes of a user together |
 | conntrack | nf_conntrack_max - entries of others - closed connections, while their entries last; only where local \
 connections are tracked | net/netfilter/nf_conntrack_core.c, __nf_conntrack_alloc |
-| memory | (free + page cache - what the kernel keeps free + what the sockets of now have - TIME_WAIT) / bytes of a \
-connection | module_utils/slab.py, module_utils/memory.py |
+| memory | (free + page cache + unused dentries and inodes - what the kernel keeps free + what the sockets of now have \
+- TIME_WAIT) / bytes of a connection | module_utils/slab.py, module_utils/memory.py |
 | cgroup_memory | the same with limit - used + page cache, of the tightest level | mm/memcontrol.c, try_charge_memcg |
 | tasks | where fewer tasks than processes can start: their number x connections of a process | kernel/fork.c, \
 copy_process; kernel/cgroup/pids.c |
@@ -478,7 +478,7 @@ def memory_room(limits: Limits, request: Request) -> int | None:
     if memory["free"] is None or memory["file_cache"] is None:
         return None
     sockets = _established(limits) * limits["slab"]["per_socket"]
-    room = memory["free"] + memory["file_cache"] - (memory["reserve"] or 0) + sockets
+    room = memory["free"] + memory["file_cache"] + (memory.get("slab_cache") or 0) - (memory["reserve"] or 0) + sockets
     return int(max(0, room - request.memory_reserve - _timewait_bytes(limits, request)))
 
 

@@ -42,9 +42,23 @@ def test_memory(host):
         "free": 22141408 * 1024,
         "available": 22520040 * 1024,
         "file_cache": (229436 + 228172) * 1024,
+        "slab_cache": None,
         "reserve": 1516 * 4096,
         "swap_free": 0,
     }
+
+
+def test_unused_names_and_inodes_can_be_had(host):
+    """As a machine had them with four million sockets, after somebody had listed /proc/PID/fd."""
+    host.put("/proc/meminfo", MEMINFO + "SReclaimable:    8945292 kB\n")
+    host.put("/proc/sys/fs/dentry-state", "9225245\t4740440\t45\t0\t58402\t0\n")
+    assert memory(Reading(host.root), 4096)["slab_cache"] == 8945292 * 1024 - (9225245 - 4740440) * 1152
+
+
+def test_what_is_in_use_cannot(host):
+    host.put("/proc/meminfo", "SReclaimable: 1000 kB\n")
+    host.put("/proc/sys/fs/dentry-state", "5000 0 45 0 0 0\n")
+    assert memory(Reading(host.root), 4096)["slab_cache"] == 0
 
 
 def test_without_zoneinfo(host):
