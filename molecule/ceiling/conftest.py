@@ -1,71 +1,49 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A server in the host, a client that counts, and what the ceiling model predicts for it."""
+"""What connect.yml has found on the two hosts, and what is left on one."""
 
 from __future__ import annotations
 
 import json
 import os
 import pathlib
-import subprocess
 import typing as t
 
 import pytest
+import testinfra
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.ceilings import ceilings
-
-DESTINATIONS = ("198.51.100.10:7000", "198.51.100.10:7001")
-
-Hold = t.Callable[[str, t.Sequence[str], int], tuple[int, list[str]]]
+Result = dict[str, t.Any]
 
 
-def _command(container: str, *options: str) -> list[str]:
-    return ["podman", "exec", "--interactive", container, "hold_connections", *options]
+def _measured(host: str) -> Result:
+    folder = pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+    return json.loads((folder / ("measured.%s.json" % host)).read_text())
 
 
-@pytest.fixture(scope="module")
-def server(container: str) -> t.Iterator[None]:
-    """Listen on both destinations."""
-    addresses = ["--destination=" + destination for destination in DESTINATIONS]
-    command = _command(container, "--serve", "--limit=2000", *addresses)
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin
-        assert process.stdout
-        assert json.loads(process.stdout.readline())["listening"] == len(DESTINATIONS)
-        yield
-        # The end of its input ends the server.
-        process.stdin.close()
-        process.wait(timeout=10)
+@pytest.fixture(scope="session")
+def exact() -> Result:
+    """Return what the host of few ports held."""
+    return _measured("bookworm")
 
 
-@pytest.fixture
-def hold(container: str, server: None) -> Hold:  # noqa: ARG001 (the server has to run)
-    """Return a function that opens all the connections that the kernel allows, and counts them there."""
-
-    def run(binding: str, sources: t.Sequence[str], destinations: int) -> tuple[int, list[str]]:
-        options = ["--binding=" + binding, *("--source=" + source for source in sources)]
-        options += ["--destination=" + destination for destination in DESTINATIONS[:destinations]]
-        done = subprocess.run(
-            _command(container, *options), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True
-        )
-        report = json.loads(done.stdout)
-        assert report["opened"] == report["established"]
-        return report["established"], report["ended_by"]
-
-    return run
+@pytest.fixture(scope="session")
+def stock() -> Result:
+    """Return what the host held that begins with the kernel's own port range."""
+    return _measured("trixie")
 
 
 @pytest.fixture(scope="module")
-def predict(platform: str) -> t.Callable[[str, int], int]:
-    """Return a function that tells the ceiling which the model gives this host, as it is now."""
-    inventory = str(pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "inventory")
-    command = ["ansible", platform, "-i", inventory, "-m", "fourtuple.clients.connection_limits_info"]
-    plain = os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "0"}
-    shown = subprocess.run(command, env=plain, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=True)
-    limits = json.loads(shown.stdout.partition("=>")[2])["limits"]
+def nothing_left(host: testinfra.host.Host) -> t.Callable[[], list[str]]:
+    """Return a function that names what probes and sinks have left on a host."""
 
-    def run(binding: str, destinations: int) -> int:
-        return ceilings(limits, {"binding": binding, "destinations": list(DESTINATIONS[:destinations])})["ceiling"]
+    def run() -> list[str]:
+        shown = host.check_output("grep -lE '^(fourtuple|plain)' /proc/[0-9]*/comm; ls -d /run/fourtuple; true")
+        shown += host.check_output("grep -lE 'connection_(probe|sink)' /proc/[0-9]*/cmdline; true")
+        (tcp,) = (line for line in host.file("/proc/net/sockstat").content_string.splitlines() if line[:4] == "TCP:")
+        # inuse and tw: neither a connection nor one in TIME_WAIT; these hosts have no listeners of their own.
+        words = tcp.split()
+        counted = dict(zip(words[1::2], words[2::2], strict=True))
+        return [*shown.split(), *("%s %s" % (name, counted[name]) for name in ("inuse", "tw") if counted[name] != "0")]
 
     return run

@@ -1,23 +1,21 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Forty ports, one source address: the ceiling of a host that nobody has tuned, or that is untuned again."""
+"""The ceilings of hosts that nobody has tuned, or that are untuned again."""
 
 from __future__ import annotations
 
-import pytest
+import typing as t
 
-PRIMARY = ["198.51.100.10"]
+Result = dict[str, t.Any]
 
 
-@pytest.mark.parametrize(
-    ("binding", "sources", "destinations", "ceiling", "error"),
-    [
-        ("autobind", [], 1, 40, "EADDRNOTAVAIL"),
-        ("autobind", [], 2, 80, "EADDRNOTAVAIL"),
-        ("bind", PRIMARY, 2, 40, "EADDRINUSE"),
-        ("bind_no_port", PRIMARY, 2, 80, "EADDRNOTAVAIL"),
-    ],
-)
-def test_ceiling(hold, binding: str, sources: list[str], destinations: int, ceiling: int, error: str) -> None:
-    assert hold(binding, sources, destinations) == (ceiling, [error])
+def test_forty_ports_and_one_source_address_of_each_family(exact: Result) -> None:
+    held = {probe["item"]: probe["established"] for probe in exact["found"]["probes"]}
+    assert held == {"autobind": 160, "bind": 80, "bind_no_port": 160}
+
+
+def test_the_port_range_of_the_kernel(stock: Result) -> None:
+    """32768 to 60999, to one destination."""
+    assert stock["autobind"]["established"] == 28232
+    assert stock["all_sources"]["established"] == 28232
