@@ -158,6 +158,7 @@ def _supervise(
         # First the processes, then the file: who finds it gone finds nothing of the sink.
         _end(workers)
         sink_state.remove_state(directory, name)
+        sink_state.remove_directory(directory)
         os._exit(0)
 
 

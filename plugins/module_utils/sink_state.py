@@ -180,6 +180,17 @@ def remove_state(directory: str, name: str) -> None:
         os.unlink(path_of(directory, name))
 
 
+def remove_directory(directory: str) -> None:
+    """Remove the directory if nothing is in it; whoever starts or stops a sink at this moment does that himself."""
+    with contextlib.suppress(OSError):
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.rmdir(directory)
+        finally:
+            os.close(handle)
+
+
 @contextlib.contextmanager
 def lock(directory: str) -> t.Iterator[None]:
     """Let one after the other start and stop sinks. The directory itself is locked: no file is left behind."""
