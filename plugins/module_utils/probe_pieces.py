@@ -9,6 +9,10 @@ __inet_hash_connect). So every pair gets a first piece, then every pair a second
 connections no pair gets beyond half. Where it does not, each piece is a block of a pair's ports instead, which
 IP_LOCAL_PORT_RANGE (ip(7), Linux 6.3) holds a socket to: no search is longer than a block, and all blocks together are
 the whole range, to its last port.
+
+Of an odd number of ports each search of bind(2), and before 6.8 of connect(2), passes over the first or the last
+(net/ipv4/inet_connection_sock.c, inet_csk_find_open_port: "remaining &= ~1U"). So that none is left a block has an even
+number of them, or one alone.
 """
 
 from __future__ import annotations
@@ -61,26 +65,39 @@ class Pieces:
         narrowing: bool,
     ) -> None:
         self._lanes = _Lanes(sources, destinations, port_by_address)
-        self._low, self._high = ports
         self.blocks = narrowing and target > len(self._lanes) * (usable // 2)
-        step = _BLOCK if self.blocks else _PIECE
-        self._each = -(-(self._high - self._low + 1) // step)
+        low, high = ports
+        self._turns = _blocks(low, high) if self.blocks else _shares(high - low + 1, usable // 2)
 
     def __len__(self) -> int:
-        return self._each * len(self._lanes)
+        return len(self._turns) * len(self._lanes)
 
     def __getitem__(self, index: int) -> Piece:
         if not 0 <= index < len(self):
             raise IndexError(index)
         turn, lane = divmod(index, len(self._lanes))
         source, destinations = self._lanes[lane]
-        if not self.blocks:
-            return Piece(source, destinations, None, _PIECE)
-        # Both ends of each block but the last have different parity, as the range's two ends have.
-        low = self._low + turn * _BLOCK
-        high = min(low + _BLOCK - 1, self._high)
-        # One more than there are: that a block is full has the kernel say.
-        return Piece(source, destinations, (low, high), high - low + 2)
+        ports, limit = self._turns[turn]
+        return Piece(source, destinations, ports, limit)
+
+
+#: What a pair is given in one turn: a block of ports, None for all of them, and how many connections at most.
+_Turn = t.Tuple[t.Optional[t.Tuple[int, int]], int]
+
+
+def _blocks(low: int, high: int) -> t.List[_Turn]:
+    """Return blocks that have every port once."""
+    even = low + (high - low + 1) % 2
+    blocks = [(low, low)] if even > low else []
+    blocks += [(first, min(first + _BLOCK - 1, high)) for first in range(even, high + 1, _BLOCK)]
+    # One more than there are: that a block is full has the kernel say.
+    return [((first, last), last - first + 2) for first, last in blocks]
+
+
+def _shares(ports: int, half: int) -> t.List[_Turn]:
+    """Return pieces for all ports and one more, none of which begins before and ends beyond half of them."""
+    sums = [*range(0, half, _PIECE), *range(half, ports + 1, _PIECE), ports + 1]
+    return [(None, end - begin) for begin, end in zip(sums, sums[1:])]
 
 
 class _Lanes:

@@ -97,6 +97,7 @@ def _destinations(before: str, params: t.Mapping[str, t.Any]) -> t.List[Endpoint
     for index, entry in enumerate(params["destinations"]):
         place = "%s[%d]" % (where, index)
         endpoint = parse_endpoint(place, entry)
+        _check_reachable(place, entry, endpoint)
         ours = endpoint in own or any(ipaddress.ip_address(endpoint[0]) in prefix for prefix in prefixes)
         if not ours and not params["confirmed"]:
             mend = "If it is yours and made for %d connections, set %sconfirmed: true." % (
@@ -108,6 +109,17 @@ def _destinations(before: str, params: t.Mapping[str, t.Any]) -> t.List[Endpoint
             raise Refusal(place, entry, "different address:port pairs", "Name each destination once.")
         found.append(endpoint)
     return found
+
+
+def _check_reachable(place: str, entry: str, endpoint: Endpoint) -> None:
+    """Refuse what the kernel would take for another address, towards which it would count nothing."""
+    address = ipaddress.ip_address(endpoint[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    if mapped or address.is_unspecified or address.is_multicast:
+        mend = "Write the address of a server%s." % (
+            ", such as %s" % text_of((str(mapped), endpoint[1])) if mapped else ""
+        )
+        raise Refusal(place, entry, "unicast addresses, those of IPv4 in their own notation", mend)
 
 
 def _own_sinks(

@@ -65,8 +65,6 @@ _PROGRESS = 1.0
 _LAST = 10
 #: Seconds for the answers, and for each thousand of them.
 _ASK, _ASK_THOUSAND = 30, 1
-#: Seconds for the kernel to let a million go: it sends a reset for each.
-_END = 600
 #: A server that refuses so many before it takes as many is not there.
 _REFUSED = 1000
 #: The parent's own descriptors; each worker takes one more.
@@ -95,6 +93,7 @@ class Worker:
         self.opened = 0
         self.given = 0
         self.idle = False
+        self.settled = False
         self.full = False
         self.piece: t.Optional[Piece] = None
         self.asked_all = False
@@ -178,7 +177,7 @@ def session_nofile(user: str) -> int:
 
 
 class Probe:
-    """One run; ``result`` has what it found, also after it was cut short."""
+    """One run."""
 
     def __init__(self, request: Request, host: Host) -> None:
         self._request = request
@@ -202,13 +201,12 @@ class Probe:
         self._reading = Reading("/")
         self._first_limit: t.Optional[str] = None
         self._began = self._ends = 0.0
+        self._seconds: t.Optional[float] = None
         self._looked = self._told = 0.0
         self._memory_left: t.Optional[int] = None
         self._phase = "connecting"
         self._opened = self._given = 0
         self._microseconds: t.List[int] = []
-        self._asked = 0
-        self._last_asked = False
         self._room = 0
         self._descriptors = 0
 
@@ -222,7 +220,7 @@ class Probe:
             self._began = self._told = time.monotonic()
             self._ends = self._began + request.timeout
             self._connect()
-            seconds = time.monotonic() - self._began
+            self._seconds = seconds = time.monotonic() - self._began
             grown = _slab() - slabs
             held_from = time.time()
             self._hold()
@@ -372,9 +370,8 @@ class Probe:
     def _opened_by_all(self, seconds: float) -> None:
         """Wait for the connections under way, and no longer than that."""
         for worker in self._workers:
-            worker.idle = False
             self._send(worker, {"last": seconds})
-        while not all(worker.idle for worker in self._workers):
+        while not all(worker.settled for worker in self._workers):
             self._listen(_LOOK)
 
     # --- talking with the workers ---
@@ -427,7 +424,8 @@ class Probe:
             worker.full = True
             if said["exhausted"] != errno.EMFILE:
                 self._limit(_MEANS[said["exhausted"]])
-        worker.idle = said["idle"]
+        worker.idle = worker.idle or said["idle"]
+        worker.settled = worker.settled or said.get("settled", False)
         if self._phase == "connecting" and self._refused() > max(_REFUSED, self._opened):
             self._limit(UNREACHABLE)
         self._microseconds += said.get("microseconds", ())
@@ -479,7 +477,7 @@ class Probe:
                 os.unlink(self._request.progress)
 
     def _tell(self, path: str, now: float) -> None:
-        seconds = now - self._began
+        seconds = self._seconds or now - self._began
         line = {
             "phase": self._phase,
             "established": self._opened,

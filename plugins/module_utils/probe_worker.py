@@ -75,7 +75,8 @@ class Worker:
     errors       {errno: how often}
     exhausted    the errno that it cannot go on after; it has given back what it had
     rest         how many of its piece it has not tried, because it cannot go on
-    idle         whether it waits for a message
+    idle         whether it has done what it was told; once for each message
+    settled      with the answer to the last one: nothing is under way any more
     microseconds how long the answers took, those that came; asked_all with the last of them
 
     and before all that, once, ``room`` and ``descriptors``.
@@ -113,7 +114,7 @@ class Worker:
             elif "last" in message:
                 self._ends = min(self._ends, time.monotonic() + message["last"])
                 self._settle(0)
-                self._tell(idle=True)
+                self._tell(idle=True, settled=True)
             else:
                 self._ask(message["ask"], message["seconds"])
 
@@ -121,9 +122,10 @@ class Worker:
         """Return the next message, None at the end; looks after what waits meanwhile."""
         while self._waiting and not select.select([self._channel], [], [], 0)[0]:
             self._look(50)
-            if not self._waiting:
-                self._tell(idle=True)
-            self._news(idle=True)
+            if self._waiting:
+                self._news()
+            else:
+                self._tell()
         data = self._channel.recv(_MESSAGE)
         return json.loads(data) if data else None
 
@@ -142,9 +144,9 @@ class Worker:
         self._told = time.monotonic()
         self._channel.send(json.dumps(said).encode())
 
-    def _news(self, idle: bool = False) -> None:
+    def _news(self) -> None:
         if time.monotonic() - self._told > _NEWS:
-            self._tell(idle=idle)
+            self._tell()
 
     def _open(self, piece: Piece) -> None:
         """Try all connections of a piece; return when each is established, waits for its answer, or is given back.

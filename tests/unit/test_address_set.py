@@ -220,6 +220,39 @@ def test_plans_the_difference() -> None:
     assert change.foreign == [("eth0", "198.51.100.3/32")]
 
 
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("127.0.0.1", ["127.0.0.1"]),
+        ("127.0.0.8/30", ["127.0.0.9", "127.0.0.10"]),
+        ("127.0.0.255-127.0.1.1", ["127.0.0.255", "127.0.1.0", "127.0.1.1"]),
+        ("::1", ["::1"]),
+        ("198.51.100.7", ["198.51.100.7"]),
+    ],
+)
+def test_takes_loopback_addresses_where_they_are_asked_for(entry: str, expected: list[str]) -> None:
+    assert [str(address) for address in address_set.expand("x", [entry], loopback=True)] == expected
+    assert [str(address) for address in address_set.locate("x", [entry], loopback=True)] == expected
+
+
+@pytest.mark.parametrize("entry", ["0.0.0.0", "::", "224.0.0.1", "255.255.255.255", "::ffff:127.0.0.1"])
+def test_takes_nothing_else_that_no_host_can_hold(entry: str) -> None:
+    for loopback in (True, False):
+        with pytest.raises(Refusal, match="unicast addresses that a host can hold"):
+            address_set.expand("x", ["198.51.100.7", entry], loopback=loopback)
+
+
+@given(st.ip_addresses())
+def test_loopback_only_ever_adds_loopback_addresses(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    def taken(loopback: bool) -> bool:
+        try:
+            return address_set.expand("x", [str(address)], loopback=loopback) == [address]
+        except Refusal:
+            return False
+
+    assert taken(True) == (taken(False) or address.is_loopback)
+
+
 def test_compares_ipv6_addresses_however_they_are_written() -> None:
     written = {"family": "inet6", "local": "2001:db8:0:0:0:0:0:1", "prefixlen": 128, "scope": "global"}
     change = address_set.plan(

@@ -267,6 +267,70 @@ def test_the_bytecode_lets_pass_what_is_in_a_window(ends, port):
     assert (position == len(code)) == any(first <= port <= last for first, last in windows)
 
 
+ENDS = st.tuples(
+    st.sampled_from(["192.0.2.1", "192.0.2.2", "198.51.100.1", "2001:db8::1", "2001:db8::2", "::ffff:192.0.2.1"]),
+    st.sampled_from([1, 80, 255, 256, 7000, 65535]),
+)
+
+
+def passes(code: bytes, address: str, port: int) -> bool:
+    """Do what inet_diag_bc_run (net/ipv4/inet_diag.c) does with a socket whose other end this is."""
+    other = ipaddress.ip_address(address)
+    position = 0
+    while position < len(code):
+        kind, yes, no = struct.unpack_from("=BBH", code, position)
+        holds = False
+        if kind == 8:
+            family, length, wanted = struct.unpack_from("=BBxxi", code, position + 4)
+            size = {2: 4, 10: 16}[family]
+            assert length == 8 * size
+            packed = other.packed
+            if family == 2 and other.version == 6 and other.ipv4_mapped:
+                packed = other.ipv4_mapped.packed
+            holds = wanted in (-1, port) and packed == code[position + 12 : position + 12 + size]
+        position += yes if holds else no
+    return position == len(code)
+
+
+@given(st.lists(ENDS, unique=True, min_size=1, max_size=12), ENDS)
+def test_the_bytecode_lets_pass_what_goes_to_a_destination(destinations, end):
+    expected = end in destinations
+    # A dual-stack socket of IPv4 passes as one, and also as what it is.
+    if end[0] == "::ffff:192.0.2.1":
+        expected = expected or ("192.0.2.1", end[1]) in destinations
+    assert passes(socket_count.bytecode_to(destinations), *end) == expected
+
+
+@given(st.lists(ENDS, unique=True, min_size=1, max_size=12))
+def test_the_kernel_audits_the_bytecode_for_destinations(destinations):
+    code = socket_count.bytecode_to(destinations)
+    # inet_diag_bc_audit: what is passed over leads to an operation, to the end, or four bytes beyond it.
+    starts, position = [], 0
+    while position < len(code):
+        starts.append(position)
+        position += struct.unpack_from("=BBH", code, position)[1]
+    assert position == len(code)
+    for start in starts:
+        no = struct.unpack_from("=BBH", code, start)[2]
+        assert no >= 4
+        assert no % 4 == 0
+        assert start + no in {*starts, len(code), len(code) + 4}
+
+
+def test_towards_asks_for_the_states_and_tells_each(kernel):
+    kernel.buffers = [a_socket(1) * 3 + a_socket(6, attributes=b"") * 2 + DONE]
+    assert socket_count.towards([("192.0.2.9", 80)], ["ESTABLISHED", "TIME_WAIT", "LISTEN"]) == {
+        "ESTABLISHED": 3, "TIME_WAIT": 2, "LISTEN": 0,
+    }  # fmt: skip
+    assert kernel.asked == [1 << 1 | 1 << 6 | 1 << 10]
+
+
+def test_towards_says_what_the_kernel_says(kernel):
+    kernel.error = NetlinkError("says no", errno.EPERM)
+    with pytest.raises(NetlinkError, match="says no"):
+        socket_count.towards([("192.0.2.9", 80)], ["ESTABLISHED"])
+
+
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOENT, errno.EPROTONOSUPPORT, None])
 def test_without_sock_diag_the_sums_remain(kernel, sums, number):
     sums(12, tw=2)
@@ -316,6 +380,10 @@ def test_any_text_as_sockstat(text):
 
 
 # The real kernel, in a network namespace of its own.
+
+#: An established hash of its own, where the kernel has that (6.1): a dump walks all of it, and the machine's may hold
+#: the connections of others.
+OWN_HASH = 'sysctl -qw net.ipv4.tcp_child_ehash_entries=8192 2>/dev/null; exec "$@"'
 
 IN_NAMESPACE = r"""
 import collections, importlib.util, json, socket, struct, subprocess, sys, time
@@ -391,6 +459,96 @@ def test_the_real_kernel_against_ss():
     assert report["quick"]["by_source_estimated"] is True
     whole, quick = ({row["address"] for row in report[way]["by_source"]} for way in ("whole", "quick"))
     assert set() < quick <= whole
+
+
+TOWARDS = r"""
+import itertools, json, socket, subprocess, sys
+sys.path[:0] = json.loads(sys.argv[1])
+from ansible_collections.fourtuple.clients.plugins.module_utils import socket_count
+subprocess.run("ip link set lo up && ip addr add 2001:db8::1/128 dev lo nodad", shell=True, check=True)
+
+def listener(family, address, port):
+    opened = socket.socket(family)
+    if family == socket.AF_INET6:
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    opened.bind((address, port))
+    opened.listen(100)
+    return opened
+
+V4, V6 = socket.AF_INET, socket.AF_INET6
+servers = [listener(V4, "127.0.0.1", 7000), listener(V4, "127.0.0.2", 7000), listener(V4, "127.0.0.1", 7001)]
+servers += [listener(V6, "::1", 7000), listener(V6, "2001:db8::1", 7000)]
+wanted = {("127.0.0.1", 7000): 7, ("127.0.0.2", 7000): 5, ("127.0.0.1", 7001): 3}
+wanted.update({("::1", 7000): 6, ("2001:db8::1", 7000): 4})
+held = []
+
+def connect(target):
+    client = socket.socket(V6 if ":" in target[0] else V4)
+    client.connect(target)
+    server = next(each for each in servers if each.getsockname()[:2] == target)
+    held.append((client, server.accept()[0]))
+
+for target, number in wanted.items():
+    for _ in range(number):
+        connect(target)
+# A client of IPv4 on a socket of IPv6, and one in TIME_WAIT.
+mapped = socket.socket(V6)
+mapped.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+mapped.connect(("::ffff:127.0.0.2", 7000))
+held.append((mapped, servers[1].accept()[0]))
+wanted["127.0.0.2", 7000] += 1
+connect(("127.0.0.1", 7001))
+client, accepted = held.pop()
+client.close()
+assert accepted.recv(1) == b""
+accepted.close()
+
+def counted(destinations):
+    return list(socket_count.towards(destinations, ["ESTABLISHED", "TIME_WAIT", "LISTEN"]).values())
+
+def address(text):
+    # Words of four bytes, each in the host's order.
+    packed = b"".join(bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8))
+    if packed.startswith(bytes(10) + b"\xff\xff"):
+        packed = packed[12:]
+    return socket.inet_ntop(V6 if len(packed) == 16 else V4, packed)
+
+def in_proc(destinations):
+    found = {"01": 0, "06": 0, "0A": 0}
+    for name in ("tcp", "tcp6"):
+        for line in open("/proc/net/" + name).readlines()[1:]:
+            words = line.split()
+            host, port = words[2].split(":")
+            if (address(host), int(port, 16)) in destinations:
+                found[words[3]] += 1
+    return list(found.values())
+
+for size in range(1, 6):
+    for destinations in itertools.combinations(wanted, size):
+        expected = [sum(wanted[each] for each in destinations), int(("127.0.0.1", 7001) in destinations), 0]
+        assert counted(destinations) == in_proc(destinations) == expected, (destinations, counted(destinations))
+for nobody in (("127.0.0.1", 7002), ("127.0.0.3", 7000), ("2001:db8::2", 7000), ("::1", 7001)):
+    assert counted([nobody]) == [0, 0, 0]
+# As many as a probe takes, with those that count among them; the kernel refuses code that it does not like.
+for family in ("127.1.%d.%d", "2001:db8:1::%d:%d"):
+    many = [(family % divmod(number, 256), 7000) for number in range(999)]
+    assert counted([("127.0.0.1", 7000), *many]) == [7, 0, 0]
+    assert counted([*many, ("::1", 7000)]) == [6, 0, 0]
+    assert counted([*many[:500], ("2001:db8::1", 7000), *many[500:]]) == [4, 0, 0]
+"""
+
+
+@needs_root
+def test_the_real_kernel_counts_towards_destinations():
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-c", OWN_HASH, "sh"]
+        + ["unshare", "--net", sys.executable, "-c", TOWARDS, json.dumps(sys.path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 @needs_root
