@@ -67,6 +67,9 @@ _LAST = 10
 _ASK, _ASK_THOUSAND = 30, 1
 #: A server that refuses so many before it takes as many is not there.
 _REFUSED = 1000
+#: Workers forked at once. What this process writes afterwards parts its memory from theirs: a megabyte for each that
+#: is forked alone.
+_FORKS = 16
 #: The parent's own descriptors; each worker takes one more.
 _OWN = 32
 #: include/uapi/linux/capability.h
@@ -216,6 +219,8 @@ class Probe:
         before = socket_count.towards(request.destinations, ["ESTABLISHED"])["ESTABLISHED"]
         slabs = _slab()
         self._poll.register(1, 0)
+        # The workers inherit it.
+        processes.be_killed_first()
         try:
             self._began = self._told = time.monotonic()
             self._ends = self._began + request.timeout
@@ -298,12 +303,15 @@ class Probe:
 
     def _hand_out(self) -> None:
         """Have more workers while processors are idle, and give pieces to those who wait for one."""
-        connecting = sum(1 for worker in self._workers if worker.left)
+        connecting = [worker for worker in self._workers if worker.left][: self._processors]
         wanted = self._given < self._request.target and not self._exhausted() and not self._first_limit
-        if wanted and connecting < self._processors and len(self._workers) < self._most_workers():
-            self._fork()
-        for worker in self._workers:
-            if worker.idle and worker.left and not self._first_limit:
+        if wanted and len(connecting) < self._processors:
+            # The first one says how much room one has.
+            for _number in range(min(_FORKS if self._room else 1, self._most_workers() - len(self._workers))):
+                if not self._first_limit:
+                    self._fork()
+        for worker in connecting:
+            if worker.idle and not self._first_limit:
                 piece = self._take(worker.left)
                 if piece is None:
                     return
@@ -363,9 +371,6 @@ class Probe:
         self._workers.append(worker)
         self._channels[ours.fileno()] = worker
         self._poll.register(ours.fileno(), select.POLLIN)
-        # It says how much room it has before it is given anything.
-        while not worker.idle:
-            self._listen(_LOOK)
 
     def _opened_by_all(self, seconds: float) -> None:
         """Wait for the connections under way, and no longer than that."""
@@ -510,7 +515,6 @@ def _be_worker(parent: int, channel: socket.socket, request: Request, nofile: in
     try:
         processes.let_go(keep=(channel.fileno(),))
         processes.name("fourtuple-probe")
-        processes.be_killed_first()
         if request.user is not None:
             _become(request.user, nofile)
         if processes.die_with(parent):

@@ -48,7 +48,7 @@ EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
 _BATCH = 64
 #: Connections that may wait for their answers. Where a server's queue is full its kernel drops SYNs, and each of those
 #: waits a second for the next: the rest goes on meanwhile.
-_WINDOW = 2048
+_WINDOW = 1024
 #: Seconds between two messages while nothing else has to be said.
 _NEWS = 0.2
 #: Seconds within which a connection has to answer.
@@ -237,7 +237,8 @@ class Worker:
         """Have connections answer, one after the other, in an order that no cache knows; tell how long each took."""
         ends = time.monotonic() + seconds
         took = []
-        for asked, number in enumerate(random.sample(self._held, min(count, len(self._held))), 1):
+        chosen = random.sample(range(len(self._held)), min(count, len(self._held)))
+        for asked, number in enumerate(map(self._held.__getitem__, chosen), 1):
             left = ends - time.monotonic()
             if left <= 0:
                 break
