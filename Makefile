@@ -79,11 +79,13 @@ report: $(environment) system-browser ## the report: printed, written, and its p
 	pytest tests/report
 
 .PHONY: bench
-bench: root $(environment) system-compiler ## how fast sockets are counted, against ss; and connected, against a loop in C
+bench: root $(environment) system-compiler ## counting against ss, connecting against a loop in C, and what looking up costs
 	@echo "bench: a million sockets, counted by connection_limits_info and by ss"
 	tests/bench/count_sockets
 	@echo "bench: connections per second of connection_probe, and of a loop in C"
 	tests/bench/connect_rate
+	@echo "bench: round trips among a thousand connections, and among a million"
+	tests/bench/lookup_cost
 
 .PHONY: molecule
 molecule: root $(environment) images ## the roles on disposable hosts, and the machine compared before and after
