@@ -12,6 +12,7 @@ from __future__ import annotations
 import array
 import collections
 import errno
+import itertools
 import json
 import os
 import random
@@ -49,6 +50,8 @@ _BATCH = 64
 #: Connections that may wait for their answers. Where a server's queue is full its kernel drops SYNs, and each of those
 #: waits a second for the next: the rest goes on meanwhile.
 _WINDOW = 1024
+#: Descriptors that are kept together.
+_PART = 2048
 #: Seconds between two messages while nothing else has to be said.
 _NEWS = 0.2
 #: Seconds within which a connection has to answer.
@@ -88,7 +91,8 @@ class Worker:
         self._channel = channel
         self._no_port = binding == BIND_NO_PORT
         self._ends = ends
-        self._held = array.array("i")
+        # In parts, for one that grows is moved again and again, and leaves its former places behind.
+        self._parts = [array.array("i")]
         self._waiting: t.Set[int] = set()
         self._poll = select.poll()
         self._errors: t.Counter[int] = collections.Counter()
@@ -220,8 +224,8 @@ class Worker:
 
     def _look(self, milliseconds: int) -> None:
         """Take what has been established, or has failed."""
-        unregister, discard, hold = self._poll.unregister, self._waiting.discard, self._held.append
-        before = len(self._held)
+        unregister, discard, part = self._poll.unregister, self._waiting.discard, self._parts[-1]
+        hold, before = part.append, len(part)
         for number, events in self._poll.poll(milliseconds):
             unregister(number)
             discard(number)
@@ -231,14 +235,22 @@ class Worker:
                 self._errors[_failure(number)] += 1
                 self._returned += 1
                 os.close(number)
-        self._opened += len(self._held) - before
+        self._opened += len(part) - before
+        if len(part) >= _PART:
+            self._parts.append(array.array("i"))
+
+    @property
+    def held(self) -> t.Sequence[int]:
+        """The descriptors of the connections that it holds."""
+        return array.array("i", itertools.chain.from_iterable(self._parts))
 
     def _ask(self, count: int, seconds: float) -> None:
         """Have connections answer, one after the other, in an order that no cache knows; tell how long each took."""
         ends = time.monotonic() + seconds
         took = []
-        chosen = random.sample(range(len(self._held)), min(count, len(self._held)))
-        for asked, number in enumerate(map(self._held.__getitem__, chosen), 1):
+        held = self.held
+        chosen = random.sample(range(len(held)), min(count, len(held)))
+        for asked, number in enumerate(map(held.__getitem__, chosen), 1):
             left = ends - time.monotonic()
             if left <= 0:
                 break

@@ -80,7 +80,7 @@ class Boss:
 
     def held(self):
         """Yield what it holds, as sockets that may be looked at."""
-        for number in self.worker._held:
+        for number in self.worker.held:
             with socket.socket(fileno=os.dup(number)) as opened:
                 yield opened
 
@@ -89,7 +89,7 @@ class Boss:
         self.thread.join(20)
         assert not self.thread.is_alive()
         self.theirs.close()
-        for number in self.worker._held:
+        for number in self.worker.held:
             os.close(number)
 
 
@@ -197,7 +197,7 @@ def test_it_opens_and_holds(boss, server, family, binding):
     for opened in worker.held():
         assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == struct.pack("ii", 1, 0)
         assert not os.get_blocking(opened.fileno())
-    assert not any(os.get_inheritable(number) for number in worker.worker._held)
+    assert not any(os.get_inheritable(number) for number in worker.worker.held)
 
 
 @needs_narrowing
@@ -217,7 +217,7 @@ def test_a_block_that_is_full(boss, server, binding):
 def test_a_refused_connection_is_given_back(boss):
     worker = boss().open([refusing()], 200)
     assert (worker.opened, worker.returned, worker.errors) == (0, 200, {errno.ECONNREFUSED: 200})
-    assert len(worker.worker._held) == 0
+    assert len(worker.worker.held) == 0
 
 
 def test_one_of_two_is_refused(boss, server):
