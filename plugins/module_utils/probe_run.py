@@ -219,8 +219,6 @@ class Probe:
         before = socket_count.towards(request.destinations, ["ESTABLISHED"])["ESTABLISHED"]
         slabs = _slab()
         self._poll.register(1, 0)
-        # The workers inherit it.
-        processes.be_killed_first()
         try:
             self._began = self._told = time.monotonic()
             self._ends = self._began + request.timeout
@@ -515,6 +513,8 @@ def _be_worker(parent: int, channel: socket.socket, request: Request, nofile: in
     try:
         processes.let_go(keep=(channel.fileno(),))
         processes.name("fourtuple-probe")
+        # Not their parent, which has to tell.
+        processes.be_killed_first()
         if request.user is not None:
             _become(request.user, nofile)
         if processes.die_with(parent):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import array
 import collections
 import errno
-import itertools
 import json
 import os
 import random
@@ -242,7 +241,7 @@ class Worker:
     @property
     def held(self) -> t.Sequence[int]:
         """The descriptors of the connections that it holds."""
-        return array.array("i", itertools.chain.from_iterable(self._parts))
+        return array.array("i", b"".join(part.tobytes() for part in self._parts))
 
     def _ask(self, count: int, seconds: float) -> None:
         """Have connections answer, one after the other, in an order that no cache knows; tell how long each took."""
