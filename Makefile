@@ -57,6 +57,8 @@ lint: $(environment) ## ansible-lint, yamllint, ruff, mypy, shellcheck
 unit: $(environment) ## unit tests and recorded hosts, with the coverage of module_utils
 	@echo "unit: the unit tests, the recorded hosts, and the coverage of plugins/module_utils"
 	pytest tests/unit tests/golden --cov --cov-report=term-missing:skip-covered
+	# Apart: once something of the controller's is imported, modules hand their warnings to it.
+	pytest tests/controller
 
 .PHONY: sanity
 sanity: $(environment) ## ansible-test sanity on the built collection
