@@ -14,9 +14,13 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 
 #: PAGE_COUNTER_MAX pages, what version 1 shows for no limit, is just below 2^63 (mm/memcontrol-v1.c).
 _NO_LIMIT = 2**62
+
+#: PATH_MAX, linux/limits.h
+_LONGEST_PATH = 4096
 
 Chain = t.List[t.Dict[str, t.Any]]
 
@@ -91,7 +95,8 @@ def _hidden_limit(reading: Reading, place: _Place, found: Chain) -> Chain:
 
 def _stat(reading: Reading, folder: str) -> t.Dict[str, int]:
     pairs = (line.split() for line in (reading.text(folder + "/memory.stat") or "").splitlines())
-    return {words[0]: int(words[1]) for words in pairs if len(words) == 2 and words[1].isdecimal()}
+    numbers = ((words[0], decimal(words[1])) for words in pairs if len(words) == 2)
+    return {name: number for name, number in numbers if number is not None}
 
 
 def _unmapped(stat: t.Mapping[str, int], active: str, inactive: str, mapped: str) -> t.Optional[int]:
@@ -127,8 +132,8 @@ def _below_mount(mount: t.Tuple[str, str], path: str, version: int) -> _Place:
     if root != "/":
         # Without a cgroup namespace a container mounts its own group: the paths are still the machine's.
         path = path[len(root) :] if path == root or path.startswith(root + "/") else "/"
-    if ".." in path.split("/"):
-        # The process is outside of the reader's cgroup namespace.
+    if ".." in path.split("/") or len(path) > _LONGEST_PATH:
+        # The process is outside of the reader's cgroup namespace; or this is no path.
         path = "/"
     return _Place(point, path or "/", version)
 

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import below, read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import exists, read_text
 
 #: Left by the container manager for whoever runs inside: systemd's Container Interface
 #: (/run/systemd/container is written by PID 1 from its own $container), Podman, Docker.
@@ -21,7 +20,7 @@ _OWN_PREFIXES = ("fs.mqueue.", "kernel.msg", "kernel.shm")
 
 def in_container(root: str = "/") -> bool:
     """Tell whether the host below ``root`` is a container and shares its kernel with a machine."""
-    if any(os.path.exists(below(root, mark)) for mark in _MARKS):
+    if any(exists(root, mark) for mark in _MARKS):
         return True
     return any(entry.startswith("container=") for entry in _environment_of_init(root))
 
@@ -30,7 +29,8 @@ def _environment_of_init(root: str) -> t.List[str]:
     """Return PID 1's environment, where a manager that leaves no file sets ``container=``."""
     try:
         text = read_text(root, "/proc/1/environ")
-    except PermissionError:
+    except OSError:
+        # Not ours to read, or no file at all.
         return []
     return (text or "").split("\0")
 
@@ -41,7 +41,7 @@ def owns_network(root: str = "/") -> bool:
     net.ipv4.tcp_mem is registered for the first one only (net/ipv4/sysctl_net_ipv4.c, ipv4_table
     against ipv4_net_table), so its presence is the one sign that needs no privilege.
     """
-    return os.path.exists(below(root, "/proc/sys/net/ipv4/tcp_mem"))
+    return exists(root, "/proc/sys/net/ipv4/tcp_mem")
 
 
 def is_machine_wide(root: str, key: str) -> bool:

@@ -18,10 +18,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     systemd_limits,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.address_set import Pair, in_order
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import OWNER_MARK, load_state, state_path
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import OWNER_MARK, state_path
 from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_limits import RESERVED_PORTS, Keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_subjects import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal
 
 LIVE, AFTER_BOOT, FILE = "live", "after_boot", "file"
 
@@ -66,25 +67,25 @@ class Applied(t.NamedTuple):
 
 def applied(reading: Reading) -> Applied:
     """Return what our files and records hold; nothing where there are none."""
-    record = _record(reading, "sysctl")
+    record = reading.attempt(state_path("sysctl"), lambda: sysctl_change.records(reading.root)) or {}
     drop_in = _own_text(reading, sysctl_d.DROP_IN)
     assignments = sysctl_d.parse(drop_in or "", sysctl_d.DROP_IN)
     keys = {line.key: line.value for line in assignments if line.value is not None}
     kinds = {key: entry.get("kind") for key, entry in record.items()}
     floors = frozenset(key for key in keys if kinds.get(key, "floor" if key in _FLOORS else "value") == "floor")
-    added = _record(reading, "addresses").get("added", [])
+    topic = network_providers.TOPIC
+    added = reading.attempt(state_path(topic), lambda: network_providers.recorded(reading.root)) or set()
     links = _links(reading)
     missing = [sysctl_d.DROP_IN] if record and drop_in is None else []
     if any(map(sysctl_change.kernel_module_of, keys)) and _own_text(reading, sysctl_change.MODULES_LOAD) is None:
         missing.append(sysctl_change.MODULES_LOAD)
-    build = pam_limits.behaviour(reading.tree)
     return Applied(
         keys,
         floors,
-        pam_limits.parse(_own_text(reading, pam_limits.DROP_IN) or "", pam_limits.DROP_IN, build),
+        reading.attempt(pam_limits.DROP_IN, lambda: _own_lines(reading)) or [],
         _own_units(reading),
         _own_limit(reading, systemd_limits.DEFAULT_DROP_IN, "Manager", "DefaultLimitNOFILE"),
-        {(str(pair[0]), str(pair[1])) for pair in added},
+        added,
         reading.attempt("our address files", lambda: network_providers.persisted(reading.root, links)) or set(),
         missing,
     )
@@ -129,7 +130,7 @@ def drift(
     """
     found = [_entry(path, "there", None, FILE) for path in own.missing]
     found += _sysctl(reading, keys, own)
-    found += _nofile(subjects, own, users)
+    found += reading.attempt("limits of pam_limits and systemd", lambda: _nofile(subjects, own, users)) or []
     found += _addresses(own, addresses)
     return found
 
@@ -151,11 +152,16 @@ def _holds(own: Applied, key: str, ours: str, value: t.Optional[str]) -> bool:
     """Tell whether ``value`` is as good as ``ours``: the same, for a floor no less, for a set of ports no fewer."""
     if value is None:
         return False
+    if value.split() == ours.split():
+        return True
     if key == RESERVED_PORTS:
-        return port_set.parse_kernel_list(ours) <= port_set.parse_kernel_list(value)
-    if key in own.floors and value.isdecimal() and ours.isdecimal():
-        return int(value) >= int(ours)
-    return value.split() == ours.split()
+        try:
+            return port_set.parse_kernel_list(ours) <= port_set.parse_kernel_list(value)
+        except Refusal:
+            # Somebody wrote into a file what the kernel does not take for a list.
+            return False
+    least, found = decimal(ours), decimal(value)
+    return key in own.floors and least is not None and found is not None and found >= least
 
 
 def _nofile(subjects: Subjects, own: Applied, users: t.Iterable[str]) -> t.List[t.Dict[str, t.Any]]:
@@ -237,6 +243,12 @@ def _own_text(reading: Reading, path: str) -> t.Optional[str]:
     return text if text is not None and text.startswith(OWNER_MARK) else None
 
 
+def _own_lines(reading: Reading) -> t.List[pam_limits.Entry]:
+    text = _own_text(reading, pam_limits.DROP_IN)
+    build = pam_limits.behaviour(reading.tree)
+    return pam_limits.parse(text or "", pam_limits.DROP_IN, build)
+
+
 def _own_units(reading: Reading) -> t.Dict[str, t.Tuple[int, int]]:
     found = {}
     for name in reading.names(systemd_limits.UNIT_DIRECTORY):
@@ -252,10 +264,6 @@ def _own_units(reading: Reading) -> t.Dict[str, t.Tuple[int, int]]:
 def _own_limit(reading: Reading, path: str, section: str, key: str) -> t.Optional[t.Tuple[int, int]]:
     values = systemd_limits.assignments(_own_text(reading, path) or "", section, key)
     return systemd_limits.parse_rlimit(values[-1][1]) if values else None
-
-
-def _record(reading: Reading, topic: str) -> t.Dict[str, t.Any]:
-    return reading.attempt(state_path(topic), lambda: load_state(reading.root, topic)) or {}
 
 
 def _links(reading: Reading) -> t.List[t.Dict[str, t.Any]]:

@@ -12,13 +12,23 @@ from __future__ import annotations
 import errno
 import json
 import os
-import tempfile
+import stat
 import typing as t
 
 #: The first line of every file that the collection owns on a host.
 OWNER_MARK = "# Managed by fourtuple.clients"
 
 STATE_DIRECTORY = "/var/lib/fourtuple"
+#: For what is true until the next boot, which empties it.
+RUN_DIRECTORY = "/run/fourtuple"
+
+#: As the kernel's own limit on links in one look-up (path_resolution(7)).
+_MOST_LINKS = 40
+
+#: No file that is read here comes near it; a sparse file of terabytes must not take the host's memory.
+_LARGEST_FILE = 64 << 20
+
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def below(root: str, path: str) -> str:
@@ -26,27 +36,111 @@ def below(root: str, path: str) -> str:
     return os.path.join(root, path.lstrip("/"))
 
 
-def read_text(root: str, path: str) -> t.Optional[str]:
-    """Return a file's text, or None where there is no such file.
+def link(root: str, path: str) -> t.Optional[str]:
+    """Return what the link at ``path`` names, or None where there is no link."""
+    try:
+        return os.readlink(below(root, path))
+    except (OSError, ValueError):
+        # ValueError: a path with a null byte, which no file has.
+        return None
+
+
+def resolve(root: str, path: str) -> t.Optional[str]:
+    """Return the host's path that ``path`` leads to; None for a loop of links, or where a folder on the way is missing.
+
+    An absolute link in a mounted image means the image's file, so the links are followed here
+    and not by open(2), which would start again at the running host's root.
+    """
+    if "\0" in path:
+        return None
+    done: t.List[str] = []
+    left = [part for part in path.split("/") if part][::-1]
+    links = 0
+    while left:
+        part = left.pop()
+        if part == ".":
+            continue
+        if part == "..":
+            done = done[:-1]
+            continue
+        candidate = "/" + "/".join(done + [part])
+        try:
+            target = os.readlink(below(root, candidate))
+        except OSError as error:
+            if left and error.errno in (*_ABSENT, errno.ENAMETOOLONG):
+                return None
+            # EINVAL is for what is no link. Who may not look gets that said by what the path is for.
+            done.append(part)
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return None
+        if target.startswith("/"):
+            done = []
+        left += [name for name in target.split("/") if name][::-1]
+    return "/" + "/".join(done)
+
+
+def located(root: str, path: str) -> t.Optional[str]:
+    """Return where open(2) finds the host's ``path``, never outside ``root``; None where that cannot be.
+
+    On the host itself the kernel follows the links.
+    """
+    real = path if root == "/" or os.path.realpath(root) == "/" else resolve(root, path)
+    return None if real is None or "\0" in real else below(root, real)
+
+
+def exists(root: str, path: str) -> bool:
+    place = located(root, path)
+    return place is not None and os.path.exists(place)
+
+
+def is_directory(root: str, path: str) -> bool:
+    place = located(root, path)
+    return place is not None and os.path.isdir(place)
+
+
+def open_text(root: str, path: str) -> t.Optional[t.TextIO]:
+    """Return a file, open to be read as text, or None where there is no such file.
 
     Undecodable bytes survive as surrogates: a stray byte in somebody's comment is no reason to
     stop. Any error but absence is raised: an unreadable file is not an empty one.
     """
+    place = located(root, path)
+    if place is None:
+        return None
     try:
-        with open(below(root, path), encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            return stream.read()
+        return open(place, encoding="utf-8", errors="surrogateescape", newline="", opener=_open)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        if error.errno in _ABSENT:
             return None
         raise
 
 
+def _open(place: str, flags: int) -> int:
+    # A pipe that nobody writes to would keep open(2) waiting.
+    return os.open(place, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def read_text(root: str, path: str) -> t.Optional[str]:
+    """Return a file's text as open_text() gives it, nothing for a device or pipe; None where there is no such file."""
+    stream = open_text(root, path)
+    if stream is None:
+        return None
+    with stream:
+        status = os.fstat(stream.fileno())
+        if status.st_size > _LARGEST_FILE:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), stream.name)
+        return stream.read() if stat.S_ISREG(status.st_mode) else ""
+
+
 def list_directory(root: str, path: str) -> t.List[str]:
     """Return the sorted names in a directory; none where it does not exist."""
+    place = located(root, path)
     try:
-        return sorted(os.listdir(below(root, path)))
+        return sorted(os.listdir(place)) if place is not None else []
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        if error.errno in _ABSENT:
             return []
         raise
 
@@ -56,22 +150,46 @@ def replace_text(root: str, path: str, text: str, mode: int = 0o644) -> None:
 
     The new file and then its directory are synced before and after rename(2), which replaces
     atomically: without the first a power cut may leave an empty file under the final name.
+    raises: OSError, which names ``path`` whatever failed
     """
     target = below(root, path)
-    directory = os.path.dirname(target)
-    os.makedirs(directory, mode=0o755, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".fourtuple.", dir=directory)
+    temporary = unfinished(target)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
-        os.rename(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    _sync_directory(directory)
+        os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+        try:
+            with open(temporary, "w", encoding="utf-8", opener=_open_new) as stream:
+                stream.write(text)
+                stream.flush()
+                os.fchmod(stream.fileno(), mode)
+                os.fsync(stream.fileno())
+            os.rename(temporary, target)
+        except BaseException:
+            _remove(temporary)
+            raise
+        _sync_directory(os.path.dirname(target))
+    except OSError as error:
+        # write(2), fsync(2) and their like know no name.
+        raise OSError(error.errno, error.strerror, target) from error
+
+
+def unfinished(path: str) -> str:
+    """Return where the text of ``path`` is until it is complete.
+
+    A name that is always the same: what a run that was killed leaves there, the next one overwrites or removes.
+    """
+    return os.path.join(os.path.dirname(path), ".%s.new" % os.path.basename(path))
+
+
+def _open_new(place: str, flags: int) -> int:
+    return os.open(place, flags | os.O_NOFOLLOW, 0o600)
+
+
+def _remove(place: str) -> None:
+    try:
+        os.unlink(place)
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise
 
 
 def _sync_directory(directory: str) -> None:
@@ -82,34 +200,41 @@ def _sync_directory(directory: str) -> None:
         os.close(handle)
 
 
-def state_path(topic: str) -> str:
-    return "%s/%s.json" % (STATE_DIRECTORY, topic)
+def state_path(topic: str, directory: str = STATE_DIRECTORY) -> str:
+    return "%s/%s.json" % (directory, topic)
 
 
-def load_state(root: str, topic: str) -> t.Optional[t.Dict[str, t.Any]]:
+def load_state(root: str, topic: str, directory: str = STATE_DIRECTORY) -> t.Optional[t.Dict[str, t.Any]]:
     """Return what an earlier run recorded about ``topic``, or None before the first run."""
-    text = read_text(root, state_path(topic))
+    text = read_text(root, state_path(topic, directory))
     if text is None:
         return None
     try:
         state = json.loads(text)
-    except ValueError as error:
-        raise ValueError("%s is not the JSON that was written there: %s" % (state_path(topic), error)) from None
+    except (ValueError, RecursionError) as error:
+        raise broken_state(topic, str(error)) from None
     if not isinstance(state, dict):
-        raise ValueError("%s holds no JSON object" % state_path(topic))
+        raise broken_state(topic, "no JSON object")
     return state
 
 
-def save_state(root: str, topic: str, state: t.Mapping[str, t.Any]) -> None:
+def broken_state(topic: str, why: str) -> ValueError:
+    """Return the error of a record that nobody can go by: not what was written there."""
+    return ValueError("%s is not the JSON that was written there: %s" % (state_path(topic), why))
+
+
+def save_state(root: str, topic: str, state: t.Mapping[str, t.Any], directory: str = STATE_DIRECTORY) -> None:
     """Record ``state``; on return it survives a crash, so the change it describes may begin."""
-    replace_text(root, state_path(topic), json.dumps(state, indent=2, sort_keys=True) + "\n", mode=0o600)
+    replace_text(root, state_path(topic, directory), json.dumps(state, indent=2, sort_keys=True) + "\n", mode=0o600)
 
 
-def drop_state(root: str, topic: str) -> None:
+def drop_state(root: str, topic: str, directory: str = STATE_DIRECTORY) -> None:
     """Forget ``topic``; the directory goes with the last one."""
-    for remove, path in ((os.unlink, state_path(topic)), (os.rmdir, STATE_DIRECTORY)):
-        try:
-            remove(below(root, path))
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
-                raise
+    record = below(root, state_path(topic, directory))
+    _remove(unfinished(record))
+    _remove(record)
+    try:
+        os.rmdir(os.path.dirname(record))
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+            raise

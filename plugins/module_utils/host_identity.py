@@ -73,7 +73,7 @@ def identity(reading: Reading, observation: t.Mapping[str, t.Any]) -> t.Dict[str
     found.update(
         os=_system(reading),
         init=_init(reading),
-        systemd=_version(reading, "systemd") or _systemd_by_library(reading),
+        systemd=systemd_version(reading),
         pam=_version(reading, "libpam-modules"),
         container=contained,
         container_kind=_container_kind(reading) if contained else None,
@@ -118,6 +118,11 @@ def _version(reading: Reading, package: str) -> t.Optional[str]:
     text = reading.text("/var/lib/dpkg/status") or ""
     match = re.search(r"^Package: %s\n(?:\S.*\n| .*\n)*?Version: (\S+)$" % re.escape(package), text, re.MULTILINE)
     return match.group(1) if match is not None else None
+
+
+def systemd_version(reading: Reading) -> t.Optional[str]:
+    """Return the version of the installed systemd, which begins with a number; None where none can be told."""
+    return _version(reading, "systemd") or _systemd_by_library(reading)
 
 
 def _systemd_by_library(reading: Reading) -> t.Optional[str]:

@@ -12,10 +12,14 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import below, list_directory, read_text
-
-#: As the kernel's own limit on links in one look-up (path_resolution(7)).
-_MAXIMUM_LINKS = 40
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
+    below,
+    exists,
+    link,
+    list_directory,
+    read_text,
+    resolve,
+)
 
 
 class HostTree:
@@ -29,49 +33,26 @@ class HostTree:
         self.planned = dict(planned or {})
 
     def resolve(self, path: str) -> t.Optional[str]:
-        """Return the host's path that ``path`` leads to, or None for a loop of links.
-
-        An absolute link in a mounted image means the image's file, so the links are followed here
-        and not by open(2), which would start again at the running host's root.
-        """
-        done: t.List[str] = []
-        left = [part for part in path.split("/") if part][::-1]
-        links = 0
-        while left:
-            part = left.pop()
-            if part == ".":
-                continue
-            if part == "..":
-                done = done[:-1]
-                continue
-            candidate = "/" + "/".join(done + [part])
-            target = self.link(candidate)
-            if target is None:
-                done.append(part)
-                continue
-            links += 1
-            if links > _MAXIMUM_LINKS:
-                return None
-            if target.startswith("/"):
-                done = []
-            left += [name for name in target.split("/") if name][::-1]
-        return "/" + "/".join(done)
+        """Return the host's path that ``path`` leads to; None where there is none, as resolve() has it."""
+        return resolve(self.root, path)
 
     def link(self, path: str) -> t.Optional[str]:
         """Return what the link at ``path`` names, or None where there is no link."""
-        try:
-            return os.readlink(below(self.root, path))
-        except OSError:
-            return None
+        return link(self.root, path)
 
     def read(self, path: str) -> t.Optional[str]:
         """Return a file's text; None where there is none, nothing for a directory, device or pipe."""
         if path in self.planned:
             return self.planned[path]
         real = self.resolve(path)
+        if real in self.planned:
+            return self.planned[real]
         if real is None or not os.path.exists(below(self.root, real)):
             return None
         return (read_text(self.root, real) or "") if os.path.isfile(below(self.root, real)) else ""
+
+    def exists(self, path: str) -> bool:
+        return self.planned[path] is not None if path in self.planned else exists(self.root, path)
 
     def names(self, directory: str) -> t.List[str]:
         """Return the names in a directory in the order of their bytes, which is the C locale's."""
@@ -90,6 +71,6 @@ class HostTree:
     def first(self, paths: t.Iterable[str]) -> t.Optional[str]:
         """Return the first of ``paths`` that exists."""
         for path in paths:
-            if self.read(path) is not None:
+            if self.exists(path):
                 return path
         return None

@@ -15,6 +15,8 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     sysctl_d,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal
+from ansible_collections.fourtuple.clients.plugins.module_utils.socket_count import parse_sockstat
 
 PORT_RANGE = "net.ipv4.ip_local_port_range"
 RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
@@ -71,12 +73,14 @@ class Keys:
         return None if text is None else " ".join(text.split())
 
     def number(self, key: str) -> t.Optional[int]:
-        text = self.live(key)
-        return int(text) if text is not None and re.fullmatch("-?[0-9]+", text) else None
+        text = self.live(key) or ""
+        number = decimal(text[1:] if text.startswith("-") else text)
+        return -number if number is not None and text.startswith("-") else number
 
     def numbers(self, key: str) -> t.Optional[t.List[int]]:
-        words = (self.live(key) or "").split()
-        return [int(word) for word in words] if words and all(word.isdecimal() for word in words) else None
+        found = [decimal(word) for word in (self.live(key) or "").split()]
+        numbers = [number for number in found if number is not None]
+        return numbers if found and len(numbers) == len(found) else None
 
     def all(self) -> t.Dict[str, t.Dict[str, t.Any]]:
         """Return every key that this host has.
@@ -120,8 +124,8 @@ def ports(keys: Keys, listening: t.Sequence[int]) -> t.Dict[str, t.Any]:
     low, high = ends if ends is not None and len(ends) == 2 else (None, None)
     usable = None
     if low is not None and high is not None:
-        taken = (port_set.parse_kernel_list(reserved or "") | set(listening)) & set(range(low, high + 1))
-        usable = high - low + 1 - len(taken)
+        taken = _reserved(reserved) | set(listening)
+        usable = high - low + 1 - sum(low <= port <= high for port in taken)
     return {
         "low": low,
         "high": high,
@@ -131,9 +135,17 @@ def ports(keys: Keys, listening: t.Sequence[int]) -> t.Dict[str, t.Any]:
     }
 
 
+def _reserved(text: t.Optional[str]) -> t.Set[int]:
+    try:
+        return port_set.parse_kernel_list(text or "")
+    except Refusal:
+        # No kernel prints that; what it reserves is then unknown, and shown as it is.
+        return set()
+
+
 def tcp(reading: Reading, keys: Keys) -> t.Dict[str, t.Any]:
     """Return the limits of TCP itself; those of the machine are null in another than its first namespace."""
-    used = _sockstat(reading)
+    used = parse_sockstat(reading.text("/proc/net/sockstat") or "", "TCP")
     return {
         "mem_pages": keys.numbers("net.ipv4.tcp_mem"),
         "mem_used_pages": used.get("mem"),
@@ -143,15 +155,6 @@ def tcp(reading: Reading, keys: Keys) -> t.Dict[str, t.Any]:
         "tw_reuse": keys.number("net.ipv4.tcp_tw_reuse"),
         "timewait_seconds": TIMEWAIT_SECONDS,
     }
-
-
-def _sockstat(reading: Reading) -> t.Dict[str, int]:
-    for line in (reading.text("/proc/net/sockstat") or "").splitlines():
-        words = line.split()
-        # TCP: inuse 4 orphan 0 tw 0 alloc 5 mem 1
-        if words[:1] == ["TCP:"]:
-            return {name: int(number) for name, number in zip(words[1::2], words[2::2])}
-    return {}
 
 
 def established_hash(reading: Reading, keys: Keys, memory: t.Optional[int]) -> t.Dict[str, t.Any]:
@@ -177,8 +180,9 @@ def _boot_buckets(reading: Reading, memory: t.Optional[int]) -> t.Optional[int]:
     The kernel counts its pages a little before MemTotal does, so next to a power of two this may be half of it.
     """
     asked = re.search(r"(?:^|\s)thash_entries=([0-9]+)", reading.text("/proc/cmdline") or "")
-    if asked is not None and int(asked.group(1)):
-        return 1 << (int(asked.group(1)) - 1).bit_length()
+    entries = decimal(asked.group(1)) if asked is not None else None
+    if entries:
+        return 1 << (entries - 1).bit_length()
     if memory is None:
         return None
     return min(1 << (max(memory // _BYTES_PER_BUCKET, 1) - 1).bit_length(), _MOST_BUCKETS)
@@ -191,5 +195,5 @@ def tasks(reading: Reading, keys: Keys) -> t.Dict[str, t.Optional[int]]:
     return {
         "threads_max": keys.number("kernel.threads-max"),
         "pid_max": keys.number("kernel.pid_max"),
-        "threads": int(total) if total.isdecimal() else None,
+        "threads": decimal(total),
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 
 #: What a dentry in use pins: itself and an inode, those of a socket taken with their share of a slab's waste and what
 #: control groups add (192 + 832 + 32 bytes of x86_64). A file's inode may be larger, but there are few open files.
@@ -45,10 +46,10 @@ def _slab_cache(reading: Reading, reclaimable: t.Optional[int]) -> t.Optional[in
     of sockets, leaves gigabytes of unused ones.
     """
     words = (reading.text("/proc/sys/fs/dentry-state") or "").split()
-    if reclaimable is None or len(words) < 2 or not all(word.isdecimal() for word in words[:2]):
+    there, unused = map(decimal, words[:2]) if len(words) > 1 else (None, None)
+    if reclaimable is None or there is None or unused is None:
         return None
-    used = max(0, int(words[0]) - int(words[1]))
-    return max(0, reclaimable - used * _PINNED)
+    return max(0, reclaimable - max(0, there - unused) * _PINNED)
 
 
 def _meminfo(reading: Reading) -> t.Dict[str, int]:
@@ -56,8 +57,9 @@ def _meminfo(reading: Reading) -> t.Dict[str, int]:
     for line in (reading.text("/proc/meminfo") or "").splitlines():
         name, _colon, rest = line.partition(":")
         words = rest.split()
-        if words[1:] == ["kB"] and words[0].isdecimal():
-            found[name] = int(words[0]) * 1024
+        number = decimal(words[0]) if words[1:] == ["kB"] else None
+        if number is not None:
+            found[name] = number * 1024
     return found
 
 
@@ -70,8 +72,9 @@ def reserve(reading: Reading, page_size: int) -> t.Optional[int]:
     for line in (reading.text("/proc/zoneinfo") or "").splitlines():
         words = line.split()
         # "high  123" is the zone's; "high:  123" is that of a processor's page list.
-        if len(words) == 2 and words[0] == "high" and words[1].isdecimal():
-            high.append(int(words[1]))
+        number = decimal(words[1]) if len(words) == 2 and words[0] == "high" else None
+        if number is not None:
+            high.append(number)
     if high:
         return sum(high) * page_size
     minimum = reading.number("/proc/sys/vm/min_free_kbytes")

@@ -9,7 +9,7 @@ Everything is read from files below a root directory; no daemon is asked.
 from __future__ import annotations
 
 import fnmatch
-import glob
+import ipaddress
 import os
 import re
 import shlex
@@ -18,11 +18,14 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils.address_set import Links, Pair
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
     OWNER_MARK,
-    below,
+    broken_state,
+    exists,
+    is_directory,
     list_directory,
+    load_state,
     read_text,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal
 
 NETWORKD = "networkd"
 IFUPDOWN = "ifupdown"
@@ -35,6 +38,9 @@ DROP_IN_NAME = "fourtuple.conf"
 #: is sourced before them, when a bridge or bond does not exist yet.
 HOOK = "/etc/network/if-up.d/fourtuple"
 BATCH = "/etc/network/fourtuple.batch"
+
+#: The record of the addresses that a run added.
+TOPIC = "addresses"
 
 _NETWORKD_LINKS = "/run/systemd/netif/links"
 _NETWORKD_DROP_INS = "/etc/systemd/network"
@@ -88,7 +94,7 @@ def _is_ours(text: t.Optional[str]) -> bool:
 
 
 def _index(links: Links, interface: str) -> t.Optional[int]:
-    return next((link["ifindex"] for link in links if link.get("ifname") == interface), None)
+    return next((link.get("ifindex") for link in links if link.get("ifname") == interface), None)
 
 
 def _settings(text: t.Optional[str]) -> t.Dict[str, str]:
@@ -152,7 +158,7 @@ def _links_of(root: str, name: str, links: Links) -> t.List[str]:
     return sorted(
         names.get(index, "interface %s" % index)
         for index in list_directory(root, _NETWORKD_LINKS)
-        if index.isdigit() and os.path.basename(_network_file(root, int(index)) or "") == name
+        if decimal(index) is not None and os.path.basename(_network_file(root, decimal(index)) or "") == name
     )
 
 
@@ -182,9 +188,9 @@ def _ifupdown(root: str, where: str, provider: str, interface: str, links: Links
         mend = "No `iface %s` stanza stands in %s or a file that it sources. " % (interface, _INTERFACES)
         raise Refusal(where, provider, _ALLOWED, mend + "Add one, or set it to auto.")
     for path, what in (("/usr/share/ifupdown2", "ifupdown2"), ("/usr/libexec/ifupdown-ng", "ifupdown-ng")):
-        if os.path.exists(below(root, path)):
+        if exists(root, path):
             raise _unsupported(where, provider, interface, what, path)
-    if not any(os.path.exists(below(root, path)) for path in ("/sbin/ifup", "/usr/sbin/ifup")):
+    if not any(exists(root, path) for path in ("/sbin/ifup", "/usr/sbin/ifup")):
         mend = "%s has an `iface %s` stanza but ifup is not installed, so nothing reads it. " % (stanza, interface)
         raise Refusal(where, provider, _ALLOWED, mend + "Install ifupdown or remove the stanza. " + _MEND_NONE)
     if no_scripts is not None:
@@ -230,16 +236,32 @@ def _sourced_patterns(words: t.List[str], directory: str) -> t.List[str]:
 
 
 def _sourced_files(root: str, pattern: str, directory: bool) -> t.List[str]:
-    found = sorted(glob.glob(glob.escape(root.rstrip("/")) + pattern))
+    found = [""]
+    for part in pattern.split("/")[1:]:
+        if set(part) & set("*?["):
+            found = ["%s/%s" % (place, name) for place in found for name in _matching(root, place, part)]
+        else:
+            found = ["%s/%s" % (place, part) for place in found]
     if directory:
+        plain = re.compile(r"[a-zA-Z0-9_-]+")
         found = [
-            os.path.join(place, name)
+            "%s/%s" % (place, name)
             for place in found
-            if os.path.isdir(place)
-            for name in sorted(os.listdir(place))
-            if re.match(r"[a-zA-Z0-9_-]+\Z", name)
+            if is_directory(root, place)
+            for name in list_directory(root, place)
+            if plain.fullmatch(name)
         ]
-    return ["/" + os.path.relpath(path, root) for path in found if os.path.isfile(path)]
+    return [path for path in found if exists(root, path) and not is_directory(root, path)]
+
+
+def _matching(root: str, directory: str, pattern: str) -> t.List[str]:
+    """Return the names that a shell pattern matches: hidden ones where it begins with a dot only."""
+    names = list_directory(root, directory) if is_directory(root, directory) else []
+    return [
+        name
+        for name in names
+        if fnmatch.fnmatchcase(name, pattern) and (pattern.startswith(".") or not name.startswith("."))
+    ]
 
 
 # --- the others ---
@@ -297,9 +319,29 @@ def persisted(root: str, links: Links) -> t.Set[Pair]:
         if path == BATCH:
             # address replace 198.51.100.1/32 dev eth0
             words = [line.split() for line in lines if line.startswith("address replace ")]
-            pairs.update((line[4], line[2]) for line in words if len(line) > 4)
+            pairs.update((line[4], line[2]) for line in words if len(line) > 4 and _is_address(line[2]))
         elif path != HOOK:
             network_file = os.path.splitext(os.path.basename(os.path.dirname(path)))[0]
             for interface in _links_of(root, network_file, links):
-                pairs.update((interface, line.partition("=")[2]) for line in lines if line.startswith("Address="))
+                values = [line.partition("=")[2] for line in lines if line.startswith("Address=")]
+                pairs.update((interface, value) for value in values if _is_address(value))
     return pairs
+
+
+def recorded(root: str) -> t.Set[Pair]:
+    """Return the addresses that an earlier run added. raises: ValueError for a record that is not ours"""
+    added = (load_state(root, TOPIC) or {}).get("added", [])
+    if not isinstance(added, list) or not all(_is_pair(pair) for pair in added):
+        raise broken_state(TOPIC, "no pairs of an interface and an address")
+    return {(pair[0], pair[1]) for pair in added}
+
+
+def _is_pair(pair: object) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and _is_address(pair[1])
+
+
+def _is_address(text: object) -> bool:
+    try:
+        return isinstance(text, str) and bool(ipaddress.ip_interface(text))
+    except ValueError:
+        return False

@@ -22,7 +22,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.containment import in_container
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal
 
 NR_OPEN = "fs.nr_open"
 
@@ -86,7 +86,7 @@ class Offender(t.NamedTuple):
 def nr_open_now(root: str) -> t.Optional[int]:
     """Return the live value, or None below a root that is no running host."""
     text = sysctl_d.live(root, NR_OPEN)
-    return int(text) if text is not None and text.isdecimal() else None
+    return None if text is None else decimal(text)
 
 
 def nr_open_at_start(root: str) -> int:

@@ -129,7 +129,7 @@ def check(request: Request, planned: Planned, live: bool) -> t.Tuple[t.Dict[str,
         "restart_needed": limits_plan.restart_needed(then, units) if live else [],
         "systemd_running": live and os.path.isdir("/run/systemd/system"),
     }
-    return result, _message(result, planned)
+    return result, _message(result, planned, _consequences(tree, result))
 
 
 def _after_boot(root: str, planned: Planned, machines: bool) -> nofile.Ceiling:
@@ -161,8 +161,34 @@ def _blamed(
     return found
 
 
-def _message(result: t.Mapping[str, t.Any], planned: Planned) -> str:
-    """Return every offender in one line each, between what holds and the way out."""
+def _consequences(tree: HostTree, result: t.Mapping[str, t.Any]) -> t.List[str]:
+    """Return what the host does with such limits: its build of pam_limits, and its systemd at the next boot."""
+    found = []
+    offenders = result["offenders"]
+    if any("domain" in offender for offender in offenders):
+        found.append(
+            "pam_limits of this host refuses a session that is to get such a limit, root's too."
+            if pam_limits.behaviour(tree).refuses_session
+            else "pam_limits of this host logs such a limit, and leaves the session with what it inherits."
+        )
+    # setrlimit_closest falls back to PID 1's own limits, which are the nr_open at its start; where that changes
+    # nothing, as with infinity, the unit keeps them. Anything less is asked for, and refused.
+    most = nofile.nr_open_at_start(tree.root)
+    refused = [
+        offender
+        for offender in offenders
+        if "unit" in offender
+        and offender["when"] == nofile.AFTER_BOOT
+        and isinstance(offender["value"], int)
+        and offender["value"] < most
+    ]
+    if refused and not result["container"]:
+        found.append("After the next boot systemd does not start such a unit (205/LIMITS).")
+    return found
+
+
+def _message(result: t.Mapping[str, t.Any], planned: Planned, consequences: t.List[str]) -> str:
+    """Return every offender in one line each, between what holds and what that leads to, with the way out."""
     offenders = result["offenders"]
     if not offenders:
         return ""
@@ -182,7 +208,7 @@ def _message(result: t.Mapping[str, t.Any], planned: Planned) -> str:
             result["nr_open_source"],
         )
     )
-    return "\n".join([head] + lines + [_way_out(result, planned)])
+    return "\n".join([head, *lines, *consequences, _way_out(result, planned)])
 
 
 def _way_out(result: t.Mapping[str, t.Any], planned: Planned) -> str:
@@ -194,8 +220,14 @@ def _way_out(result: t.Mapping[str, t.Any], planned: Planned) -> str:
         return "fs.nr_open belongs to the machine under this container: raise it there to %d, or %s." % (needed, lower)
     if needed > nofile.NR_OPEN_MAXIMUM:
         return "No fs.nr_open can be that high: %s." % lower
-    if planned.nr_open is not None:
-        raise_it = "plan fs.nr_open as at least %d, above whatever file overrides it" % needed
+    if planned.nr_open is not None and planned.nr_open >= needed:
+        # Planned high enough, and beaten by whoever sorts after our drop-in.
+        raise_it = "remove or raise fs.nr_open in %s, which beats the planned %d" % (
+            result["nr_open_source"],
+            planned.nr_open,
+        )
+    elif planned.nr_open is not None:
+        raise_it = "plan fs.nr_open as at least %d" % needed
     else:
         raise_it = "first raise fs.nr_open to at least %d, live and in a file of sysctl.d that sorts last" % needed
     return "Either %s, or %s." % (raise_it, lower)

@@ -12,7 +12,7 @@ Asked for and got differ: what the kernel or the service manager refuses, it ref
   lacks CAP_SYS_RESOURCE. Debian's build then logs it and the session keeps what it inherited, soft and hard
   (032_pam_limits_EPERM_NOT_FATAL); upstream's refuses the session, which here is a limit of 0.
 * systemd falls back to PID 1's own hard limit (src/basic/rlimit-util.c, setrlimit_closest); where fs.nr_open is even
-  below that, the unit fails with 205/LIMITS, again a 0.
+  below that, the unit fails with 205/LIMITS, again a 0. Not so one with LimitNOFILE=infinity: it keeps what PID 1 has.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     cgroups,
+    host_identity,
     limits_plan,
     nofile,
     pam_limits,
@@ -39,8 +40,6 @@ Pair = t.Tuple[int, int]
 #: INR_OPEN_CUR and INR_OPEN_MAX, what the kernel gives to PID 1 (include/uapi/linux/fs.h).
 _KERNEL = (1024, 4096)
 
-_CAP_SYS_RESOURCE = 24
-
 _FD_SETSIZE = 1024
 _FIRST_SOURCE = "/proc/1/limits, which Debian's pam_limits starts from"
 
@@ -51,6 +50,7 @@ _SSH_UNITS = ("ssh.service", "sshd.service")
 _DEFAULT_SOURCE = "DefaultLimitNOFILE= of systemd"
 
 _REFUSED = "the session is refused: %d is more than it may have"
+_UNREADABLE = "the session is refused: pam_limits cannot read %s"
 _KEPT = "pam_limits cannot set %d, the session keeps what it inherits"
 _FAILS = "the unit fails with 205/LIMITS: %d is above fs.nr_open, %d"
 
@@ -85,7 +85,7 @@ class Subjects:
         self.has_systemd = systemd_limits.is_installed(self.tree)
         self.processes = reading.attempt("/proc", lambda: running_limits.processes(reading.root)) or []
         self.first = next((process for process in self.processes if process.pid == 1), None)
-        self.now = nofile.nr_open_now(reading.root)
+        self.now = reading.attempt(nofile.NR_OPEN, lambda: nofile.nr_open_now(reading.root))
         boot = reading.attempt("fs.nr_open after a boot", lambda: nofile.nr_open_after_boot(reading.root))
         self.boot = boot.value if boot is not None else nofile.NR_OPEN_KERNEL
 
@@ -99,7 +99,11 @@ class Subjects:
 
         def outcomes() -> t.Tuple[Outcome, Outcome]:
             build = pam_limits.behaviour(self.tree)
-            granted = pam_limits.resolve(pam_limits.entries(self.tree, build), build, name, *account)
+            lines, unreadable = pam_limits.read(self.tree, build)
+            granted = pam_limits.resolve(lines, build, name, *account)
+            if unreadable is not None and not granted.stopped:
+                refused = Outcome((0, 0), unreadable, _UNREADABLE % unreadable)
+                return refused, refused
             return (
                 self._session(granted, build, self._inherited_now(), self._first_now(), self.now or self.boot),
                 self._session(granted, build, self._service_limit(self.boot), self._first_after_boot(), self.boot),
@@ -113,7 +117,7 @@ class Subjects:
         known = self.accounts.get(name)
         if known is not None:
             return known["uid"], known["gid"], [(str(row[0]), int(row[1])) for row in known["groups"]]
-        return self.reading.attempt("/etc/passwd", lambda: _account(self.reading, name))
+        return self.reading.attempt("/etc/passwd", lambda: pam_limits.account(self.tree, name))
 
     def _session(
         self,
@@ -127,7 +131,7 @@ class Subjects:
 
         inherited: what the session inherits; first: the limits of PID 1; top: fs.nr_open
         """
-        if inherited.pair is None:
+        if inherited.pair is None or grant.stopped:
             return inherited
         base, by = inherited.pair, inherited.by
         if first is not None and build.spares_root and build.scans:
@@ -139,17 +143,14 @@ class Subjects:
         soft = min(base[0] if soft is None else soft, hard)
         if hard <= top and (hard <= inherited.pair[1] or self._may_raise()):
             return Outcome((soft, hard), by)
-        if build.spares_root:
+        if not build.refuses_session:
             return Outcome(inherited.pair, inherited.by, "%s: %s" % (by, _KEPT % hard))
         return Outcome((0, 0), by, _REFUSED % hard)
 
     def _may_raise(self) -> bool:
         """Tell whether services have CAP_SYS_RESOURCE, without which setrlimit(2) raises no hard limit."""
-        for line in (self.reading.text("/proc/1/status") or "").splitlines():
-            name, _colon, value = line.partition(":")
-            if name == "CapEff":
-                return bool(int(value.strip(), 16) >> _CAP_SYS_RESOURCE & 1)
-        return True
+        found = host_identity.capabilities(self.reading.text("/proc/1/status") or "")
+        return found is None or "CAP_SYS_RESOURCE" in found
 
     def _first_now(self) -> t.Optional[Pair]:
         return (self.first.soft, self.first.hard) if self.first is not None else None
@@ -219,7 +220,8 @@ class Subjects:
         soft, hard = chosen.soft, chosen.hard
         if hard > top or (hard > most and not self._may_raise()):
             soft, hard = min(soft, most), min(hard, most)
-        if hard > top:
+        # Where that comes to PID 1's own limits, soft and hard, it sets nothing, and so nothing is refused.
+        if hard > top and not soft == hard == most:
             return Outcome((0, 0), by, _FAILS % (hard, top))
         return Outcome((soft, hard), by)
 
@@ -306,21 +308,3 @@ def _unknown(kind: str, name: str) -> t.Dict[str, t.Any]:
 
 def _limits(outcome: Outcome) -> t.Optional[t.Dict[str, int]]:
     return None if outcome.pair is None else {"soft": outcome.pair[0], "hard": outcome.pair[1]}
-
-
-def _account(reading: Reading, name: str) -> t.Optional[t.Tuple[int, int, Groups]]:
-    for line in (reading.tree.read("/etc/passwd") or "").splitlines():
-        fields = line.split(":")
-        if fields[0] == name and len(fields) >= 4 and fields[2].isdecimal() and fields[3].isdecimal():
-            uid, gid = int(fields[2]), int(fields[3])
-            return uid, gid, _groups(reading, name, gid)
-    return None
-
-
-def _groups(reading: Reading, name: str, gid: int) -> Groups:
-    rows = [line.split(":") for line in (reading.tree.read("/etc/group") or "").splitlines()]
-    return [
-        (row[0], int(row[2]))
-        for row in rows
-        if len(row) >= 4 and row[2].isdecimal() and (int(row[2]) == gid or name in row[3].split(","))
-    ]

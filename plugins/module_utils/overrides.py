@@ -1,13 +1,19 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who else sets the sysctl keys that this collection sets, and beats its drop-in."""
+"""Who else sets the sysctl keys, or the nofile, that this collection sets, and beats its drop-ins."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import containment, kernel_limits, sysctl_d, tuned
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    containment,
+    kernel_limits,
+    shell_limits,
+    sysctl_d,
+    tuned,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 
 _SYSCTL_CONF = "/etc/sysctl.conf"
@@ -15,6 +21,10 @@ _SYSCTL_CONF = "/etc/sysctl.conf"
 _LATER = "a file of sysctl.d that sorts after ours"
 _PROCPS = "procps, which reads it last at boot"
 _TUNED_LAST = "TuneD, which applies it last (reapply_sysctl)"
+_SHELLS = "login shells, which run it after pam_limits"
+
+#: Stands for the limit, among the keys of sysctl.
+NOFILE = "nofile"
 
 
 def overrides(reading: Reading, ours: t.Mapping[str, str]) -> t.List[t.Dict[str, str]]:
@@ -33,6 +43,7 @@ def overrides(reading: Reading, ours: t.Mapping[str, str]) -> t.List[t.Dict[str,
     active = reading.attempt("/etc/tuned", lambda: tuned.active(reading))
     if active is not None:
         found += _by_tuned(reading, ours, keys, active)
+    found += [_entry(NOFILE, line.path, line.line, line.value, _SHELLS) for line in shell_limits.lines(reading)]
     return list({(entry["key"], entry["file"]): entry for entry in reversed(found)}.values())[::-1]
 
 

@@ -14,6 +14,7 @@ import shlex
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 
 DROP_IN = "/etc/security/limits.d/99-zz-fourtuple.conf"
 
@@ -39,6 +40,8 @@ class Behaviour(t.NamedTuple):
     scans: bool
     #: Since 1.5.3, when built so: the vendor's directory, whose files step back behind those in /etc.
     vendor: t.Optional[str]
+    #: A limit that setrlimit(2) refuses ends the session; Debian's patch logs it and goes on.
+    refuses_session: bool = True
 
 
 class Entry(t.NamedTuple):
@@ -56,18 +59,33 @@ class Grant(t.NamedTuple):
 
     soft: t.Optional[Entry]
     hard: t.Optional[Entry]
+    #: By a ``domain -`` line: the session keeps what it inherits.
+    stopped: bool = False
 
 
 def behaviour(tree: HostTree) -> Behaviour:
     """Tell the builds apart by what is compiled into the module; without one, assume today's upstream."""
     module = _module(tree)
-    vendor = re.search(r"/(?:usr|lib|opt)[\w./+-]*(?=/limits\.conf\0)", module)
+    debian = _is_debian(tree)
     return Behaviour(
-        spares_root=_is_debian(tree),
+        spares_root=debian,
         caps_unlimited="/proc/sys/fs/nr_open" in module,
         scans="%s%s%s%s" in module,
-        vendor=vendor.group() if vendor else None,
+        vendor=_vendor(module),
+        # 032_pam_limits_EPERM_NOT_FATAL leaves no trace in the module, 040_pam_limits_log_failure of the same
+        # series does: it words this message anew.
+        refuses_session=not debian or "Could not set limit for '%s': %m" in module,
     )
+
+
+def _vendor(module: str) -> t.Optional[str]:
+    """Return the folder of a limits.conf outside /etc that the module names."""
+    for before in module.split("/limits.conf\0")[:-1]:
+        name = re.split(r"[^\w./+-]", before[-_LINE_LENGTH:])[-1]
+        found = re.search("/(?:usr|lib|opt).*", name)
+        if found is not None:
+            return found.group()
+    return None
 
 
 def _module(tree: HostTree) -> str:
@@ -96,15 +114,19 @@ def _is_debian(tree: HostTree) -> bool:
 
 def entries(tree: HostTree, build: Behaviour) -> t.List[Entry]:
     """Return the lines about nofile in the order in which a session reads them."""
+    found, unreadable = read(tree, build)
+    return found if unreadable is None else []
+
+
+def read(tree: HostTree, build: Behaviour) -> t.Tuple[t.List[Entry], t.Optional[str]]:
+    """Return the lines, and the file that cannot be opened: builds until 1.5.x refuse a session that comes to it."""
     found: t.List[Entry] = []
     for path in _files(tree, build):
         text = tree.read(path)
-        if text is not None:
-            found += parse(text, path, build)
-        elif build.scans:
-            # Until 1.5.x a file that cannot be opened fails the call before any limit is set.
-            return []
-    return found
+        if text is None and build.scans:
+            return found, path
+        found += parse(text or "", path, build)
+    return found, None
 
 
 def _files(tree: HostTree, build: Behaviour) -> t.List[str]:
@@ -226,7 +248,7 @@ def resolve(
             continue
         if entry.kind == "stop":
             # PAM_IGNORE: returns at once, what earlier lines said is not set either.
-            return Grant(None, None)
+            return Grant(None, None, stopped=True)
         for kind in ("soft", "hard") if entry.kind == "both" else (entry.kind,):
             if level[kind] < source:
                 # process_limit returns: of a ``-`` line beaten for soft, hard is not looked at.
@@ -308,8 +330,9 @@ def granted(tree: HostTree, lines: t.Sequence[Entry], build: Behaviour, domain: 
     gives: not to know who is in which group must never take anything from anyone.
     """
     if level_of(domain) == _USER and ":" not in domain and not domain.startswith("%"):
-        uid, gid = _passwd(tree).get(domain, (0, 0) if domain == "root" else (-1, -1))
-        return resolve(lines, build, domain, uid, gid, _groups(tree, domain, gid))
+        unknown = 0 if domain == "root" else -1
+        uid, gid, groups = account(tree, domain) or (unknown, unknown, _groups(tree, domain, unknown))
+        return resolve(lines, build, domain, uid, gid, groups)
     softs, hards = [], []
     for other, grant in winning(lines).items():
         if level_of(other) >= level_of(domain):
@@ -321,21 +344,22 @@ def granted(tree: HostTree, lines: t.Sequence[Entry], build: Behaviour, domain: 
     )
 
 
-def _passwd(tree: HostTree) -> t.Dict[str, t.Tuple[int, int]]:
-    found: t.Dict[str, t.Tuple[int, int]] = {}
+def account(tree: HostTree, user: str) -> t.Optional[t.Tuple[int, int, t.List[t.Tuple[str, int]]]]:
+    """Return the uid, gid and groups of a user by /etc/passwd and /etc/group, None for an unknown one."""
     for line in (tree.read("/etc/passwd") or "").splitlines():
         fields = line.split(":")
-        if len(fields) >= 4 and fields[2].isdecimal() and fields[3].isdecimal():
-            found.setdefault(fields[0], (int(fields[2]), int(fields[3])))
-    return found
+        if fields[0] == user and len(fields) >= 4:
+            uid, gid = decimal(fields[2]), decimal(fields[3])
+            if uid is not None and gid is not None:
+                return uid, gid, _groups(tree, user, gid)
+    return None
 
 
 def _groups(tree: HostTree, user: str, gid: int) -> t.List[t.Tuple[str, int]]:
     found = []
     for line in (tree.read("/etc/group") or "").splitlines():
         fields = line.split(":")
-        if len(fields) < 4 or not fields[2].isdecimal():
-            continue
-        if int(fields[2]) == gid or user in fields[3].split(","):
-            found.append((fields[0], int(fields[2])))
+        number = decimal(fields[2]) if len(fields) >= 4 else None
+        if number is not None and (number == gid or user in fields[3].split(",")):
+            found.append((fields[0], number))
     return found

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-import os
+import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import below
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import open_text
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
 
 HIGHEST_PORT = 65535
 
-_TCP_LISTEN = "0A"  # include/net/tcp_states.h, as /proc/net/tcp prints it
+#: A socket in state 0A, TCP_LISTEN (include/net/tcp_states.h), as /proc/net/tcp and tcp6 print it; no line is as long.
+_LISTENER = re.compile(r"\s*[0-9]+: [0-9A-F]{8,32}:([0-9A-F]{4}) [0-9A-F]{8,32}:[0-9A-F]{4} 0A\s")
+_LONGEST_LINE = 512
 
 
 def parse_ports(where: str, entries: t.Iterable[object]) -> t.Set[int]:
@@ -49,14 +51,15 @@ def format_kernel_list(ports: t.Iterable[int]) -> str:
 
 def parse_range(where: str, value: object) -> t.Tuple[int, int]:
     """Return (low, high) of a local port range given as ``"1024 65535"``, ``"1024-65535"`` or ``[1024, 65535]``."""
-    allowed = "two ports from 1 to %d, the lower first" % HIGHEST_PORT
+    allowed = "two ports from 1 to %d, the first not above the last" % HIGHEST_PORT
     mend = 'Write it as "1024 65535".'
     parts = value.replace("-", " ").split() if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or len(parts) != 2:
         raise Refusal(where, value, allowed, mend)
     low, high = (whole_number(where, part, 1, HIGHEST_PORT, mend) for part in parts)
-    if low >= high:
-        raise Refusal(where, value, allowed, "Swap the two ends." if low > high else mend)
+    # One port is a range: the kernel refuses range[1] < range[0] only (net/ipv4/sysctl_net_ipv4.c).
+    if low > high:
+        raise Refusal(where, value, allowed, "Swap the two ends.")
     return low, high
 
 
@@ -68,14 +71,14 @@ def listeners(root: str) -> t.Set[int]:
     """
     ports = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        if not os.path.exists(below(root, table)):
+        stream = open_text(root, table)
+        if stream is None:
             continue
-        with open(below(root, table), encoding="ascii") as stream:
-            next(stream, None)
-            for line in stream:
-                # "sl local_address rem_address st ...": addresses are HEX:PORT (proc_pid_net(5))
-                fields = line.split()
-                if fields[3] != _TCP_LISTEN:
-                    break
-                ports.add(int(fields[1].rpartition(":")[2], 16))
+        with stream:
+            stream.readline(_LONGEST_LINE)
+            # "sl local_address rem_address st ...": addresses are HEX:PORT (proc_pid_net(5))
+            found = _LISTENER.match(stream.readline(_LONGEST_LINE))
+            while found is not None:
+                ports.add(int(found.group(1), 16))
+                found = _LISTENER.match(stream.readline(_LONGEST_LINE))
     return ports

@@ -9,8 +9,9 @@ import errno
 import os
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import below, read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import exists, read_text
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 
 _T = t.TypeVar("_T")
 
@@ -61,22 +62,15 @@ class Reading:
 
     def text(self, path: str) -> t.Optional[str]:
         """Return a file's text, None where there is none or it cannot be read."""
-        real = path if self.live else self.tree.resolve(path)
-        return None if real is None else self.attempt(path, lambda: read_text(self.root, real or path))
+        return self.attempt(path, lambda: read_text(self.root, path))
 
     def number(self, path: str) -> t.Optional[int]:
         """Return the one number in a file, None also where it holds something else."""
-        text = (self.text(path) or "").strip()
-        return int(text) if text.isdecimal() else None
+        return decimal((self.text(path) or "").strip())
 
     def names(self, directory: str) -> t.List[str]:
         """Return the names in a directory, none where there is none or it cannot be read."""
         return self.attempt(directory, lambda: self.tree.names(directory)) or []
 
     def exists(self, path: str) -> bool:
-        real = path if self.live else self.tree.resolve(path)
-        return real is not None and os.path.exists(below(self.root, real))
-
-    def path(self, path: str) -> str:
-        """Return where the host's ``path`` lies for open(2), its links followed below the root."""
-        return below(self.root, path if self.live else self.tree.resolve(path) or path)
+        return exists(self.root, path)

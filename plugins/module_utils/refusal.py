@@ -5,6 +5,11 @@
 
 from __future__ import annotations
 
+import typing as t
+
+#: 2^128 has as many; Python's int() refuses some thousands of digits with an error of its own.
+_MOST_DIGITS = 39
+
 
 class Refusal(Exception):
     """Input or a host state that the collection does not accept.
@@ -23,7 +28,22 @@ class Refusal(Exception):
         self.value = value
         self.allowed = allowed
         self.mend = mend
-        super().__init__("%s is %r; allowed: %s. %s" % (where, value, allowed, mend))
+        super().__init__("%s is %s; allowed: %s. %s" % (where, _shown(value), allowed, mend))
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
+
+
+def decimal(text: str) -> t.Optional[int]:
+    """Return the number that a text of ASCII digits is, None for any other; no number of a host has more digits.
+
+    str.isdecimal() and str.isdigit() hold for the digits of every script, and for what int() does not take.
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
 def whole_number(where: str, value: object, minimum: int, maximum: int, mend: str) -> int:
@@ -35,8 +55,9 @@ def whole_number(where: str, value: object, minimum: int, maximum: int, mend: st
     allowed = "a whole number from %d to %d" % (minimum, maximum)
     if isinstance(value, bool):
         raise Refusal(where, value, allowed, "YAML reads yes, no, on and off as booleans: write a number.")
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        value = int(value)
+    number = decimal(value.strip()) if isinstance(value, str) else None
+    if number is not None:
+        value = number
     if not isinstance(value, int) or not minimum <= value <= maximum:
         raise Refusal(where, value, allowed, mend)
     return value

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import list_directory, read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 
 _ROW = "Max open files"
 
@@ -34,8 +35,9 @@ def processes(root: str = "/") -> t.List[Process]:
     """Return every process below ``root``/proc, in one pass; one that ends meanwhile is left out."""
     found = []
     for name in list_directory(root, "/proc"):
-        if name.isdecimal():
-            process = read_process(root, int(name))
+        number = decimal(name)
+        if number is not None:
+            process = read_process(root, number)
             if process is not None:
                 found.append(process)
     return sorted(found)
@@ -62,8 +64,9 @@ def parse_limits(text: str) -> t.Optional[t.Tuple[int, int, int]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.startswith(_ROW):
             words = line[len(_ROW) :].split()
-            if len(words) >= 2 and words[0].isdecimal() and words[1].isdecimal():
-                return int(words[0]), int(words[1]), number
+            soft, hard = map(decimal, words[:2]) if len(words) > 1 else (None, None)
+            if soft is not None and hard is not None:
+                return soft, hard, number
     return None
 
 

@@ -13,6 +13,8 @@ import os
 import tempfile
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
+
 #: Below /run, which a boot empties.
 DIRECTORY = "/run/fourtuple"
 
@@ -95,9 +97,8 @@ def parse_stat(text: str) -> t.Optional[t.Tuple[int, str]]:
     The second field is the program's name, which may hold anything: the last parenthesis ends it (proc_pid_stat(5)).
     """
     fields = text.rpartition(")")[2].split()
-    if len(fields) < 20 or not fields[19].isdecimal():
-        return None
-    return int(fields[19]), fields[0]
+    start = decimal(fields[19]) if len(fields) > 19 else None
+    return None if start is None else (start, fields[0])
 
 
 def start_time(pid: int) -> t.Optional[int]:
@@ -147,17 +148,20 @@ def path_of(directory: str, name: str) -> str:
 def read_state(directory: str, name: str) -> t.Optional[State]:
     """Return what the state file says, None where there is none or it was not written by us."""
     try:
-        with open(path_of(directory, name), encoding="utf-8") as stream:
-            found = json.load(stream)
+        with open(path_of(directory, name), encoding="utf-8", errors="replace") as stream:
+            return parse_state(stream.read())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValueError:
-        return _UNKNOWN
+
+
+def parse_state(text: str) -> State:
+    """Return what a state file's text says; nothing that is alive where it was not written by us."""
     try:
+        found = json.loads(text)
         numbers = [int(found[key]) for key in ("pid", "start", "since", "board")]
         workers = [(int(pid), int(start)) for pid, start in found["workers"]]
         options, details = dict(found["options"]), dict(found["details"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return _UNKNOWN
     return State(numbers[0], numbers[1], workers, options, numbers[2], numbers[3], details)
 

@@ -30,7 +30,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import read_text
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 
 _SYSFS = "/sys/kernel/slab"
 _SLABINFO = "/proc/slabinfo"
@@ -66,6 +68,8 @@ _OPTIONAL = ("tcp_bind2_bucket", "lsm_inode_cache", "lsm_file_cache", "TCPv6")
 _SOCKET = ("sock_inode_cache", "dentry", "filp", "lsm_inode_cache", "lsm_file_cache")
 
 _CHARGE = 8
+#: MAX_PAGE_ORDER is 10 on most machines (include/linux/mmzone.h), never more than this.
+_HIGHEST_ORDER = 20
 _UNCHARGED = ("lsm_inode_cache", "lsm_file_cache", "tw_sock_TCP")
 
 
@@ -123,17 +127,14 @@ def _caches(reading: Reading) -> t.Tuple[t.Dict[str, Cache], str]:
 
 
 def _from_sysfs(reading: Reading, name: str) -> Cache:
-    folder = reading.tree.resolve("%s/%s" % (_SYSFS, name)) or ""
+    # Not reading.number: that would name every attribute, where one line for /proc/slabinfo says it all.
     size, order, objects = (
-        int(_strict(reading, "%s/%s" % (folder, attribute))) for attribute in ("slab_size", "order", "objs_per_slab")
+        decimal((read_text(reading.root, "%s/%s/%s" % (_SYSFS, name, attribute)) or "").strip())
+        for attribute in ("slab_size", "order", "objs_per_slab")
     )
+    if size is None or order is None or not objects or order > _HIGHEST_ORDER:
+        raise ValueError("%s/%s says nothing" % (_SYSFS, name))
     return Cache(size, 1 << order, objects)
-
-
-def _strict(reading: Reading, path: str) -> str:
-    # Not reading.text: that would name every attribute, where one line for /proc/slabinfo says it all.
-    with open(reading.path(path), encoding="ascii") as stream:
-        return stream.read()
 
 
 def _from_slabinfo(text: str) -> t.Dict[str, Cache]:
@@ -141,8 +142,9 @@ def _from_slabinfo(text: str) -> t.Dict[str, Cache]:
     for line in text.splitlines():
         # name active_objs num_objs objsize objperslab pagesperslab : ...
         words = line.split()
-        if len(words) > 5 and words[0] in _DEFAULTS and words[3].isdecimal():
-            found[words[0]] = Cache(int(words[3]), int(words[5]), int(words[4]))
+        size, objects, pages = map(decimal, words[3:6]) if len(words) > 5 else (None, None, None)
+        if words and words[0] in _DEFAULTS and size is not None and objects and pages is not None:
+            found[words[0]] = Cache(size, pages, objects)
     return found
 
 

@@ -26,6 +26,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.conntrack import
 from ansible_collections.fourtuple.clients.plugins.module_utils.memory import memory
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_subjects import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 
 SCHEMA = 1
 
@@ -109,7 +110,7 @@ def _numbers(key: t.Optional[t.Mapping[str, t.Any]]) -> t.Dict[str, t.Any]:
     found: t.Dict[str, t.Any] = {"now": None, "after_boot": None, "by": None}
     if key is not None:
         for name in ("now", "after_boot"):
-            found[name] = int(key[name]) if key[name] is not None and key[name].isdecimal() else None
+            found[name] = None if key[name] is None else decimal(key[name])
         found["by"] = key["by"]
     return found
 
@@ -117,4 +118,4 @@ def _numbers(key: t.Optional[t.Mapping[str, t.Any]]) -> t.Dict[str, t.Any]:
 def _allocated(reading: Reading) -> t.Optional[int]:
     """Return the open files of the machine: the first number of fs.file-nr (proc_sys_fs(5))."""
     words = (reading.text("/proc/sys/fs/file-nr") or "").split()
-    return int(words[0]) if words and words[0].isdecimal() else None
+    return decimal(words[0]) if words else None

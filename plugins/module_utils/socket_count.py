@@ -27,6 +27,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import netlink, port_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 
 #: Entries of by_source; the rest is summed up.
 MOST_SOURCES = 256
@@ -394,7 +395,8 @@ def parse_sockstat(text: str, protocol: str) -> t.Dict[str, int]:
         name, _colon, rest = line.partition(":")
         if name == protocol:
             words = rest.split()
-            return {key: int(value) for key, value in zip(words[::2], words[1::2]) if _is_number(value)}
+            numbers = ((key, decimal(value)) for key, value in zip(words[::2], words[1::2]))
+            return {key: number for key, number in numbers if number is not None}
     return {}
 
 
@@ -403,12 +405,7 @@ def _established(text: str) -> t.Optional[int]:
     lines = [line.split() for line in text.splitlines() if line.startswith("Tcp:")]
     if len(lines) != 2 or "CurrEstab" not in lines[0]:
         return None
-    value = dict(zip(*lines)).get("CurrEstab", "")
-    return int(value) if _is_number(value) else None
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    return decimal(dict(zip(*lines)).get("CurrEstab", ""))
 
 
 def _by_source(counted: t.Optional[t.Mapping[bytes, int]], established: int) -> t.Dict[str, t.Any]:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     containment,
+    host_identity,
     nofile,
     port_set,
     socket_count,
@@ -22,16 +24,23 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
     OWNER_MARK,
+    RUN_DIRECTORY,
     STATE_DIRECTORY,
     below,
+    broken_state,
     drop_state,
+    exists,
     list_directory,
     load_state,
+    located,
     read_text,
     save_state,
     state_path,
+    unfinished,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal, whole_number
 
 PORT_RANGE = "net.ipv4.ip_local_port_range"
 RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
@@ -42,6 +51,7 @@ _TOPIC = "sysctl"
 
 #: A sysctl holds a C long at most; fs.file-max is LONG_MAX under systemd (src/core/main.c, bump_file_max_and_nr_open).
 _LONG_MAX = 2**63 - 1
+_FILE_MAX = "fs.file-max"
 
 #: Registered for the first network namespace only (net/ipv4/sysctl_net_ipv4.c ipv4_table and
 #: net/core/sysctl_net_core.c net_core_table): real keys, though absent in a container.
@@ -171,11 +181,19 @@ def _refuse_limits_above_next_boot(root: str, persisted: t.Mapping[str, str], li
         return
     above = nofile.limits_above(root, planned.value, own_gone=limits_absent, live=False)
     if above:
+        limit = max((offender.limit for offender in above), key=lambda found: found.after_boot)
+        place = "%s:%d" % (planned.source, planned.line)
+        if limit.source in nofile.own_files(HostTree(root)):
+            mend = "Take our limits back first (limits_state: absent), then the sysctls."
+        else:
+            where = "in " + place if planned.line else "in a file of your own in /etc/sysctl.d"
+            mend = "Set fs.nr_open %s to at least %d, or lower that limit; then run again." % (where, limit.after_boot)
         raise Refusal(
-            "%s:%s" % (above[0].limit.source, above[0].limit.line),
-            above[0].limit.shown,
-            "at most %d, which fs.nr_open will be after the next boot (%s)" % (planned.value, planned.source),
-            "Take that limit back first (our own with limits_state: absent), then the sysctls.",
+            "%s:%d" % (limit.source, limit.line) if limit.line else limit.source,
+            limit.shown,
+            "at most %d, which fs.nr_open would be after the next boot (%s)"
+            % (planned.value, place if planned.line else planned.source),
+            mend,
         )
 
 
@@ -222,10 +240,12 @@ def own_files(root: str, undone: bool = False) -> t.List[str]:
 
     undone: with the record of the originals, last: while the drop-in is there, a boot may need it again
     """
-    found = [path for path in (sysctl_d.DROP_IN, MODULES_LOAD) if os.path.exists(below(root, path))]
-    names = list_directory(root, STATE_DIRECTORY)
-    if undone and os.path.basename(state_path(_TOPIC)) in names:
-        found.append(state_path(_TOPIC) if len(names) > 1 else STATE_DIRECTORY)
+    found = [path for path in (sysctl_d.DROP_IN, MODULES_LOAD) if exists(root, path)]
+    own = state_path(_TOPIC)
+    # What a killed run left unfinished there goes with the directory.
+    names = [name for name in list_directory(root, STATE_DIRECTORY) if name != os.path.basename(unfinished(own))]
+    if undone and os.path.basename(own) in names:
+        found.append(own if len(names) > 1 else STATE_DIRECTORY)
     return found
 
 
@@ -286,7 +306,7 @@ def _check_port_range(root: str, request: Request, values: t.Mapping[str, str]) 
     place = "%svalues[%s]" % (request.prefix, PORT_RANGE)
     low, high = port_set.parse_range(place, values[PORT_RANGE])
     # net/ipv4/sysctl_net_ipv4.c, ipv4_local_port_range(): EINVAL below the first unprivileged port
-    unprivileged = int(sysctl_d.live(root, "net.ipv4.ip_unprivileged_port_start") or 0)
+    unprivileged = decimal(sysctl_d.live(root, "net.ipv4.ip_unprivileged_port_start") or "") or 0
     if low < unprivileged:
         raise Refusal(
             place,
@@ -294,7 +314,7 @@ def _check_port_range(root: str, request: Request, values: t.Mapping[str, str]) 
             "a range that begins at net.ipv4.ip_unprivileged_port_start, %d, or above" % unprivileged,
             "Begin the range at %d." % unprivileged,
         )
-    if low % 2 == high % 2:
+    if low % 2 == high % 2 and low != high:
         # net/ipv4/sysctl_net_ipv4.c, set_local_port_range(): "prefer different parity for start/end values"
         return [
             "%s: %d and %d have the same parity, so the kernel searches the two halves of the range unevenly; "
@@ -340,15 +360,28 @@ def _plan_floor(
 ) -> KeyPlan:
     """Plan a key that is raised and never lowered, neither now nor by the file that the next boot reads."""
     elsewhere = sysctl_d.winner(others, key)
-    granted = [number] + [
-        int(text)
-        for text in (sysctl_d.live(root, key), elsewhere.value if elsewhere else None)
-        if text is not None and text.isdigit()
-    ]
-    plan = _plan_key(root, "floor", key, str(max(granted)), contained, modules_loadable, request, least=number)
-    if plan.outcome == ALREADY and max(granted) > number:
+    # What a boot without our file gives may be more than the live value, which somebody may have lowered for now.
+    boot = elsewhere.value if elsewhere else None if contained else _at_start(root, key)
+    others_have = (decimal(text or "") for text in (sysctl_d.live(root, key), boot))
+    most = max([number] + [other for other in others_have if other is not None])
+    plan = _plan_key(root, "floor", key, str(most), contained, modules_loadable, request, least=number)
+    if plan.outcome == ALREADY and most > number:
         return plan._replace(wanted=str(number), outcome=KEPT)
     return plan._replace(wanted=str(number))
+
+
+def _at_start(root: str, key: str) -> t.Optional[str]:
+    """Return what PID 1 makes of a key before any sysctl.d is applied, None where it leaves the kernel's value.
+
+    systemd since 240 raises fs.file-max to the maximum, unless it is built without (src/core/main.c,
+    bump_file_max_and_nr_open); no distribution is known to do that.
+    """
+    if key == nofile.NR_OPEN:
+        return str(nofile.nr_open_at_start(root))
+    if key != _FILE_MAX or not sysctl_d.boots_with_systemd(root):
+        return None
+    version = re.match(r"[0-9]+", host_identity.systemd_version(Reading(root)) or "")
+    return str(_LONG_MAX) if version is not None and int(version.group()) >= 240 else None
 
 
 def _plan_key(
@@ -370,7 +403,8 @@ def _plan_key(
     if before is None:
         return _plan_missing(plan, place, contained, modules_loadable)
     if contained and containment.is_machine_wide(root, key):
-        suffices = int(before) >= least if least is not None and before.isdigit() else _same(key, before, wanted)
+        has = decimal(before)
+        suffices = has >= least if least is not None and has is not None else _same(key, before, wanted)
         if not suffices:
             raise Refusal(
                 place,
@@ -382,20 +416,15 @@ def _plan_key(
         return plan._replace(outcome=MACHINE_WIDE, persist=None, why="belongs to the machine under this container")
     if _same(key, before, wanted):
         return plan
-    if (
-        kind == "value"
-        and key == nofile.NR_OPEN
-        and before.isdigit()
-        and wanted.isdigit()
-        and int(wanted) < int(before)
-    ):
+    now, then = decimal(before), decimal(wanted)
+    if kind == "value" and key == nofile.NR_OPEN and now is not None and then is not None and then < now:
         raise Refusal(
             place,
             wanted,
-            "%s or more: %s" % (before, _who_needs(root, int(wanted))),
+            "%s or more: %s" % (before, _who_needs(root, then)),
             "Move it to %sfloors, which raises and never lowers." % request.prefix,
         )
-    if not os.access(below(root, sysctl_d.proc_path(key)), os.W_OK):
+    if not os.access(located(root, sysctl_d.proc_path(key)) or "", os.W_OK):
         return plan._replace(outcome=READ_ONLY, persist=None, why="this host does not let it be written")
     return plan._replace(outcome=APPLIED, target=wanted)
 
@@ -427,9 +456,8 @@ def _who_needs(root: str, nr_open: int) -> str:
 
 def _plan_undo(root: str, limits_absent: bool = False) -> t.List[KeyPlan]:
     """Plan the way back of every recorded key, in reverse: the range narrows before its ports are freed."""
-    records = load_state(root, _TOPIC) or {}
     keys = []
-    for key, record in sorted(records.items(), key=lambda item: -int(item[1]["order"])):
+    for key, record in sorted(records(root).items(), key=lambda item: -int(item[1]["order"])):
         now = sysctl_d.live(root, key)
         before = str(record["before"])
         plan = KeyPlan(key, str(record["kind"]), before, now, RESTORED, before, None)
@@ -446,9 +474,12 @@ def _plan_undo(root: str, limits_absent: bool = False) -> t.List[KeyPlan]:
         elif now not in record["ours"]:
             plan = plan._replace(outcome=FOREIGN, target=None, why="changed by someone else since; left as it is")
         elif key == nofile.NR_OPEN:
-            above = nofile.limits_above(root, int(before), own_gone=limits_absent)
+            above = nofile.limits_above(root, decimal(before) or 0, own_gone=limits_absent)
             users = [offender.limit for offender in above if offender.when == nofile.NOW]
-            if users:
+            if users and now == str(nofile.nr_open_after_boot(root, {}).value):
+                # As after a boot, or where somebody has mended the value of before: there is nothing to wait for.
+                plan = plan._replace(outcome=ALREADY, target=None, why="a boot gives it without us, and it is in use")
+            elif users:
                 why = "%s (%s) has a hard nofile of %s; the next boot restores it" % (
                     users[0].source,
                     users[0].name,
@@ -459,12 +490,27 @@ def _plan_undo(root: str, limits_absent: bool = False) -> t.List[KeyPlan]:
     return keys
 
 
+def records(root: str) -> t.Dict[str, t.Dict[str, t.Any]]:
+    """Return what earlier runs recorded of each key. raises: ValueError for a record that is not ours"""
+    state = load_state(root, _TOPIC) or load_state(root, _TOPIC, RUN_DIRECTORY) or {}
+    for key, record in state.items():
+        if not isinstance(record, dict) or not (
+            isinstance(record.get("before"), (str, type(None)))
+            and isinstance(record.get("kind"), str)
+            and isinstance(record.get("order"), int)
+            and isinstance(record.get("ours"), list)
+            and all(isinstance(value, str) for value in record["ours"])
+        ):
+            raise broken_state(_TOPIC, "no record of %s as it is written" % key)
+    return state
+
+
 def _record(root: str, change: Change) -> None:
     """Remember the value that each key has now, unless an earlier run did: the first one is the original.
 
     Every value that we are about to write is remembered too: what is none of them is someone else's.
     """
-    state = load_state(root, _TOPIC) or {}
+    state = records(root)
     recorded = {key: dict(record) for key, record in state.items()}
     for plan in change.keys:
         if plan.outcome != APPLIED:
@@ -474,22 +520,29 @@ def _record(root: str, change: Change) -> None:
         )
         if plan.target not in record["ours"]:
             record["ours"] = record["ours"] + [plan.target]
-    if recorded != state:
+    # Also what was left to the next boot, when that boot is to keep it after all.
+    kept = any(plan.key in recorded and plan.persist is not None for plan in change.keys)
+    if recorded != state or (kept and load_state(root, _TOPIC) is None):
         save_state(root, _TOPIC, recorded)
 
 
 def _forget(root: str, change: Change) -> None:
     """Drop the records of the keys that are back.
 
-    One that is still in force stays for a later run, and so does one that our drop-in still has: were
-    it removed only after the next boot, its original would be lost.
+    One that our drop-in still has stays: were it removed only after the next boot, its original would be lost. One
+    that is still in force stays for a later run until the next boot, which brings the original back by itself.
     """
-    state = load_state(root, _TOPIC)
-    if state is None:
+    state = records(root)
+    if not state:
         return
     drop_in = sysctl_d.parse(read_text(root, sysctl_d.DROP_IN) or "", sysctl_d.DROP_IN)
     persistent = {assignment.key for assignment in drop_in}
-    gone = {plan.key for plan in change.keys if plan.outcome in (RESTORED, FOREIGN, ABSENT)}
+    waiting = {plan.key: state[plan.key] for plan in change.keys if plan.outcome == IN_FORCE}
+    if waiting:
+        save_state(root, _TOPIC, waiting, RUN_DIRECTORY)
+    else:
+        drop_state(root, _TOPIC, RUN_DIRECTORY)
+    gone = {plan.key for plan in change.keys if plan.outcome in (RESTORED, FOREIGN, ABSENT, IN_FORCE)}
     gone |= {plan.key for plan in change.keys if plan.outcome == ALREADY and plan.persist is None}
     left = {key: record for key, record in state.items() if key not in gone or key in persistent}
     if not left:

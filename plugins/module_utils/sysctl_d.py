@@ -3,22 +3,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a sysctl key is now, and what the next boot will make of it.
 
-Two tools apply sysctl.d at boot, and they differ in one thing that matters here:
+Two tools apply sysctl.d at boot, and they differ in one thing that matters most:
 
 * systemd-sysctl never reads /etc/sysctl.conf (src/sysctl/sysctl.c, sysctl.d(5));
 * procps' ``sysctl --system``, which init scripts call, reads it last (sysctl(8)).
 
-Otherwise both take the directories in the same precedence: of equal basenames the first directory
-wins, the rest is sorted by basename, and the later assignment of a key wins.
+Both take the directories in the same precedence: of equal basenames the first directory wins, the rest is sorted by
+basename, and the later assignment of a key wins. What else they do each in its own way, ends of lines, hidden files and
+exclusions, is said below; tests/differential compares with both.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import below, read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import is_directory, link, read_text, resolve
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
 
 #: Sorts after Debian 12's 99-sysctl.conf, the link to /etc/sysctl.conf, and nearly everything else.
@@ -26,6 +28,13 @@ DROP_IN = "/etc/sysctl.d/99-zz-fourtuple.conf"
 
 _DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
 _SYSCTL_CONF = "/etc/sysctl.conf"
+#: read_line_full takes each of these, once, as part of one end of line.
+_END_OF_LINE = re.compile("\n\r?\0?|\r\n?\0?|\0")
+#: WHITESPACE of strstrip, and isspace(3).
+_BLANKS, _BLANKS_OF_C = " \t\n\r", " \t\n\v\f\r"
+#: Of nested braces the inner ones, and what nobody writes: not worth the memory.
+_BRACES = re.compile(r"\{([^{}]+)\}")
+_MOST_PATTERNS = 1000
 _GLOB_CHARACTERS = frozenset("*?[")
 
 
@@ -63,21 +72,27 @@ def live(root: str, key: str) -> t.Optional[str]:
     return None if text is None else " ".join(text.split())
 
 
-def parse(text: str, path: str) -> t.List[Assignment]:
-    """Return the assignments of one file in their order; lines that are none are passed over, as at boot."""
+def parse(text: str, path: str, systemd: bool = True) -> t.List[Assignment]:
+    """Return the assignments of one file in their order; lines that are none are passed over, as at boot.
+
+    systemd: as systemd-sysctl reads it, else as procps
+    """
+    blanks = _BLANKS if systemd else _BLANKS_OF_C
     found = []
-    for number, raw in enumerate(text.split("\n"), start=1):
-        line = raw.strip(" \t\r\n")
+    for number, raw in enumerate(_END_OF_LINE.split(text) if systemd else text.split("\n"), start=1):
+        line = raw.split("\0")[0].strip(blanks)
         if not line or line[0] in "#;":
             continue
         key, separator, value = line.partition("=")
         if key.startswith("-"):
             key = key[1:]
+            if not systemd and key.startswith("-"):
+                key = key[1:]
         elif not separator:
             continue
-        found.append(
-            Assignment(normalize(key.strip(" \t\r\n")), value.strip(" \t\r\n") if separator else None, path, number)
-        )
+        # procps takes what follows a "-" as it is.
+        key = _simplified(normalize(key.strip(blanks))) if systemd else normalize(key.rstrip(blanks))
+        found.append(Assignment(key, value.strip(blanks) if separator else None, path, number))
     return found
 
 
@@ -87,12 +102,12 @@ def boots_with_systemd(root: str) -> bool:
     /run/systemd/system exists while systemd is PID 1 (sd_booted(3)); a mounted image has an empty
     /run, there /sbin/init tells.
     """
-    if os.path.isdir(below(root, "/run/systemd/system")):
+    if is_directory(root, "/run/systemd/system"):
         return True
-    if os.path.isdir(below(root, "/proc/1")):
+    if is_directory(root, "/proc/1"):
         return False
-    init = below(root, "/sbin/init")
-    return os.path.islink(init) and os.path.basename(os.readlink(init)) == "systemd"
+    target = link(root, (resolve(root, "/sbin") or "/sbin") + "/init")
+    return os.path.basename(target or "") == "systemd"
 
 
 def at_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None) -> t.List[Assignment]:
@@ -100,47 +115,101 @@ def at_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None) -> t.List[As
 
     own: the content that our drop-in will have: None for what is on disk, ``{}`` as if it were gone
     """
-    tree = HostTree(root)
+    text = "".join("%s = %s\n" % line for line in own.items()) if own else None
+    tree = HostTree(root, {} if own is None else {DROP_IN: text})
+    systemd = boots_with_systemd(root)
     directory_of: t.Dict[str, str] = {}
     for directory in _DIRECTORIES:
         for name in tree.names(directory):
-            if name.endswith(".conf"):
+            # systemd passes hidden files over, procps reads them.
+            if name.endswith(".conf") and not (systemd and name.startswith(".")):
                 directory_of.setdefault(name, directory)
-    own_name = os.path.basename(DROP_IN)
-    if own is not None:
-        directory_of[own_name] = os.path.dirname(DROP_IN)
     assignments: t.List[Assignment] = []
     for name in sorted(directory_of, key=os.fsencode):
         path = "%s/%s" % (directory_of[name], name)
-        if own is not None and path == DROP_IN:
+        if own and path == DROP_IN:
             assignments += [Assignment(key, value, path, 0) for key, value in own.items()]
         else:
-            assignments += parse(tree.read(path) or "", path)
-    if not boots_with_systemd(root):
-        assignments += parse(tree.read(_SYSCTL_CONF) or "", _SYSCTL_CONF)
-    return assignments
+            assignments += parse(tree.read(path) or "", path, systemd)
+    if systemd:
+        assignments = [
+            assignment._replace(key=key) for assignment in _options(assignments) for key in _expanded(assignment.key)
+        ]
+    else:
+        assignments += parse(tree.read(_SYSCTL_CONF) or "", _SYSCTL_CONF, systemd)
+    return [assignment for assignment in assignments if _is_opened(proc_path(assignment.key), systemd)]
 
 
-def winner(assignments: t.Iterable[Assignment], key: str) -> t.Optional[Assignment]:
+def _options(assignments: t.Iterable[Assignment]) -> t.List[Assignment]:
+    """systemd-sysctl keeps one assignment of each key: of an equal value in the place of the first, else of the last.
+
+    procps keeps them all, and so a ``-key`` line takes nothing back that another line sets.
+    """
+    options: t.Dict[str, Assignment] = {}
+    for assignment in assignments:
+        before = options.get(assignment.key)
+        if before is not None and before.value != assignment.value:
+            del options[assignment.key]
+        options[assignment.key] = assignment
+    return list(options.values())
+
+
+def winner(assignments: t.Sequence[Assignment], key: str) -> t.Optional[Assignment]:
     """Return the assignment that ``key`` has after the boot, or None where no file sets it.
 
-    A line that names the key beats any glob, wherever they stand; among equals the later wins.
+    A line that names the key excludes it from all globs, wherever they stand; of what is left the last wins.
     """
-    named = globbed = None
+    named = any(assignment.key == key for assignment in assignments)
+    won = None
     for assignment in assignments:
-        if assignment.key == key:
-            named = assignment
-        elif assignment.value is not None and _matches(assignment.key, key):
-            globbed = assignment
-    if named is not None:
-        return named if named.value is not None else None
-    return globbed
+        if assignment.value is None:
+            continue
+        if _GLOB_CHARACTERS.intersection(assignment.key):
+            applies = not named and _matches(assignment.key, key)
+        else:
+            applies = _written(assignment.key) == key
+        if applies:
+            won = assignment
+    return won
+
+
+def _expanded(key: str) -> t.List[str]:
+    """systemd-sysctl matches with GLOB_BRACE: ``conf.{all,eth*}.rp_filter`` is two patterns (glob(3))."""
+    keys = [key]
+    while len(keys) <= _MOST_PATTERNS and _GLOB_CHARACTERS.intersection(key):
+        braces = _BRACES.search(keys[0])
+        if braces is None:
+            return keys
+        keys = [
+            one[: match.start()] + word + one[match.end() :]
+            for one in keys
+            for match in [_BRACES.search(one)]
+            if match is not None
+            for word in match.group(1).split(",")
+        ]
+    return [key]
+
+
+def _is_opened(path: str, systemd: bool) -> bool:
+    """systemd-sysctl refuses a path with two dots in it (path_is_normalized), the kernel a file as a directory."""
+    return "/../" not in path if systemd else not path.endswith("/")
+
+
+def _simplified(key: str) -> str:
+    """Drop the parts of a path that mean nothing: empty ones and single dots (path_simplify of sysctl_normalize)."""
+    return ".".join(part for part in key.split(".") if part not in ("", "/"))
+
+
+def _written(key: str) -> str:
+    """Return the key of the file that is written, which need not be how its path is spelled (path_resolution(7))."""
+    path = os.path.normpath(proc_path(key))
+    return path[len(proc_path("")) :].translate(str.maketrans("./", "/."))
 
 
 def _matches(pattern: str, key: str) -> bool:
     """Match as glob(7) does on /proc/sys: part by part, a star never crosses a separator."""
-    if not _GLOB_CHARACTERS.intersection(pattern):
-        return False
+    # Where glob(3) differs from fnmatch: "[^a]" is "[!a]", and a backslash takes a character's meaning.
+    pattern = re.sub(r"\\(.)", r"[\1]", pattern.replace("[^", "[!"))
     patterns, parts = pattern.split("."), key.split(".")
     return len(patterns) == len(parts) and all(map(fnmatch.fnmatchcase, parts, patterns))
 

@@ -11,6 +11,7 @@ no K, M or G suffix, and an empty assignment resets nothing; systemd ignores eit
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 
@@ -46,8 +47,15 @@ _UNIT_PATH = (
     "/lib/systemd/system",
     "/run/systemd/generator.late",
 )
+#: FOLLOW_MAX
+_MOST_ALIASES = 8
+
 #: read_line_full takes each of these, once, as part of one end of line.
 _END_OF_LINE = re.compile("\n\r?\0?|\r\n?\0?|\0")
+
+#: The library that tells systemd's version, and the first that takes its main file from any directory.
+_LIBRARY = re.compile(r"libsystemd-(?:core|shared)-([0-9]{1,6})")
+_MAIN_FILE_ANYWHERE = 255
 
 _CONFIGURATION_PATH = ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd")
 
@@ -109,6 +117,11 @@ def _number(word: str) -> t.Optional[int]:
 
 def assignments(text: str, section: str, key: str) -> t.List[t.Tuple[int, str]]:
     """Return the line and value of each ``key=`` in ``[section]``, as config_parse reads a file."""
+    return _parse(text, section, key)[0]
+
+
+def _parse(text: str, section: str, key: str) -> t.Tuple[t.List[t.Tuple[int, str]], bool]:
+    """Return what assignments() does, and whether the file was read to its end."""
     found: t.List[t.Tuple[int, str]] = []
     present = None
     continued = ""
@@ -127,14 +140,14 @@ def assignments(text: str, section: str, key: str) -> t.List[t.Tuple[int, str]]:
         broken_header = statement.startswith("[") and not statement.endswith("]")
         if broken_header or _is_undecodable(statement):
             # parse_line fails, and with it the reading of the file; what came before stands.
-            return found
+            return found, False
         if statement.startswith("["):
             present = statement[1:-1]
             continue
         name, separator, value = statement.partition("=")
         if separator and present == section and name.strip(" \t\r") == key:
             found.append((number, value.strip(" \t\r")))
-    return found
+    return found, True
 
 
 def _is_undecodable(text: str) -> bool:
@@ -142,14 +155,20 @@ def _is_undecodable(text: str) -> bool:
     return any("\udc80" <= character <= "\udcff" for character in text)
 
 
-def _last(tree: HostTree, paths: t.Iterable[str], section: str, key: str) -> t.Optional[Limit]:
-    """Return the last valid limit that the files, read in this order, set."""
+def _last(tree: HostTree, paths: t.Iterable[str], section: str, key: str, together: bool = False) -> t.Optional[Limit]:
+    """Return the last valid limit that the files, read in this order, set.
+
+    together: where one cannot be read to its end, the rest is not read at all
+    """
     chosen = None
     for path in paths:
-        for line, value in assignments(tree.read(path) or "", section, key):
+        found, complete = _parse(tree.read(path) or "", section, key)
+        for line, value in found:
             pair = parse_rlimit(value)
             if pair is not None:
                 chosen = Limit(pair[0], pair[1], path, line)
+        if together and not complete:
+            break
     return chosen
 
 
@@ -166,10 +185,20 @@ def _in_order(tree: HostTree, directories: t.Iterable[str]) -> t.List[str]:
 def configured_default(tree: HostTree, manager: str = "system") -> t.Optional[Limit]:
     """Return the DefaultLimitNOFILE= that system.conf, or user.conf, and the drop-ins set, if any does."""
     name = manager + ".conf"
-    main = tree.first("%s/%s" % (directory, name) for directory in _CONFIGURATION_PATH)
+    main = tree.first("%s/%s" % (directory, name) for directory in _main_directories(tree))
     paths = [main] if main is not None else []
     paths += _in_order(tree, ["%s/%s.d" % (directory, name) for directory in _CONFIGURATION_PATH])
-    return _last(tree, paths, "Manager", "DefaultLimitNOFILE")
+    return _last(tree, paths, "Manager", "DefaultLimitNOFILE", together=True)
+
+
+def _main_directories(tree: HostTree) -> t.Tuple[str, ...]:
+    """Before config_parse_standard_file_with_dropins, the main file was looked for in /etc alone."""
+    for library in ("/usr/lib64", "/usr/lib", "/lib64", "/lib"):
+        for place in [library] + ["%s/%s" % (library, name) for name in tree.names(library) if "linux" in name]:
+            for match in map(_LIBRARY.match, tree.names(place + "/systemd")):
+                if match is not None:
+                    return _CONFIGURATION_PATH[: 1 if int(match.group(1)) < _MAIN_FILE_ANYWHERE else None]
+    return _CONFIGURATION_PATH
 
 
 def default(tree: HostTree) -> Limit:
@@ -185,35 +214,68 @@ class Units:
         self._file_of: t.Dict[str, str] = {}
         self._drop_in_directories: t.Dict[str, t.List[str]] = {}
         self._aliases: t.Dict[str, t.List[str]] = {}
+        self._alias_of: t.Dict[str, str] = {}
+        self._search_path = {tree.resolve(directory) or directory for directory in _UNIT_PATH}
         for directory in _UNIT_PATH:
             for name in tree.names(directory):
                 path = "%s/%s" % (directory, name)
                 if name.endswith(".d"):
                     self._drop_in_directories.setdefault(name[:-2], []).append(path)
-                elif _suffix(name) is not None:
-                    self._file_of.setdefault(name, path)
+                elif _suffix(name) is not None and name not in self._file_of:
+                    alias = self._alias(directory, name)
+                    if alias is not None:
+                        self._file_of[name], self._alias_of[name] = path, alias
         for name in self._file_of:
             if self.real_name(name) != name:
                 self._aliases.setdefault(self.real_name(name), []).append(name)
 
+    def _alias(self, directory: str, name: str) -> t.Optional[str]:
+        """Return the name that a link stands for, ``name`` itself where it is no alias, None where it is a wrong one.
+
+        Only a link into the search path is an alias, whether its target is there or not; a link to elsewhere is a
+        unit of its own (unit_file_build_name_map).
+        """
+        target = self.tree.link("%s/%s" % (directory, name))
+        if target is None:
+            return name
+        place, _slash, other = (target if target.startswith("/") else "%s/%s" % (directory, target)).rpartition("/")
+        inside = (self.tree.resolve(place) or os.path.normpath(place)) + "/"
+        if not any(inside.startswith("%s/" % directory) for directory in self._search_path):
+            return name
+        return other if _may_alias(name, other) else None
+
     def real_name(self, unit: str) -> str:
-        """Return the unit that an alias stands for: a link to a unit file of another name."""
-        path = self._file_of.get(unit)
-        target = self.tree.resolve(path) if path is not None and self.tree.link(path) else None
-        name = target.rpartition("/")[2] if target is not None else unit
-        if name == unit or _suffix(name) != _suffix(unit) or name not in self._file_of:
-            return unit
-        return name
+        """Return the unit that an alias stands for; an instance of a template that is an alias is one too."""
+        for _step in range(_MOST_ALIASES):
+            template = _template(unit)
+            name = self._alias_of.get(unit) or self._alias_of.get(template or "", unit)
+            if template is not None and _is_template(name):
+                name = _instance(name, unit)
+            if name == unit:
+                break
+            unit = name
+        return unit
 
     def file(self, unit: str) -> t.Optional[str]:
-        """Return the unit's file, for an instance without one the template's, or None."""
-        name = self.real_name(unit)
-        return self._file_of.get(name) or self._file_of.get(_template(name) or "")
+        """Return the unit's file, for an instance without one the template's, or None.
+
+        An alias of a template has the template's file, even where the instance of that name has one of its own
+        (unit_file_find_fragment).
+        """
+        name: t.Optional[str] = unit
+        for _step in range(_MOST_ALIASES):
+            if name not in self._alias_of:
+                name = _template(name or "")
+            other = self._alias_of.get(name or "")
+            if other == name:
+                break
+            name = other
+        return self.tree.first(path for path in [self._file_of.get(name or "")] if path is not None)
 
     def is_masked(self, unit: str) -> bool:
         """A unit whose file is empty, or a link to /dev/null, is never started (unit_load_fragment)."""
         path = self.file(unit)
-        return path is not None and not self.tree.read(path)
+        return path is not None and self.tree.read(path) == ""
 
     def names(self) -> t.List[str]:
         """Return every unit that can have a limit of its own: those with a file, and instances with drop-ins."""
@@ -228,7 +290,9 @@ class Units:
             return None
         name = self.real_name(unit)
         directories: t.List[str] = []
-        for alias in [name] + self._aliases.get(name, []):
+        template = _template(name) or ""
+        aliases = self._aliases.get(name, []) + [_instance(one, name) for one in self._aliases.get(template, [])]
+        for alias in [name] + aliases:
             directories += self._directories(alias)
         # "service.d" and the like hold for every unit of the type and come last.
         directories += self._drop_in_directories.get(suffix[1:], [])
@@ -258,6 +322,24 @@ class Units:
 def _suffix(name: str) -> t.Optional[str]:
     dot = name.rfind(".")
     return name[dot:] if dot > 0 and name[dot:] in _SECTIONS else None
+
+
+def _may_alias(name: str, other: str) -> bool:
+    """Tell whether a link of one name to a unit of another is an alias (unit_validate_alias_symlink_or_warn)."""
+    if name == other or _suffix(name) != _suffix(other):
+        return False
+    if _template(name) is None:
+        return _template(other) is None and _is_template(name) == _is_template(other)
+    return _is_template(other) or other.partition("@")[1:] == name.partition("@")[1:]
+
+
+def _is_template(name: str) -> bool:
+    return name.partition("@")[2] == _suffix(name)
+
+
+def _instance(template: str, unit: str) -> str:
+    """Return the instance of ``template`` that is named as ``unit`` is."""
+    return template.partition("@")[0] + "@" + unit.partition("@")[2]
 
 
 def _template(name: str) -> t.Optional[str]:

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 
 _CHOICES = ("/etc/tuned/active_profile", "/etc/tuned/post_loaded_profile")
 _MAIN = "/etc/tuned/tuned-main.conf"
@@ -88,10 +89,10 @@ def wins(option: Option, ours: t.Optional[str]) -> bool:
     modifier = option.value[:1]
     if modifier not in (">", "<"):
         return ours is None or option.value.split() != ours.split()
-    number = option.value[1:].strip()
-    if ours is None or not ours.isdecimal() or not number.isdecimal():
+    number, present = decimal(option.value[1:].strip()), decimal(ours or "")
+    if number is None or present is None:
         return modifier == "<"
-    return int(number) > int(ours) if modifier == ">" else int(number) < int(ours)
+    return number > present if modifier == ">" else number < present
 
 
 def _load(reading: Reading, names: t.Iterable[str], sections: t.Dict[str, Section], seen: t.Set[str]) -> None:

@@ -601,12 +601,14 @@ limits:
           description: The pages that their buffers have, of all network namespaces.
           type: int
     overrides:
-      description: Lines of others that beat the sysctl drop-in of this collection, or would if it were there.
+      description:
+        - Lines of others that beat the drop-ins of this collection, or would if they were there. Besides those that set
+          sysctl keys these are the C(ulimit) lines of login shells, which come after the limits of a session.
       type: list
       elements: dict
       contains:
         key:
-          description: The key.
+          description: The key, or V(nofile).
           type: str
         file:
           description: The file and line.

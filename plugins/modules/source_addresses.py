@@ -157,7 +157,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import address_s
 from ansible_collections.fourtuple.clients.plugins.module_utils.address_set import Address, Change, Links, Pair
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
     drop_state,
-    load_state,
     read_text,
     save_state,
 )
@@ -165,8 +164,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import R
 
 #: The host. Tests put a folder here.
 ROOT = "/"
-
-TOPIC = "addresses"
 
 
 class IpFailed(Exception):
@@ -227,8 +224,7 @@ def make_plan(params: t.Mapping[str, t.Any], ip: Ip) -> Plan:
     if params["state"] == "present":
         places = address_set.locate(prefix + "list", params["list"])
     links = ip.links()
-    state = load_state(ROOT, TOPIC) or {}
-    recorded = {t.cast(Pair, tuple(pair)) for pair in state.get("added", [])}
+    recorded = network_providers.recorded(ROOT)
     ours = recorded | network_providers.persisted(ROOT, links)
     interface = None
     persistence = network_providers.Persistence(network_providers.NONE, {}, [])
@@ -280,9 +276,9 @@ def carry_out(plan: Plan, ip: Ip) -> None:
 
 def record(known: t.Set[Pair], pairs: t.Set[Pair]) -> None:
     if not pairs:
-        drop_state(ROOT, TOPIC)
+        drop_state(ROOT, network_providers.TOPIC)
     elif pairs != known:
-        save_state(ROOT, TOPIC, {"added": [list(pair) for pair in address_set.in_order(pairs)]})
+        save_state(ROOT, network_providers.TOPIC, {"added": [list(pair) for pair in address_set.in_order(pairs)]})
 
 
 def addresses(pairs: t.Iterable[Pair]) -> t.List[str]:

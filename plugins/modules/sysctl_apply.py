@@ -219,7 +219,6 @@ def load_kernel_modules(module: AnsibleModule, names: t.Iterable[str]) -> None:
 
 
 def result(change: sysctl_change.Change, keys: t.List[sysctl_change.KeyPlan], absent: bool) -> t.Dict[str, t.Any]:
-    undone = absent and all(key.outcome != sysctl_change.IN_FORCE for key in keys)
     written = [key for key in keys if key.target is not None]
     return {
         "changed": bool(written),
@@ -235,7 +234,7 @@ def result(change: sysctl_change.Change, keys: t.List[sysctl_change.KeyPlan], ab
         },
         "persist": {key.key: key.persist for key in keys if key.persist is not None},
         "modules": change.modules,
-        "own_files": sysctl_change.own_files("/", undone),
+        "own_files": sysctl_change.own_files("/", absent),
         "unmet": [key.key for key in keys if key.outcome in (sysctl_change.READ_ONLY, sysctl_change.ABSENT)],
         "overridden": change.overridden,
         "diff": {

@@ -628,7 +628,7 @@ def _tracking(limits: Limits) -> str | None:
 
 def _parity(limits: Limits) -> str | None:
     low, high = limits["ports"]["low"], limits["ports"]["high"]
-    if low is None or high is None or low % 2 != high % 2:
+    if low is None or high is None or low == high or low % 2 != high % 2:
         return None
     # net/ipv4/sysctl_net_ipv4.c, set_local_port_range()
     return (

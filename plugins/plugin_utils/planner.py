@@ -21,6 +21,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     address_set,
+    overrides,
     pam_limits,
     port_set,
     sysctl_d,
@@ -413,6 +414,9 @@ def _overridden(limits: Limits, settings: Settings) -> list[str]:
     for entry in limits["overrides"]:
         key, value = entry["key"], entry["value"]
         floor, ours = settings["sysctl_floors"].get(key), settings["sysctl_values"].get(key)
+        if key == overrides.NOFILE:
+            # A shell cannot take more than the hard limit, and what it takes is soft and hard.
+            floor = settings["limits_nofile_soft"]
         if floor is not None:
             ours = str(floor)
             beaten = not (value.isdecimal() and int(value) >= int(floor))

@@ -106,8 +106,9 @@ def parse(stated: t.Mapping[str, t.Any]) -> Request:
     The subjects whose nofile counts are those that the limits are for: the units are limits_units where the
     operator set it, the users are those of limits_domains where no user is named.
     """
+    stated = _mapping("the request", stated)
     given = {name: default if stated.get(name) is None else stated[name] for name, default in _DEFAULTS.items()}
-    explicit = _explicit(stated.get("explicit") or {})
+    explicit = _explicit(_mapping("explicit", stated.get("explicit") or {}))
     domains = [domain for domain in explicit.limits_domains or () if domain != "*"]
     target = given["target_connections"]
     if target is not None:
@@ -120,10 +121,10 @@ def parse(stated: t.Mapping[str, t.Any]) -> Request:
         whole_number("tune_processes", given["processes"], 1, MOST_PROCESSES, "Write how many processes connect."),
         port_set.parse_range("tune_port_range", given["port_range"]),
         _port_fill(given["port_fill"]),
-        list(given["users"]) or domains,
-        list(given["units"] if explicit.limits_units is None else explicit.limits_units),
-        explicit.addresses_interface or given["interface"],
-        list(given["address_pool"]),
+        _texts("tune_users", given["users"]) or domains,
+        _texts("tune_units", given["units"] if explicit.limits_units is None else explicit.limits_units),
+        explicit.addresses_interface or _name("tune_interface", given["interface"]),
+        _list("tune_address_pool", given["address_pool"]),
         given["slot"],
         given["slot_size"],
         whole_number("tune_app_bytes", given["app_bytes"], 0, _MOST_BYTES, "Write the bytes of one connection."),
@@ -131,7 +132,7 @@ def parse(stated: t.Mapping[str, t.Any]) -> Request:
         _or_none("app_nofile", given["app_nofile"], 2**31, "Write the soft limit of a process."),
         _or_none("kernel_bytes", given["kernel_bytes"], _MOST_BYTES, "Write the bytes of one connection."),
         whole_number("memory_reserve", given["memory_reserve"], 0, 2**50, "Write bytes."),
-        list(given["exempt_from"]),
+        _texts("exempt_from", given["exempt_from"]),
         whole_number("tune_churn", given["churn"], 0, _MOST_CHURN, "Write how many connections close per second."),
         bool(given["after_restart"]),
         explicit,
@@ -139,8 +140,57 @@ def parse(stated: t.Mapping[str, t.Any]) -> Request:
 
 
 def _explicit(given: t.Mapping[str, t.Any]) -> Explicit:
-    known = {name: given[name] for name in Explicit._fields if given.get(name) is not None}
-    return _EXPLICIT_DEFAULTS._replace(**known)
+    found = {}
+    for name in Explicit._fields:
+        value = given.get(name)
+        if value is not None:
+            check = _KINDS.get(name)
+            found[name] = value if check is None else check(name, value)
+    return _EXPLICIT_DEFAULTS._replace(**found)
+
+
+def _mapping(where: str, value: t.Any) -> t.Mapping[str, t.Any]:
+    if not isinstance(value, t.Mapping) or not all(isinstance(key, str) for key in value):
+        raise Refusal(where, value, "names with their values", "Write it as a mapping.")
+    return value
+
+
+def _floors(where: str, value: t.Any) -> dict[str, int]:
+    mend = "Write the least value that the key must have."
+    return {
+        key: whole_number("%s[%s]" % (where, key), floor, 0, 2**63 - 1, mend)
+        for key, floor in _mapping(where, value).items()
+    }
+
+
+def _list(where: str, value: t.Any) -> list[t.Any]:
+    if not isinstance(value, (list, tuple)):
+        raise Refusal(where, value, "a list", "Write it as a list.")
+    return list(value)
+
+
+def _texts(where: str, value: t.Any) -> list[str]:
+    for index, entry in enumerate(_list(where, value)):
+        _name("%s[%d]" % (where, index), entry or False)
+    return list(value)
+
+
+def _name(where: str, value: t.Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise Refusal(where, value, "a name", "Write it as text, in quotes where YAML reads something else.")
+    return value
+
+
+#: What of the operator's own settings the plan takes apart itself; whole_number and the like read the others.
+_KINDS: dict[str, t.Callable[[str, t.Any], t.Any]] = {
+    "sysctl_floors": _floors,
+    "sysctl_values": _mapping,
+    "sysctl_reserved_ports": _list,
+    "limits_domains": _texts,
+    "limits_units": _texts,
+    "addresses_list": _list,
+    "addresses_interface": _name,
+}
 
 
 def _or_none(where: str, value: object, most: int, mend: str) -> int | None:

@@ -301,6 +301,7 @@ class TestWarnings:
         (found,) = warnings(limits_of(keys={"net.ipv4.ip_local_port_range": "5000 65000"}))
         assert "prefer different parity" in found
         assert "64999" in found
+        assert warnings(limits_of(keys={"net.ipv4.ip_local_port_range": "5000 5000"})) == []
 
     def test_a_plain_bind(self) -> None:
         assert "2 destinations hold no more than one" in warnings(limits_of(), binding="bind", destinations=2)[0]

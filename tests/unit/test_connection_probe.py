@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 
+import namespaces
 import pytest
+from namespaces import needs_root
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace of its own takes root")
 needs_runuser = pytest.mark.skipif(not shutil.which("runuser"), reason="runuser opens a session of another user")
 
 
@@ -27,10 +24,7 @@ def file_table_is_full() -> bool:
 #: With an established hash of its own, where the kernel has that (6.1): a dump walks all of it, and the machine's may
 #: hold the connections of others.
 OWN_HASH = 'sysctl -qw net.ipv4.tcp_child_ehash_entries=8192 2>/dev/null; exec "$@"'
-NAMESPACES = (
-    *("unshare", "--net", "sh", "-c", OWN_HASH, "sh"),
-    *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
-)
+BEFORE = ("unshare", "--net", "sh", "-c", OWN_HASH, "sh")
 
 #: What every test begins with: a host with nothing but a loopback, addresses on it, and an empty /run.
 PRELUDE = r"""
@@ -178,15 +172,7 @@ def nothing_left():
 
 
 def inside(script: str) -> None:
-    done = subprocess.run(
-        [*NAMESPACES, sys.executable, "-c", PRELUDE + script, json.dumps(sys.path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout
+    namespaces.inside(PRELUDE + script, 120, BEFORE)
 
 
 @needs_root

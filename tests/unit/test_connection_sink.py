@@ -5,16 +5,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
-import pytest
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace of its own takes root")
-
-NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+import namespaces
+from namespaces import needs_root
 
 #: What every test begins with: a host with nothing but a loopback, addresses on it, and an empty /run.
 PRELUDE = r"""
@@ -97,15 +89,7 @@ def alive():
 
 
 def inside(script: str) -> None:
-    done = subprocess.run(
-        [*NAMESPACES, sys.executable, "-c", PRELUDE + script, json.dumps(sys.path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout
+    namespaces.inside(PRELUDE + script, 300)
 
 
 @needs_root

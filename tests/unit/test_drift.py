@@ -17,6 +17,7 @@ SYSCTL = "/etc/sysctl.d/99-zz-fourtuple.conf"
 LIMITS = "/etc/security/limits.d/99-zz-fourtuple.conf"
 UNIT = "/etc/systemd/system/app.service.d/fourtuple.conf"
 DEFAULT = "/etc/systemd/system.conf.d/fourtuple.conf"
+RECORD = {"kind": "floor", "before": "1", "order": 0, "ours": ["5"]}
 NETWORKD = "/etc/systemd/network/10-eth0.network.d/fourtuple.conf"
 
 
@@ -29,7 +30,7 @@ def tuned_host(host):
     host.put("/usr/lib/systemd/systemd", "")
     host.put("/usr/lib/systemd/system/app.service", "[Service]\n")
     (host.path / "run/systemd/system").mkdir(parents=True)
-    host.put("/var/lib/fourtuple/sysctl.json", json.dumps({"kernel.x": {"kind": "floor", "before": "1"}}))
+    host.put("/var/lib/fourtuple/sysctl.json", json.dumps({"kernel.x": RECORD}))
     host.put(SYSCTL, MARK + "fs.nr_open = 2000000\nkernel.x = 5\nnet.ipv4.ip_local_port_range = 1024 65535\n")
     host.sysctl(fs__nr_open=2000000, kernel__x=5, net__ipv4__ip_local_port_range="1024\t65535")
     host.put(LIMITS, MARK + "* soft nofile 1500000\n* hard nofile 1500000\nroot hard nofile 1500000\n")

@@ -43,6 +43,27 @@ def test_a_failed_replace_keeps_the_old_file_and_leaves_no_other(host, monkeypat
     assert os.listdir(str(host.path / "etc")) == ["a"]
 
 
+@pytest.mark.parametrize("call", ["fchmod", "fsync", "rename", "open"])
+def test_a_failed_replace_names_the_file_whatever_failed(host, monkeypatch, call):
+    def failing(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(host_files.os, call, failing)
+    with pytest.raises(OSError, match="No space") as caught:
+        host_files.replace_text(host.root, "/etc/a", "new")
+    assert caught.value.filename == host_files.below(host.root, "/etc/a")
+
+
+def test_what_a_killed_run_left_unfinished_is_overwritten_or_goes_with_the_state(host):
+    left = host_files.unfinished("/var/lib/fourtuple/sysctl.json")
+    host.put(left, "{")
+    host_files.save_state(host.root, "sysctl", {"a": 1})
+    assert not host.exists(left)
+    host.put(left, "{")
+    host_files.drop_state(host.root, "sysctl")
+    assert not host.exists("/var/lib/fourtuple")
+
+
 def test_state_survives_and_goes(host):
     assert host_files.load_state(host.root, "sysctl") is None
     host_files.save_state(host.root, "sysctl", {"a": 1})
@@ -78,3 +99,55 @@ def test_other_values_are_refused_with_all_four_parts(value):
 def test_a_boolean_is_no_number():
     with pytest.raises(refusal.Refusal, match=r"v is True; .* YAML reads yes"):
         refusal.whole_number("v", True, 0, 100, "Mend it.")
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "\x1c5x", "\u00b2", "\u0663", pytest.param(10**5000, id="huge")])
+def test_what_int_does_not_take_is_refused_too(value):
+    with pytest.raises(refusal.Refusal, match=r"^v is "):
+        refusal.whole_number("v", value, 1, 100, "Mend it.")
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), (str(2**128 - 1), 2**128 - 1), ("9" * 40, None), ("", None)])
+def test_decimals(text, number):
+    assert refusal.decimal(text) == number
+
+
+def test_links_stay_below_the_root(host, tmp_path):
+    (tmp_path / "outside").write_text("secret")
+    host.put("/etc/inside", "text")
+    for name, target in (("absolute", "/etc/inside"), ("above", "/../../etc/inside"), ("out", tmp_path / "outside")):
+        (host.path / "etc" / name).symlink_to(target)
+    assert host_files.read_text(host.root, "/etc/absolute") == "text"
+    assert host_files.read_text(host.root, "/etc/above") == "text"
+    assert host_files.read_text(host.root, "/etc/out") is None
+    (host.path / "etc/folder").symlink_to(tmp_path)
+    assert host_files.list_directory(host.root, "/etc/folder") == []
+    assert not host_files.exists(host.root, "/etc/folder/outside")
+
+
+@pytest.mark.parametrize("target", ["loop", "a/" * 2000, "missing/../inside"])
+def test_links_that_lead_nowhere(host, target):
+    host.put("/etc/inside", "text")
+    (host.path / "etc/loop").symlink_to(target)
+    assert host_files.resolve(host.root, "/etc/loop/more") is None
+    assert host_files.read_text(host.root, "/etc/loop") is None
+
+
+def test_a_pipe_and_a_device_are_empty_and_nobody_waits(host):
+    (host.path / "etc").mkdir(parents=True)
+    os.mkfifo(host.path / "etc/pipe")
+    assert host_files.read_text(host.root, "/etc/pipe") == ""
+    assert host_files.read_text("/", "/dev/zero") == ""
+
+
+def test_a_file_of_terabytes_is_not_read(host):
+    host.put("/etc/huge", "")
+    os.truncate(host.path / "etc/huge", 2**43)
+    with pytest.raises(OSError, match="too large"):
+        host_files.read_text(host.root, "/etc/huge")
+
+
+def test_a_record_nested_too_deep(host):
+    host.put("/var/lib/fourtuple/sysctl.json", "[" * 100_000)
+    with pytest.raises(ValueError, match="is not the JSON that was written there"):
+        host_files.load_state(host.root, "sysctl")

@@ -53,3 +53,10 @@ def test_a_plan_is_read_in_place_of_the_disk(host):
     assert (tree.read("/etc/a.d/1"), tree.read("/etc/a.d/3")) == (None, "new")
     assert tree.first(["/etc/a.d/1", "/etc/a.d/2"]) == "/etc/a.d/2"
     assert tree.first(["/none"]) is None
+
+
+def test_a_link_to_a_planned_file_has_its_text(host):
+    host.put("/etc/a.conf", "old")
+    (host.path / "etc/b.conf").symlink_to("a.conf")
+    assert HostTree(host.root, {"/etc/a.conf": "new"}).read("/etc/b.conf") == "new"
+    assert HostTree(host.root, {"/etc/a.conf": None}).read("/etc/b.conf") is None

@@ -272,3 +272,25 @@ def test_knows_the_addresses_that_its_files_give_at_boot(host: Host) -> None:
         ("eth0", "2001:db8::1/128"),
         ("eth1", "198.51.100.2/32"),
     }
+
+
+def test_what_is_no_address_in_our_files_is_passed_over(host: Host) -> None:
+    networkd(host)
+    host.put(DROP_IN, OWNER_MARK + "\n[Network]\nAddress=garbage\nAddress=198.51.100.1/32\n")
+    assert network_providers.persisted(host.root, LINKS) == {("eth0", "198.51.100.1/32")}
+
+
+@pytest.mark.parametrize("added", ['"x"', "[1]", '[["eth0"]]', '[["eth0", "garbage"]]', "[[1, 2]]"])
+def test_a_record_that_is_not_ours(host: Host, added: str) -> None:
+    host.put("/var/lib/fourtuple/addresses.json", '{"added": %s}' % added)
+    with pytest.raises(ValueError, match="no pairs of an interface and an address"):
+        network_providers.recorded(host.root)
+
+
+def test_sourced_files_stay_below_the_root(host: Host) -> None:
+    ifupdown(host, "source /../../etc/network/more/*\nsource /etc/network/folder/*\n")
+    (host.path / "etc/network/folder").symlink_to("/etc/network/more")
+    host.put("/etc/network/more/.hidden", "iface eth0 inet dhcp\n")
+    assert "Nobody was found" in refusal(host)
+    host.put("/etc/network/more/seen", "iface eth0 inet dhcp\n")
+    assert find(host).provider == "ifupdown"

@@ -76,6 +76,32 @@ def test_the_articles_host_would_lose_its_services(debian):
     assert message.endswith("or lower these limits to at most 210000.")
 
 
+def test_what_comes_of_it_is_said(debian):
+    refuses = "pam_limits of this host refuses a session that is to get such a limit, root's too."
+    goes_on = "pam_limits of this host logs such a limit, and leaves the session with what it inherits."
+    not_started = "After the next boot systemd does not start such a unit (205/LIMITS)."
+
+    def consequences():
+        return [line for line in (refuses, goes_on, not_started) if line in ask(debian)[1].splitlines()]
+
+    debian.put("/etc/security/limits.conf", "* hard nofile 2000000\n")
+    assert consequences() == [goes_on]
+    debian.put("/usr/lib/x86_64-linux-gnu/security/pam_limits.so", "Could not set limit for '%s': %m\0")
+    assert consequences() == [refuses]
+    debian.put("/etc/systemd/system/loadgen.service", "[Service]\nLimitNOFILE=2000000\n")
+    # systemd then asks for less, its own hard limit: the kernel's default of nr_open.
+    assert consequences() == [refuses]
+    debian.put("/etc/sysctl.d/90-article.conf", "fs.nr_open=210000\n")
+    assert consequences() == [refuses, not_started]
+    # As on Debian 13, whose PID 1 has the most there can be: a unit with infinity keeps that, and starts.
+    debian.sysctl(fs__nr_open=nofile.NR_OPEN_MAXIMUM)
+    debian.put("/etc/sysctl.d/90-article.conf", "fs.nr_open=1048576\n")
+    assert consequences() == [refuses, not_started]
+    debian.put("/etc/systemd/system/loadgen.service", "[Service]\nLimitNOFILE=infinity\n")
+    assert consequences() == [refuses]
+    assert "unit loadgen.service, hard nofile infinity, maximum 1048576 after the next boot" in ask(debian)[1]
+
+
 def test_a_hardened_host_is_safe(debian):
     """As dev-sec's os_hardening leaves it: core dumps off by files of other names, a low soft limit."""
     debian.put("/etc/security/limits.d/10.hardcore.conf", "* hard core 0\n* soft nofile 1024\n* hard nofile 65536\n")
@@ -104,7 +130,10 @@ def test_a_file_that_beats_the_planned_nr_open(debian):
     result, message = ask(debian, nofile_hard=2000000, nofile_soft=2000000, nr_open=2000000, domains=["*"])
     assert brief(result) == [("nofile_hard", 0, "*", 2000000, 1048576, "after_boot")]
     assert "1048576 after the next boot from /etc/sysctl.d/zzz.conf:1" in message
-    assert "plan fs.nr_open as at least 2000000, above whatever file overrides it" in message
+    way_out = "Either remove or raise fs.nr_open in /etc/sysctl.d/zzz.conf:1, which beats the planned 2000000, or lower"
+    assert way_out in message
+    _result, message = ask(debian, nofile_hard=3000000, nr_open=2000000)
+    assert "Either plan fs.nr_open as at least 3000000, or lower" in message
 
 
 def test_a_planned_nr_open_below_a_limit_in_force(debian):

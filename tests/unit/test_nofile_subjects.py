@@ -84,6 +84,28 @@ def test_a_session_inherits_what_services_get(debian_13):
     assert found["by"] == "/etc/systemd/system/ssh.service.d/a.conf:2"
 
 
+def test_debian_12_refuses_sessions_without_a_file_that_it_wants(debian):
+    (debian.path / "etc/security/limits.conf").unlink()
+    found = ask(debian).user("users", "ann")
+    assert limits(found) == limits(found, "after_boot") == (0, 0)
+    assert found["note"] == "the session is refused: pam_limits cannot read /etc/security/limits.conf"
+
+
+def test_debian_12_does_not_come_to_that_file_after_a_line_that_stops(debian):
+    process(debian, 50, "sshd", 7, 8, "ssh.service")
+    debian.put("/etc/security/limits.conf", "ann -\n")
+    (debian.path / "etc/security/limits.d").mkdir()
+    (debian.path / "etc/security/limits.d/a.conf").symlink_to("nothing")
+    assert limits(ask(debian).user("users", "ann")) == (7, 8)
+    assert limits(ask(debian).user("users", "root")) == (0, 0)
+
+
+def test_a_line_that_stops_pam_limits_leaves_what_is_inherited(debian):
+    process(debian, 50, "sshd", 7, 8, "ssh.service")
+    debian.put(DROP_IN, "ann hard nofile 5000\nann -\n")
+    assert limits(ask(debian).user("users", "ann")) == (7, 8)
+
+
 def test_lines_of_pam_limits(debian):
     debian.put(DROP_IN, "* soft nofile 5000\n@load hard nofile 600000\n")
     found = ask(debian).user("users", "ann")
@@ -179,6 +201,10 @@ def test_a_lowered_nr_open_stops_units(debian):
     found = ask(debian).every_unit()
     assert (found["name"], limits(found), limits(found, "after_boot")) == (nofile.EVERY_UNIT, (1024, 524288), (0, 0))
     assert found["note"] == "the unit fails with 205/LIMITS: 524288 is above fs.nr_open, 210000"
+    # Where nothing is left to set, nothing is refused: the unit keeps what PID 1 has.
+    for limit, got in (("infinity", (1048576, 1048576)), ("5:infinity", (0, 0))):
+        debian.put(UNIT, "[Service]\nLimitNOFILE=%s\n" % limit)
+        assert limits(ask(debian).unit("units", "app.service"), "after_boot") == got
 
 
 def test_unknown_units(debian):

@@ -192,6 +192,8 @@ def test_a_missing_limits_conf(host):
     tree = tree_with(host, b__conf="b - nofile 2\n")
     assert [entry.domain for entry in pam_limits.entries(tree, DEBIAN_13)] == ["b"]
     assert pam_limits.entries(tree, DEBIAN_12) == []
+    assert pam_limits.read(tree, DEBIAN_12) == ([], "/etc/security/limits.conf")
+    assert pam_limits.read(tree, DEBIAN_13)[1] is None
 
 
 def test_the_vendors_directory_steps_back(host):
@@ -213,7 +215,7 @@ def test_the_vendors_directory_steps_back(host):
             "/usr/lib/x86_64-linux-gnu",
             "/proc/sys/fs/nr_open\0%s%s%s%s\0",
             "ID=ubuntu\nID_LIKE='debian'\n",
-            Behaviour(True, True, True, None),
+            Behaviour(True, True, True, None, refuses_session=False),
         ),
         (
             "/lib64",
@@ -221,7 +223,18 @@ def test_the_vendors_directory_steps_back(host):
             'ID="fedora"\n',
             Behaviour(False, False, False, "/usr/etc/security"),
         ),
-        ("/usr/lib64", "/etc/security/limits.conf\0", "ID=debian\n", Behaviour(True, False, False, None)),
+        (
+            "/usr/lib64",
+            "/etc/security/limits.conf\0Could not set limit for '%s' to soft=%d, hard=%d: %m; uid=%lu,euid=%lu\0",
+            "ID=debian\n",
+            Behaviour(True, False, False, None, refuses_session=False),
+        ),
+        (
+            "/usr/lib64",
+            "Could not set limit for '%s': %m\0",
+            "ID=debian\n",
+            Behaviour(True, False, False, None, refuses_session=True),
+        ),
         ("/lib", "x", "ID='broken\nNAME=debian\n", Behaviour(False, False, False, None)),
     ],
 )

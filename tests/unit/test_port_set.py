@@ -38,7 +38,11 @@ def test_range_spellings(value):
     assert port_set.parse_range("r", value) == (1024, 65535)
 
 
-@pytest.mark.parametrize("value", ["65535 1024", "0 100", "1 65536", "1024", "a b", 1024, True, [1, 2, 3], "9 9", None])
+def test_one_port_is_a_range_as_to_the_kernel():
+    assert port_set.parse_range("r", "9 9") == (9, 9)
+
+
+@pytest.mark.parametrize("value", ["65535 1024", "0 100", "1 65536", "1024", "a b", 1024, True, [1, 2, 3], "9 8", None])
 def test_bad_ranges_are_refused(value):
     with pytest.raises(Refusal, match="r is"):
         port_set.parse_range("r", value)
@@ -48,6 +52,6 @@ def test_listeners_of_both_families_stop_at_the_first_connection(host):
     assert port_set.listeners(host.root) == set()
     listen = " 0: 0100007F:1F90 00000000:0000 0A 0 0\n"
     established = " 1: 0100007F:1F91 0100007F:C350 01 0 0\n"
-    host.put("/proc/net/tcp", HEADER + listen + established + "not reached\n")
+    host.put("/proc/net/tcp", HEADER + listen + established + listen.replace("1F90", "1F92"))
     host.put("/proc/net/tcp6", HEADER + " 0: " + "0" * 32 + ":0050 " + "0" * 32 + ":0000 0A 0 0\n")
     assert port_set.listeners(host.root) == {8080, 80}

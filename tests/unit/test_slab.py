@@ -100,3 +100,16 @@ def test_defaults_say_so(host):
 def test_an_unreadable_cache_ends_in_defaults(host):
     host.put("/sys/kernel/slab/TCP/slab_size", "")
     assert slab.sizes(Reading(host.root), 4096)["source"].startswith("defaults: ")
+
+
+@pytest.mark.parametrize(("attribute", "text"), [("objs_per_slab", "0"), ("order", "99"), ("slab_size", "1_0")])
+def test_a_cache_that_cannot_be_ends_in_defaults(host, attribute, text):
+    put(host, SIZES)
+    host.put("/sys/kernel/slab/TCP/" + attribute, text)
+    assert slab.sizes(Reading(host.root), 4096)["source"].startswith("defaults: ")
+
+
+@pytest.mark.parametrize("line", ["TCP 10 13 2368 0 8 : x", "TCP 10 13 2368 13 : x", "TCP"])
+def test_a_line_of_slabinfo_that_cannot_be_is_passed_over(host, line):
+    host.put("/proc/slabinfo", line + "\n")
+    assert slab.sizes(Reading(host.root), 4096)["objects"]["TCP"] == 2368

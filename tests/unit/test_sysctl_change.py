@@ -56,8 +56,7 @@ def apply(host, **asked):
 def absent(host):
     """Do what the role does: carry the plan out, then remove the files in the order given."""
     done = {key.key: key for key in sysctl_change.carry_out(host.root, sysctl_change.plan_absent(host.root))}
-    undone = all(key.outcome != "in_force" for key in done.values())
-    for path in sysctl_change.own_files(host.root, undone):
+    for path in sysctl_change.own_files(host.root, undone=True):
         target = host.path / path[1:]
         shutil.rmtree(str(target)) if target.is_dir() else target.unlink()
     return done
@@ -214,6 +213,20 @@ def test_lowering_nr_open_names_the_limit_that_needs_more(stock):
 def test_a_range_of_one_parity_is_warned_about(stock):
     assert "same parity" in plan(stock, values={RANGE: "5000 65000"}).warnings[0]
     assert not plan(stock, values={RANGE: "1024 65535"}).warnings
+    assert not plan(stock, values={RANGE: "5000 5000"}).warnings
+
+
+@pytest.mark.parametrize("record", ["{}", "[]", '{"before": 1, "kind": "floor", "order": 0, "ours": []}'])
+def test_a_record_that_is_not_ours_is_told(stock, record):
+    stock.put(STATE, '{"fs.nr_open": %s}' % record)
+    with pytest.raises(ValueError, match=r"no record of fs\.nr_open"):
+        sysctl_change.plan_absent(stock.root)
+
+
+def test_digits_of_another_script_in_somebody_s_file(stock):
+    stock.put("/etc/sysctl.d/50-x.conf", "net.core.somaxconn = \u00b2\n")
+    (key,) = plan(stock, floors={"net.core.somaxconn": 8192}).keys
+    assert key.target == "8192"
 
 
 def test_a_read_only_key_is_reported_and_not_persisted(stock, monkeypatch):
@@ -301,7 +314,7 @@ def test_a_value_that_does_not_read_back_is_a_failure(stock, monkeypatch):
 def test_nr_open_stays_while_a_configured_limit_needs_it(stock):
     apply(stock, floors={"fs.nr_open": 2000000})
     stock.put("/etc/security/limits.d/50-other.conf", "* hard nofile 1500000\n")
-    with pytest.raises(Refusal, match=r"/etc/security/limits.d/50-other.conf:1 is .*1500000.*limits_state: absent"):
+    with pytest.raises(Refusal, match=r"/etc/security/limits.d/50-other.conf:1 is 1500000; .* to at least 1500000, or"):
         sysctl_change.plan_absent(stock.root)
 
 
@@ -313,8 +326,10 @@ def test_nr_open_of_our_own_limits_counts_as_gone_when_told_so(stock):
     assert sysctl_change.plan_absent(stock.root, limits_absent=True).keys[0].outcome == "restored"
 
 
-def test_nr_open_stays_while_a_running_process_needs_it(stock):
-    apply(stock, floors={"fs.nr_open": 2000000})
+@pytest.fixture
+def in_use(stock):
+    """A host whose fs.nr_open was raised, and is needed by a process that runs; then untuned."""
+    apply(stock, floors={"fs.nr_open": 2000000}, values={"net.ipv4.tcp_tw_reuse": 1})
     limits = "Limit                     Soft Limit           Hard Limit           Units     \n"
     limits += "Max open files            1024                 2000000              files     \n"
     stock.put("/proc/77/limits", limits)
@@ -322,10 +337,85 @@ def test_nr_open_stays_while_a_running_process_needs_it(stock):
     stock.put("/proc/77/cgroup", "0::/user.slice\n")
     done = absent(stock)
     assert (done["fs.nr_open"].outcome, stock.live("fs.nr_open")) == ("in_force", "2000000")
-    assert stock.exists(STATE)
-    (stock.path / "proc/77/limits").unlink()
-    assert absent(stock)["fs.nr_open"].outcome == "restored"
-    assert not stock.exists(STATE)
+    assert done["net.ipv4.tcp_tw_reuse"].outcome == "restored"
+    return stock
+
+
+def test_nr_open_stays_while_a_running_process_needs_it(in_use):
+    assert absent(in_use).keys() == {"fs.nr_open"}
+    (in_use.path / "proc/77/limits").unlink()
+    assert absent(in_use)["fs.nr_open"].outcome == "restored"
+    assert not in_use.exists("/run/fourtuple")
+
+
+def test_what_the_next_boot_restores_leaves_no_trace_there(in_use):
+    assert not in_use.exists("/var/lib/fourtuple")
+    assert in_use.exists("/run/fourtuple/sysctl.json")
+
+
+def test_what_was_left_to_the_next_boot_is_known_when_it_is_asked_for_again(in_use):
+    assert apply(in_use, floors={"fs.nr_open": 2000000})["fs.nr_open"].outcome == "already"
+    assert not in_use.exists("/run/fourtuple")
+    (in_use.path / "proc/77/limits").unlink()
+    assert absent(in_use)["fs.nr_open"].outcome == "restored"
+    assert in_use.live("fs.nr_open") == "1048576"
+
+
+@pytest.fixture
+def article(stock):
+    """The stock host, by systemd 252, on which somebody has followed an old article."""
+    (stock.path / "run/systemd/system").mkdir(parents=True)
+    stock.put("/usr/lib/systemd/systemd", "")
+    stock.put("/var/lib/dpkg/status", "Package: systemd\nVersion: 252.39-1~deb12u2\n")
+    stock.sysctl(fs__nr_open=210000)
+    stock.put("/proc/sys/fs/file-max", "200000\n")
+    return stock
+
+
+def test_a_floor_is_not_below_what_a_boot_gives_when_somebody_has_lowered_the_key_for_now(article):
+    done = apply(article, floors={"fs.file-max": 300000, "fs.nr_open": 300000})
+    assert (done["fs.file-max"].persist, article.live("fs.file-max")) == (str(2**63 - 1), str(2**63 - 1))
+    assert (done["fs.nr_open"].persist, article.live("fs.nr_open")) == ("1048576", "1048576")
+    article.put("/etc/sysctl.d/10-site.conf", "fs.file-max = 400000\n")
+    article.put("/proc/sys/fs/file-max", "200000\n")
+    assert plan(article, floors={"fs.file-max": 300000}).keys[0].persist == "400000"
+
+
+@pytest.mark.parametrize("version", ["239-82.el8", "unknown"])
+def test_a_systemd_that_does_not_raise_file_max_leaves_the_live_value(article, version):
+    article.put("/var/lib/dpkg/status", "Package: systemd\nVersion: %s\n" % version)
+    assert plan(article, floors={"fs.file-max": 300000}).keys[0].persist == "300000"
+
+
+def test_an_nr_open_that_would_lock_out_is_not_put_back_and_the_message_says_where_to_mend_it(article):
+    article.put("/etc/sysctl.d/10-article.conf", "fs.nr_open=210000\n")
+    apply(article, floors={"fs.nr_open": 1048576})
+    with pytest.raises(Refusal) as refusal:
+        sysctl_change.plan_absent(article.root)
+    assert str(refusal.value) == (
+        "systemd's built-in DefaultLimitNOFILE is 524288; allowed: at most 210000, which fs.nr_open would be after the "
+        "next boot (/etc/sysctl.d/10-article.conf:1). Set fs.nr_open in /etc/sysctl.d/10-article.conf:1 to at least "
+        "524288, or lower that limit; then run again."
+    )
+
+
+def test_an_nr_open_in_use_that_a_boot_gives_without_us_is_not_waited_for(article):
+    article.put("/etc/sysctl.d/10-article.conf", "fs.nr_open=210000\n")
+    apply(article, floors={"fs.nr_open": 1048576})
+    article.put("/etc/sysctl.d/10-article.conf", "fs.nr_open=1048576\n")
+    assert absent(article)["fs.nr_open"].outcome == "already"
+    assert article.live("fs.nr_open") == "1048576"
+    assert not article.exists("/var/lib/fourtuple")
+
+
+def test_our_own_limits_go_before_the_nr_open_that_they_need(article):
+    article.sysctl(fs__nr_open=1048576)
+    apply(article, floors={"fs.nr_open": 2000000})
+    article.put(
+        "/etc/security/limits.d/99-zz-fourtuple.conf", "# Managed by fourtuple.clients\n* hard nofile 2000000\n"
+    )
+    with pytest.raises(Refusal, match=r"Take our limits back first \(limits_state: absent\), then the sysctls\."):
+        sysctl_change.plan_absent(article.root)
 
 
 def test_dropping_nr_open_from_the_floors_while_a_limit_needs_it_is_refused(stock):

@@ -118,3 +118,65 @@ def test_what_boots_a_host(host):
     assert sysctl_d.boots_with_systemd(host.root)
     (host.path / "proc/1").mkdir(parents=True)
     assert not sysctl_d.boots_with_systemd(host.root)
+
+
+def test_systemd_and_procps_read_lines_each_in_its_own_way():
+    text = "a=1\rb=2\0c=3\n\vd=4\n- e=5\n--f=6\n"
+    assert [(a.key, a.value) for a in sysctl_d.parse(text, "/x")] == [
+        ("a", "1"),
+        ("b", "2"),
+        ("c", "3"),
+        ("\vd", "4"),
+        ("e", "5"),
+        ("-f", "6"),
+    ]
+    assert [(a.key, a.value) for a in sysctl_d.parse(text, "/x", systemd=False)] == [
+        ("a", "1\rb=2"),
+        ("d", "4"),
+        (" e", "5"),
+        ("f", "6"),
+    ]
+
+
+def test_procps_reads_hidden_files_and_takes_nothing_back(host):
+    host.put("/etc/sysctl.d/.a.conf", "fs.nr_open = 1\n-fs.nr_open\n")
+    assert value(host, "fs.nr_open")[0] == "1"
+    (host.path / "run/systemd/system").mkdir(parents=True)
+    assert value(host, "fs.nr_open") is None
+    host.put("/etc/sysctl.d/b.conf", "fs.nr_open = 1\n-fs.nr_open\n")
+    assert value(host, "fs.nr_open") is None
+
+
+def test_of_equal_globs_the_first_ones_place_counts(systemd):
+    systemd.put("/etc/sysctl.d/a.conf", "fs.* = 1\n*.nr_open = 2\nfs.* = 1\n")
+    assert value(systemd, "fs.nr_open")[0] == "2"
+
+
+def test_a_path_may_be_spelled_in_many_ways(systemd):
+    systemd.put("/etc/sysctl.d/a.conf", "/fs/nr_open/ = 1\nvm..swappiness = 2\nnet/../fs/file-max = 3\n")
+    assert value(systemd, "fs.nr_open")[0] == "1"
+    assert value(systemd, "vm.swappiness")[0] == "2"
+    assert value(systemd, "fs.file-max") is None
+
+
+def test_procps_opens_a_path_as_it_is_spelled(host):
+    host.put("/etc/sysctl.d/a.conf", "/fs/nr_open/ = 1\nvm..swappiness = 2\nnet/../fs/file-max = 3\n")
+    assert value(host, "fs.nr_open") is None
+    assert value(host, "vm.swappiness")[0] == "2"
+    assert value(host, "fs.file-max")[0] == "3"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [("*.[^x]r_open", True), ("*.[^n]r_open", False), ("*.\\nr_open", True), ("f?.{file-max,nr_open}", True)]
+    + [("fs.{file-max,nr_open}", False), ("*.{nr_open", False), ("{fs,{vm,net}}.*", True), ("{a,b}" * 20 + "*", False)],
+)
+def test_globs_match_as_glob_with_braces_does(systemd, pattern, matches):
+    systemd.put("/etc/sysctl.d/a.conf", pattern + " = 1\n")
+    assert (value(systemd, "fs.nr_open") is not None) == matches
+
+
+def test_without_our_drop_in_one_of_its_name_elsewhere_counts(systemd):
+    systemd.put("/run/sysctl.d/99-zz-fourtuple.conf", "fs.nr_open = 1\n")
+    assert value(systemd, "fs.nr_open", {"fs.nr_open": "7"})[0] == "7"
+    assert value(systemd, "fs.nr_open", {})[0] == "1"

@@ -154,6 +154,53 @@ def test_masked_units_and_aliases(host):
     assert limit(host, "ssh.service")[0] == 20
 
 
+def test_a_link_is_an_alias_only_into_the_search_path_and_of_the_same_kind(host):
+    units = "/usr/lib/systemd/system/"
+    host.put(units + "a.service", service("1"))
+    host.put(units + "t@.service", service("2"))
+    host.put(units + "t@1.service.d/x.conf", service("3"))
+    host.put("/opt/a.service", service("4"))
+    links = {"b": "a", "c": "nothing", "wrong": "t@", "u@": "t@", "v@1": "t@", "w@1": "t@1", "w@2": "t@1", "x": "x"}
+    for name, target in links.items():
+        (host.path / units.lstrip("/") / (name + ".service")).symlink_to(target + ".service")
+    (host.path / units.lstrip("/") / "d.service").symlink_to("/opt/a.service")
+    (host.path / units.lstrip("/") / "e.service").symlink_to("a.service.d/x.conf")
+    known = systemd_limits.Units(HostTree(host.root))
+    names = ["b", "u@1", "u@2", "v@1", "w@1", "d"]
+    real = ["a", "t@1", "t@2", "t@1", "t@1", "d"]
+    assert [known.real_name(name + ".service") for name in names] == [name + ".service" for name in real]
+    assert [limit(host, name + ".service")[0] for name in names] == [1, 3, 2, 3, 3, 4]
+    for name in ("c", "wrong", "x", "e"):
+        assert known.file(name + ".service") is None
+        assert not known.is_masked(name + ".service")
+    host.put(units + "u@.service.d/a.conf", service("5"))
+    assert limit(host, "t@2.service")[0] == limit(host, "u@2.service")[0] == 5
+    host.put(units + "t@1.service", service("6"))
+    assert [limit(host, name + ".service")[0] for name in ("t@1", "w@1", "v@1")] == [3, 3, 3]
+    known = systemd_limits.Units(HostTree(host.root))
+    assert known.file("t@1.service") == known.file("w@1.service") == units + "t@1.service"
+    assert known.file("v@1.service") == units + "t@.service"
+    # Its template is there, and so is a unit, though not by this link.
+    assert known.file("w@2.service") is None
+
+
+def test_a_manager_reads_nothing_after_a_broken_file(host):
+    tree = HostTree(host.root)
+    host.put("/etc/systemd/system.conf.d/a.conf", "[Manager]\nDefaultLimitNOFILE=3\n[\nDefaultLimitNOFILE=4\n")
+    host.put("/etc/systemd/system.conf.d/b.conf", "[Manager]\nDefaultLimitNOFILE=5\n")
+    assert systemd_limits.default(tree).hard == 3
+
+
+def test_the_main_file_of_an_older_manager_is_in_etc(host):
+    tree = HostTree(host.root)
+    host.put("/run/systemd/system.conf", "[Manager]\nDefaultLimitNOFILE=3\n")
+    host.put("/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so", "")
+    assert systemd_limits.default(tree).line == 0
+    (host.path / "usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so").unlink()
+    host.put("/usr/lib/systemd/libsystemd-shared-257.8-1.so", "")
+    assert systemd_limits.default(tree).hard == 3
+
+
 def test_sections():
     assert systemd_limits.section_of("a.socket") == "Socket"
     assert systemd_limits.section_of("a.slice") is None
