@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that reads a host below a folder, and a watch over what is opened meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import typing as t
+
+from sample_host import LINKS, OBSERVATION
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    conntrack,
+    containment,
+    memory_guard,
+    network_providers,
+    nofile,
+    nofile_report,
+    probe_run,
+    reading,
+    snapshot,
+    socket_count,
+    sysctl_change,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+
+_ASKED = nofile_report.Request(
+    nofile_hard=2000000, nofile_soft="5", nr_open=3000000, domains=["*", "root", "@load", "tester", "1000:1010"],
+    units=["ssh.service", "load@1.service"], systemd_default=True,
+)  # fmt: skip
+_KEYS = sysctl_change.Request(
+    floors={"fs.nr_open": 2000000, "net.netfilter.nf_conntrack_max": 5, "kernel.pid_max": 1},
+    values={"net.ipv4.ip_local_port_range": "1024 65535", "net.core.somaxconn": 5, "net.ipv4.tcp_tw_reuse": "1"},
+    reserved_ports=["9000-9010"],
+    reserve_listeners=True,
+)
+
+
+def _nofile(root: str, **changes: t.Any) -> object:
+    request = _ASKED._replace(root=root, **changes)
+    planned = nofile_report.read_planned(request)
+    return [nofile_report.check(request, planned, live) for live in (False, True)]
+
+
+def _providers(root: str) -> object:
+    found: list[object] = [network_providers.obsolete(root, []), network_providers.persisted(root, LINKS)]
+    for provider in (*network_providers.PROVIDERS, "auto"):
+        with contextlib.suppress(Refusal):
+            found.append(network_providers.find(root, "provider", provider, "eth0", LINKS))
+    return found
+
+
+def _sums(root: str) -> object:
+    looked = reading.Reading(root)
+    return (
+        socket_count.count(root),
+        memory_guard.left(looked, lambda total: total // 10),
+        probe_run.conntrack_full(looked),
+        conntrack.conntrack(looked, 5, containment.in_container(root)),
+        nofile.limits_above(root, 1000, own_gone=False),
+    )
+
+
+#: What reads a host, by name. A snapshot raises nothing at all: what it cannot read it names.
+READERS: dict[str, t.Callable[[str], object]] = {
+    "snapshot": lambda root: snapshot.snapshot(root, OBSERVATION, snapshot.Request()),
+    "snapshot of some": lambda root: snapshot.snapshot(
+        root, OBSERVATION, snapshot.Request(("tester",), ("ssh.service", "load@1.service"), ("sshd",))
+    ),
+    "nofile_check": _nofile,
+    "nofile_check without own": lambda root: _nofile(root, own_absent=True, nofile_hard=None, nofile_soft=None),
+    "sysctl_apply": lambda root: sysctl_change.plan_present(root, _KEYS),
+    "sysctl_apply absent": lambda root: (sysctl_change.plan_absent(root, True), sysctl_change.own_files(root, True)),
+    "source_addresses": _providers,
+    "its record": network_providers.recorded,
+    "sums": _sums,
+}
+
+
+def read_all(root: str) -> t.Iterator[tuple[str, object]]:
+    """Have every reader read the host below ``root``; raise what none of them may.
+
+    Modules show a Refusal, the ValueError of a record that is not ours, and the OSError of a file that cannot be read.
+    """
+    for name, read in READERS.items():
+        try:
+            yield name, read(root)
+        except (Refusal, OSError, ValueError) as error:
+            if not _is_shown(name, error):
+                raise
+
+
+def _is_shown(name: str, error: Exception) -> bool:
+    """Tell whether a module shows the error of a reader; of a snapshot only who or what was asked for is refused."""
+    if isinstance(error, Refusal):
+        return name != "snapshot"
+    if name.startswith("snapshot"):
+        return False
+    if isinstance(error, OSError):
+        return bool(error.filename and error.strerror)
+    return "is not the JSON that was written there" in str(error)
+
+
+class Watch:
+    """Notes what is opened outside of a root, the folder that stands for a host."""
+
+    def __init__(self) -> None:
+        self.root: str | None = None
+        self.outside: list[str] = []
+        # A hook stays for as long as the process; without a root it does nothing.
+        sys.addaudithook(self._see)
+
+    def _see(self, event: str, arguments: tuple[t.Any, ...]) -> None:
+        if self.root is None or event not in ("open", "os.listdir", "os.scandir", "os.chdir", "glob.glob"):
+            return
+        place = arguments[0]
+        if isinstance(place, (str, bytes)):
+            real = os.path.realpath(os.fsdecode(place))
+            if not (real + "/").startswith(self.root + "/"):
+                self.outside.append("%s %r, which is %s" % (event, place, real))
+
+    @contextlib.contextmanager
+    def over(self, root: str) -> t.Iterator[None]:
+        self.root, self.outside = os.path.realpath(root), []
+        try:
+            yield
+        finally:
+            self.root = None
+        assert self.outside == []

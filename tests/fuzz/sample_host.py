@@ -1,0 +1,216 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small host that has one of everything that the collection reads: nobody runs all of it at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import typing as t
+
+from recorded import Recording
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import kernel_limits
+
+#: As much of a snapshot as no file has: what observation.observe() returns.
+OBSERVATION: dict[str, t.Any] = Recording.load("debian-12").content["observation"]
+
+#: What ``ip -json address show`` prints, of one interface.
+LINKS: list[dict[str, t.Any]] = [
+    {
+        "ifindex": 2,
+        "ifname": "eth0",
+        "addr_info": [
+            {"family": "inet", "local": "192.0.2.15", "prefixlen": 24, "broadcast": "192.0.2.255", "scope": "global"},
+            {"family": "inet6", "local": "2001:db8::5054:ff:fe12:3456", "prefixlen": 64, "scope": "global"},
+        ],
+    }
+]
+
+_MARK = "# Managed by fourtuple.clients (role %s). Changes here are overwritten.\n"
+_UNIT = "[Unit]\nDescription=A service\n[Service]\nLimitNOFILE=1024:524288\n"
+_LIMITS = """Limit                     Soft Limit           Hard Limit           Units
+Max cpu time              unlimited            unlimited            seconds
+Max open files            1024                 524288               files
+"""
+_STATUS = "Name:\tinit\nState:\tS (sleeping)\nPid:\t1\nCapEff:\t000001ffffffffff\n"
+_TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1
+   1: 0F0200C0:0016 0A0200C0:C350 01 00000000:00000000 00:00000000 00000000     0        0 1 1
+"""
+
+FILES: dict[str, str] = {
+    # --- distribution, accounts, packages ---
+    "/etc/os-release": 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12"\nID_LIKE="debian other"\n',
+    "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\ntester:x:1000:1000::/home/tester:/bin/sh\n",
+    "/etc/group": "root:x:0:\ntester:x:1000:\nload:x:1001:root,tester\n",
+    "/var/lib/dpkg/status": "Package: libpam-modules\nStatus: install ok installed\nVersion: 1.5.2-6\n\n"
+    "Package: systemd\nVersion: 252.17-1\n\n",
+    # --- pam_limits ---
+    "/usr/lib/x86_64-linux-gnu/security/pam_limits.so": "\x7fELF\0/usr/lib/vendor/limits.conf\0"
+    "%s%s%s%s\0/proc/sys/fs/nr_open\0",
+    "/etc/security/limits.conf": "#<domain> <type> <item> <value>\n* soft nofile 65536\n@load - nofile 100000\n"
+    "1000:1010 hard nofile 200000\nroot - nofile unlimited\ntester -\n",
+    "/etc/security/limits.d/50-x.conf": "tester\thard\tnofile\t0\n%load - maxlogins 4\n@1001 soft nofile -1\n",
+    "/etc/security/limits.d/99-zz-fourtuple.conf": _MARK % "limits" + "* soft nofile 1048576\n* hard nofile 1048576\n",
+    "/usr/lib/vendor/limits.conf": "* hard nofile 4096\n",
+    # --- sysctl.d ---
+    "/etc/sysctl.conf": "fs.nr_open = 2000000\nnet.ipv4.ip_local_port_range=1024 65535\n",
+    "/etc/sysctl.d/10-a.conf": "# a comment\n-net.ipv4.conf.*.rp_filter = 1\nnet/ipv4/tcp_tw_reuse = 1\n"
+    "net.core.some*=4096\n-net.core.somaxconn\n; other\n",
+    "/etc/sysctl.d/99-zz-fourtuple.conf": _MARK % "sysctl" + "fs.nr_open = 1048577\n"
+    "net.ipv4.ip_local_reserved_ports = 8080,9000-9010\nnet.netfilter.nf_conntrack_max = 100\n",
+    "/usr/lib/sysctl.d/99-zzz.conf": "net.ipv4.ip_local_reserved_ports = 22\nfs.nr_open = 0x100000\n",
+    "/etc/modules-load.d/fourtuple.conf": _MARK % "sysctl" + "nf_conntrack\n",
+    # --- systemd ---
+    "/usr/lib/systemd/systemd": "",
+    "/usr/lib/systemd/libsystemd-shared-252.so": "",
+    "/etc/systemd/system.conf": "[Manager]\n#DefaultLimitNOFILE=1024:524288\nDefaultLimitNOFILE=1024:600000\n",
+    "/etc/systemd/user.conf": "[Manager]\nDefaultLimitNOFILE=infinity\n",
+    "/etc/systemd/system.conf.d/fourtuple.conf": _MARK % "limits" + "[Manager]\nDefaultLimitNOFILE=1024:700000\n",
+    "/usr/lib/systemd/system/ssh.service": _UNIT,
+    "/usr/lib/systemd/system/load@.service": _UNIT + "LimitNOFILE=4096 \\\n\n",
+    "/etc/systemd/system/load@1.service.d/override.conf": "[Service]\nLimitNOFILE=\nLimitNOFILE=0x100:0o777\n",
+    "/etc/systemd/system/ssh.service.d/fourtuple.conf": _MARK % "limits" + "[Service]\nLimitNOFILE=1048576:1048576\n",
+    # --- TuneD ---
+    "/run/tuned/tuned.pid": "99\n",
+    "/etc/tuned/active_profile": "throughput mine\n",
+    "/etc/tuned/tuned-main.conf": "reapply_sysctl = 0\n",
+    "/usr/lib/tuned/throughput/tuned.conf": "[main]\nsummary=x\ninclude=base, mine\n[sysctl]\nfs.nr_open=>1000\n",
+    "/usr/lib/tuned/base/tuned.conf": '[sysctl]\nnet.core.somaxconn="4096"\ndrop=fs.nr_open\nreplace=1\n',
+    "/etc/tuned/mine/tuned.conf": "[main]\ninclude=mine;throughput\n[other]\ntype=sysctl\nvm.swappiness=<10\n",
+    # --- who gives addresses ---
+    "/run/systemd/netif/links/2": "# ours\nADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/10-eth0.network\n",
+    "/etc/systemd/network/10-eth0.network": "[Match]\nName=eth0\n\n[Network]\nDHCP=yes\n",
+    "/etc/systemd/network/10-eth0.network.d/fourtuple.conf": _MARK % "addresses"
+    + "[Network]\nAddress=198.51.100.1/32\nAddress=198.51.100.2/32\n",
+    "/etc/network/interfaces": "source /etc/network/interfaces.d/*\nsource-directory more\nauto lo eth0\n"
+    "iface eth0 inet dhcp\n  up true \\\n  and more\n",
+    "/etc/network/interfaces.d/eth1": "iface eth1 inet manual\nno-scripts eth*\nsource ../interfaces\n",
+    "/etc/network/more/eth2": 'iface eth2 inet manual\nsource "/etc/network/interfaces.d/a b"\n',
+    "/etc/network/if-up.d/fourtuple": "#!/bin/sh\n" + _MARK % "addresses",
+    "/etc/network/fourtuple.batch": _MARK % "addresses" + "address replace 198.51.100.1/32 dev eth0\n",
+    "/usr/sbin/ifup": "",
+    "/run/NetworkManager/devices/2": "[device]\nmanaged=true\n",
+    "/etc/netplan/50-cloud.yaml": "network: {}\n",
+    "/sys/class/net/eth0/ifindex": "2\n",
+    # --- our records ---
+    "/var/lib/fourtuple/sysctl.json": json.dumps(
+        {
+            "fs.nr_open": {"before": "1048576", "kind": "floor", "order": 0, "ours": ["1048577"]},
+            "net.ipv4.ip_local_reserved_ports": {
+                "before": "",
+                "kind": "reserved",
+                "order": 1,
+                "ours": ["8080,9000-9010"],
+            },
+        }
+    ),
+    "/var/lib/fourtuple/addresses.json": json.dumps({"added": [["eth0", "198.51.100.1/32"]]}),
+    # --- the kernel's tables ---
+    "/proc/sys/net/ipv4/tcp_mem": "180000\t240000\t360000\n",
+    "/proc/sys/net/ipv4/ip_unprivileged_port_start": "1024\n",
+    "/proc/sys/fs/file-nr": "1200\t0\t9223372036854775807\n",
+    "/proc/sys/fs/dentry-state": "50000\t30000\t45\t0\t10\t0\n",
+    "/proc/sys/vm/min_free_kbytes": "67584\n",
+    "/proc/sys/net/netfilter/nf_conntrack_count": "3\n",
+    "/proc/meminfo": "MemTotal: 8000000 kB\nMemFree: 4000000 kB\nMemAvailable: 6000000 kB\nMapped: 1000 kB\n"
+    "Active(file): 2000 kB\nInactive(file): 3000 kB\nSReclaimable: 90000 kB\nSwapFree: 0 kB\n",
+    "/proc/zoneinfo": "Node 0, zone Normal\n  pages free 3968\n        high     75\n    high: 186\n",
+    "/proc/modules": "nf_conntrack 1 0 - Live 0x0\n",
+    "/proc/cgroups": "#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t5\t50\t1\n",
+    "/proc/cmdline": "root=LABEL=root thash_entries=1000\n",
+    "/proc/loadavg": "0.00 0.01 0.05 1/100 1234\n",
+    "/proc/slabinfo": "slabinfo - version: 2.1\nTCP 10 13 2368 13 8 : tunables 0 0 0\ndentry 1 21 192 21 1 : x\n",
+    "/sys/kernel/slab/TCP/slab_size": "2368\n",
+    "/sys/kernel/slab/TCP/order": "3\n",
+    "/sys/kernel/slab/TCP/objs_per_slab": "13\n",
+    "/proc/self/status": _STATUS,
+    "/proc/self/limits": _LIMITS,
+    "/proc/self/uid_map": "         0          0 4294967295\n",
+    "/proc/self/cgroup": "5:memory:/user.slice/a\n4:pids:/user.slice\n"
+    "1:name=systemd:/user.slice/x.scope\n0::/user.slice/a\n",
+    "/proc/self/mountinfo": "30 20 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+    "31 20 0:27 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
+    "32 20 0:28 / /sys/fs/cgroup/un\\040ified rw - cgroup2 c rw\n",
+    "/sys/fs/cgroup/memory/user.slice/a/memory.limit_in_bytes": "1000000000\n",
+    "/sys/fs/cgroup/memory/user.slice/a/memory.usage_in_bytes": "5000000\n",
+    "/sys/fs/cgroup/memory/user.slice/a/memory.stat": "total_active_file 1\ntotal_inactive_file 2\n",
+    "/sys/fs/cgroup/memory/memory.stat": "hierarchical_memory_limit 900000000\n",
+    "/sys/fs/cgroup/pids/user.slice/pids.max": "4000\n",
+    "/sys/fs/cgroup/un ified/user.slice/a/memory.max": "max\n",
+    "/proc/1/comm": "systemd\n",
+    "/proc/1/limits": _LIMITS,
+    "/proc/1/cgroup": "0::/init.scope\n",
+    "/proc/1/status": _STATUS,
+    "/proc/1/environ": "HOME=/\0TERM=linux\0",
+    "/proc/77/comm": "sshd\n",
+    "/proc/77/limits": _LIMITS,
+    "/proc/77/cgroup": "1:name=systemd:/system.slice/ssh.service\n0::/system.slice/ssh.service\n",
+    "/proc/net/sockstat": "sockets: used 100\nTCP: inuse 4 orphan 0 tw 0 alloc 5 mem 1\n",
+    "/proc/net/sockstat6": "TCP6: inuse 2\n",
+    "/proc/net/snmp": "Tcp: RtoAlgorithm CurrEstab\nTcp: 1 4\n",
+    "/proc/net/tcp": _TCP,
+    "/proc/net/tcp6": _TCP,
+    "/proc/net/ip_tables_names": "filter\nnat\n",
+}
+FILES.update(
+    {
+        "/proc/sys/" + key.replace(".", "/"): "1024 65535\n" if key == kernel_limits.PORT_RANGE else "1048576\n"
+        for key in kernel_limits.KEYS
+        if key not in ("net.ipv4.tcp_mem", kernel_limits.RESERVED_PORTS)
+    }
+)
+FILES["/proc/sys/net/ipv4/ip_local_reserved_ports"] = "8080\n"
+
+LINKS_ON_DISK = {
+    "/etc/sysctl.d/99-sysctl.conf": "../sysctl.conf",
+    "/etc/systemd/system/masked.service": "/dev/null",
+    "/etc/systemd/system/sshd.service": "/usr/lib/systemd/system/ssh.service",
+    "/lib": "usr/lib",
+    "/sbin": "/usr/sbin",
+    "/usr/sbin/init": "/lib/systemd/systemd",
+    "/sys/kernel/slab/filp": "TCP",
+}
+FOLDERS = ("/run/systemd/system", "/proc/77/fd", "/dev")
+
+
+def encode(text: str) -> bytes:
+    """Return what stands in a file whose text read_text() returns; what no file can give is replaced."""
+    return text.encode("utf-8", "surrogateescape") if text.isascii() else _encode_any(text)
+
+
+def _encode_any(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
+class SampleHost:
+    """The host's files in a folder, to be changed and put back."""
+
+    def __init__(self, root: pathlib.Path) -> None:
+        self.path, self.root = root, str(root)
+        for path in FILES:
+            self.put(path)
+        for path, target in LINKS_ON_DISK.items():
+            self.below(path).symlink_to(target)
+        for path in FOLDERS:
+            self.below(path).mkdir(parents=True, exist_ok=True)
+
+    def below(self, path: str) -> pathlib.Path:
+        return self.path / path.lstrip("/")
+
+    def put(self, path: str, text: str | None = None) -> None:
+        self.below(path).parent.mkdir(parents=True, exist_ok=True)
+        self.below(path).write_bytes(encode(FILES[path] if text is None else text))
+
+    def remove(self, path: str) -> None:
+        target = self.below(path)
+        if target.is_dir() and not target.is_symlink():
+            target.rmdir()
+        elif os.path.lexists(target):
+            target.unlink()

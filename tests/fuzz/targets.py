@@ -1,0 +1,397 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What takes text, bytes or people's variables without a host around it; each with samples, and the error of its own.
+
+test_complete.py fails when a function of the collection is neither here nor reached by what test_trees.py calls.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import typing as t
+
+from hypothesis import strategies as st
+from inputs import JSON, SCALARS, near, octets, texts
+from limits_builder import limits_of
+from sample_host import FILES
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    address_set,
+    endpoint,
+    host_identity,
+    interface_addresses,
+    limits_plan,
+    netlink,
+    nofile_report,
+    pam_limits,
+    port_set,
+    probe_request,
+    refusal,
+    running_limits,
+    sink_control,
+    sink_packets,
+    sink_request,
+    sink_state,
+    sink_tun,
+    slab,
+    socket_count,
+    sysctl_d,
+    systemd_limits,
+    tuned,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.netlink import NetlinkError
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import (
+    ceilings,
+    fleet,
+    planner,
+    report,
+    report_table,
+    request,
+)
+
+
+class Target(t.NamedTuple):
+    """``call`` takes what ``inputs`` gives, and raises nothing but ``errors``.
+
+    grows: a sample of a longer input, to see how the time grows with it; {} stands for the repeated part
+    """
+
+    call: t.Callable[[t.Any], object]
+    inputs: st.SearchStrategy[t.Any]
+    errors: tuple[type[Exception], ...] = ()
+    pieces: tuple[str, ...] = ()
+
+
+def _text(call: t.Callable[[str], object], *samples: str, errors: tuple[type[Exception], ...] = ()) -> Target:
+    """A parser of text; what its samples repeat, line by line and word by word, must cost no more than its length."""
+    pieces = {piece for sample in samples for line in sample.split("\n") for piece in (line + "\n", *line.split(" "))}
+    return Target(call, texts(*samples), errors, tuple(sorted(pieces - {"", "\n"})))
+
+
+def _data(call: t.Callable[[t.Any], object], *samples: t.Any, errors: tuple[type[Exception], ...] = ()) -> Target:
+    return Target(call, st.one_of(*map(near, samples)), errors)
+
+
+# --- text ---
+
+_BUILDS = [
+    pam_limits.Behaviour(spares_root, True, scans, None) for spares_root in (False, True) for scans in (False, True)
+]
+
+
+def _pam(text: str) -> object:
+    found = []
+    for build in _BUILDS:
+        lines = pam_limits.parse(text, "/etc/security/limits.conf", build)
+        grant = pam_limits.resolve(lines, build, "tester", 1000, 1000, [("load", 1001)])
+        found.append((pam_limits.limits(grant, 2**20), pam_limits.winning(lines)))
+        found += [pam_limits.level_of(line.domain) for line in lines]
+    return found
+
+
+def _systemd(text: str) -> object:
+    found = systemd_limits.assignments(text, "Service", "LimitNOFILE")
+    return [systemd_limits.parse_rlimit(value) for _line, value in found]
+
+
+def _unit_name(text: str) -> object:
+    return systemd_limits.section_of(text), limits_plan.units_of([text, systemd_limits.drop_in(text)])
+
+
+def _sysctl(text: str) -> object:
+    lines = sysctl_d.parse(text, "/etc/sysctl.conf")
+    return [sysctl_d.winner(lines, key) for key in ("net.core.somaxconn", "net.ipv4.conf.eth0/5.rp_filter")]
+
+
+def _sysctl_key(text: str) -> object:
+    return sysctl_d.proc_path(sysctl_d.normalize(text)), sysctl_d.winner(
+        [sysctl_d.Assignment(text, "1", "", 1)], "net.ipv4.conf.eth0.rp_filter"
+    )
+
+
+_SYSCTL_LINES = FILES["/etc/sysctl.d/10-a.conf"] + "net.*.conf.[!z-a]*.rp_?ilter=1\nnet.[a-].x[]=2\n"
+_UNIT = FILES["/etc/systemd/system/load@1.service.d/override.conf"] + "; no\n[Service]\\\nLimitNOFILE = 5:4\n"
+_TUNED = FILES["/usr/lib/tuned/base/tuned.conf"] + "fs.nr_open=<10\n"
+_STATE = {
+    "pid": 5,
+    "start": 7,
+    "workers": [[6, 8]],
+    "options": {"mode": "accept"},
+    "since": 9,
+    "board": 4,
+    "details": {},
+}
+_STAT = "77 (a) b) c) S 1 77 77 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1 1 1"
+
+TEXT: dict[str, Target] = {
+    "pam_limits.parse": _text(_pam, FILES["/etc/security/limits.conf"], FILES["/etc/security/limits.d/50-x.conf"]),
+    "pam_limits.strtoul": _text(pam_limits.strtoul, "-12x", " +0012", str(2**64)),
+    "pam_limits.is_broken_range": _text(pam_limits.is_broken_range, "@1000:2000", "%:5", "5:"),
+    "limits_plan.check_domains": _text(
+        lambda text: limits_plan.check_domains([text], "limits_domains"), "@load", "1000:2000", "*", errors=(Refusal,)
+    ),
+    "systemd_limits.assignments": _text(_systemd, _UNIT, FILES["/usr/lib/systemd/system/load@.service"]),
+    "systemd_limits.parse_rlimit": _text(systemd_limits.parse_rlimit, "0x10:0b11", "infinity", "+07:1024"),
+    "systemd_limits.section_of": _text(_unit_name, "a-b@c.service", "x.socket", "a-b-c-@.mount"),
+    "sysctl_d.parse": _text(_sysctl, _SYSCTL_LINES),
+    "sysctl_d.normalize": _text(_sysctl_key, "net/ipv4/conf/eth0.5/x", "net.*.conf.[z-a]*.rp_filter", "net.ipv4.*"),
+    "tuned._parse": _text(lambda text: tuned._parse(text, "tuned.conf"), _TUNED, FILES["/etc/tuned/mine/tuned.conf"]),
+    "tuned.wins": _text(lambda text: tuned.wins(tuned.Option(text, "", 1), "4096"), ">4096", "<10", "1 2"),
+    "running_limits.parse_limits": _text(running_limits.parse_limits, FILES["/proc/1/limits"]),
+    "running_limits.unit_of": _text(running_limits.unit_of, FILES["/proc/77/cgroup"]),
+    "host_identity.capabilities": _text(host_identity.capabilities, FILES["/proc/1/status"]),
+    "socket_count.parse_sockstat": _text(
+        lambda text: socket_count.parse_sockstat(text, "TCP"), FILES["/proc/net/sockstat"]
+    ),
+    "slab._from_slabinfo": _text(slab._from_slabinfo, FILES["/proc/slabinfo"]),
+    "sink_state.parse_state": Target(
+        lambda found: sink_control.describe(sink_state.parse_state(json.dumps(found))), near(_STATE)
+    ),
+    "sink_state.parse_state of text": _text(sink_state.parse_state, json.dumps(_STATE)),
+    "sink_state.parse_stat": _text(sink_state.parse_stat, _STAT),
+    "port_set.parse_kernel_list": _text(
+        port_set.parse_kernel_list, "8080,9000-9010\n", "1-65535", errors=(Refusal,)
+    ),
+    "port_set.parse_range": _text(
+        lambda text: port_set.parse_range("tune_port_range", text), "1024 65535", "1024-65535", errors=(Refusal,)
+    ),
+    "endpoint.parse_endpoint": _text(
+        lambda text: endpoint.text_of(endpoint.parse_endpoint("x", text)),
+        "192.0.2.1:7000", "[2001:db8::1]:7000", errors=(Refusal,),
+    ),
+    "address_set.expand": _text(
+        lambda text: list(map(address_set.with_length, address_set.expand("x", [text]))),
+        "198.51.100.7", "198.51.100.10-198.51.100.20", "2001:db8::/120", "0.0.0.0/0", "::ffff:1.2.3.4", "::/0",
+        errors=(Refusal,),
+    ),
+    "fleet.Pool": _text(
+        lambda text: fleet.Pool("", [text, "10.0.0.0/8"]).runs_of(5, 100),
+        "198.51.100.7", "198.51.100.10-198.51.100.20", "2001:db8::/64", "::/0", errors=(Refusal,),
+    ),
+    "sink_request.parse_name": _text(lambda text: sink_request.parse_name("x", text), "default", errors=(Refusal,)),
+    "sink_request.parse_prefix": _text(
+        lambda text: sink_request.parse_prefix("x", text), "198.18.0.0/15", "2001:db8::/32", errors=(Refusal,)
+    ),
+    "refusal.whole_number": _text(
+        lambda text: refusal.whole_number("x", text, 1, 10, "Write it."), "5", " 7 ", errors=(Refusal,)
+    ),
+    "report_table.plain": _text(report_table.plain, "client1 \x1b[31m"),
+    "report_table.short_names": _text(
+        lambda text: (report_table.short_names([text, text + "2"], 20), report_table.shorten(text, 9, 3)), "client1.x"
+    ),
+}  # fmt: skip
+
+
+# --- bytes: what the kernel says, and what comes from the network ---
+
+
+def _message(kind: int, payload: bytes, flags: int = netlink.NLM_F_MULTI) -> bytes:
+    return netlink.HEADER.pack(netlink.HEADER.size + len(payload), kind, flags, 1, 0) + payload
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+_ADDRESS = _message(20, struct.pack("=4BI", 2, 24, 0x80, 0, 2) + _attribute(1, b"\xc0\0\2\1") + _attribute(8, bytes(4)))
+_ROUTE = _message(
+    24,
+    struct.pack("=8BI", 2, 8, 0, 0, 255, 3, 0, 2, 0)
+    + _attribute(1, b"\x0a\0\0\0")
+    + _attribute(4, struct.pack("=I", 2)),
+)
+_DEFAULT = _message(
+    24, struct.pack("=8BI", 10, 0, 0, 0, 254, 3, 0, 1, 0) + _attribute(9, struct.pack("=HBBi", 8, 0, 0, 2) * 2)
+)
+_SOCKET = _message(
+    18, struct.pack("=4BHH16s16s36x", 2, 1, 0, 0, 9999, 80, b"\xc0\0\2\1", b"\xc0\0\2\2") + _attribute(8, b"\0")
+)
+_DONE = _message(netlink.NLMSG_DONE, bytes(4))
+_ERROR = _message(netlink.NLMSG_ERROR, struct.pack("=i", -2))
+_DUMPS = [
+    _ADDRESS * 2 + _DONE, _ROUTE + _DEFAULT + _DONE, _SOCKET * 3, _SOCKET + _DONE, _ERROR, _DONE, _ROUTE + _ADDRESS,
+]  # fmt: skip
+_NAMES = {1: "lo", 2: "eth0"}
+
+_IPV4_SYN = bytes.fromhex(
+    "00000000000000000000"
+    "4500003c00004000400600000a0000010a0000024e20005000000001000000005002fff000000000"
+    "020405b40402080a00000001000000000103030700000000"
+)
+_IPV6_DATA = bytes.fromhex(
+    "01000000000000000000" "60000000002406ff20010db800000000000000000000000120010db8000000000000000000000002"
+    "4e200050000000010000000580180010000000000101080a000000010000000061626364"
+)  # fmt: skip
+
+
+def _read(*readers: t.Callable[[], netlink.Reader]) -> t.Callable[[bytes], object]:
+    def call(data: bytes) -> object:
+        found: list[object] = []
+        for make in readers:
+            reader = make()
+            reader.feed(data)
+            found.append(reader)
+        return found
+
+    return call
+
+
+def _tally(data: bytes) -> object:
+    tally = socket_count.Tally()
+    tally.feed(data)
+    return tally.states(), tally.small(3), tally.sources()
+
+
+def _answer(data: bytes) -> object:
+    counters = [0] * 16
+    packet = bytearray(data.ljust(80, b"\0"))
+    for ports in (None, bytes(65536)):
+        size = sink_packets.Responder(counters, ports).answer(packet, len(data))
+        # What goes back into the kernel is never longer than what came out of it.
+        assert 0 <= size <= len(data)
+    return counters
+
+
+BYTES: dict[str, Target] = {
+    "interface_addresses.Addresses.take": Target(
+        _read(lambda: interface_addresses.Addresses(_NAMES)), octets(*_DUMPS), (NetlinkError,)
+    ),
+    "interface_addresses.Routes.take": Target(
+        _read(lambda: interface_addresses.Routes(_NAMES)), octets(*_DUMPS), (NetlinkError,)
+    ),
+    "sink_tun.Routes.take": Target(_read(sink_tun.Routes), octets(*_DUMPS), (NetlinkError,)),
+    "socket_count.Tally.feed": Target(_tally, octets(*_DUMPS), (NetlinkError,)),
+    "socket_count._Listeners.take": Target(_read(socket_count._Listeners), octets(*_DUMPS), (NetlinkError,)),
+    "netlink.attributes": Target(
+        lambda data: netlink.attributes(data, 0, len(data)), octets(_ADDRESS[24:], _ROUTE[28:]), (NetlinkError,)
+    ),
+    "sink_packets.Responder.answer": Target(_answer, octets(_IPV4_SYN, _IPV6_DATA)),
+    "sink_state.read_board": Target(sink_state.read_board, octets(struct.pack("=48Q", *range(48)))),
+}
+
+
+# --- variables, and JSON ---
+
+
+def _options(**options: st.SearchStrategy[t.Any]) -> st.SearchStrategy[dict[str, t.Any]]:
+    """Return a module's parameters, which AnsibleModule has brought to their types."""
+    return st.fixed_dictionaries({"variable_prefix": st.just("tune_"), **options})
+
+
+_ENDPOINTS = texts("192.0.2.1:7000", "[2001:db8::1]:7000", "198.18.0.0/15")
+_ADDRESSES = st.lists(texts("198.51.100.7", "198.51.100.10-198.51.100.20", "2001:db8::/120") | JSON, max_size=3)
+_NUMBER = SCALARS | JSON | st.integers(0, 100000) | texts("5")
+_PORTS = st.lists(_NUMBER | texts("9000-9010", "1-65535"), max_size=3)
+
+_PROBE = _options(
+    destinations=st.lists(_ENDPOINTS | st.just("192.0.2.1:7000"), max_size=3),
+    own_sinks=st.lists(_ENDPOINTS, max_size=2),
+    confirmed=st.booleans(),
+    source_addresses=_ADDRESSES,
+    binding=st.sampled_from(probe_request.BINDINGS),
+    **dict.fromkeys(("target", "rate", "hold", "processes", "sample", "reserve", "timeout"), _NUMBER),
+    user=st.none() | texts("nobody"),
+    progress=st.none() | texts("/run/fourtuple/x"),
+)  # fmt: skip
+
+_SINK = _options(
+    mode=st.sampled_from(("accept", "responder")),
+    listen=st.lists(_ENDPOINTS, max_size=3),
+    prefix=st.none() | texts("198.18.0.0/15", "2001:db8::/32"),
+    ports=_PORTS,
+    name=texts("default") | st.just("default"),
+    **dict.fromkeys(("lifetime", "processes", "capacity"), _NUMBER | st.just(900)),
+)  # fmt: skip
+
+_STATED = {
+    "target_connections": 200000,
+    "destinations": ["192.0.2.1:443", "[2001:db8::1]:443", "server:1"],
+    "binding": "bind_no_port",
+    "processes": 2,
+    "port_range": "1024 65535",
+    "port_fill": 0.5,
+    "users": ["root"],
+    "units": ["ssh.service"],
+    "interface": "eth0",
+    "address_pool": ["198.51.100.0/24", "2001:db8::/120"],
+    "slot": 3,
+    "slot_size": 16,
+    "app_bytes": 0,
+    "app_descriptors": 64,
+    "app_nofile": 100,
+    "kernel_bytes": 4096,
+    "memory_reserve": 5,
+    "exempt_from": ["file_max"],
+    "churn": 10,
+    "after_restart": True,
+    "explicit": {
+        "sysctl_floors": {"fs.nr_open": 5},
+        "sysctl_values": {"net.ipv4.ip_local_port_range": "1024 65535", "fs.nr_open": 5000000},
+        "sysctl_reserved_ports": ["8080", "9000-9010"],
+        "limits_nofile_soft": 1024,
+        "limits_nofile_hard": 2000000,
+        "limits_domains": ["*", "root"],
+        "limits_units": ["ssh.service"],
+        "addresses_list": ["198.51.100.7"],
+        "addresses_interface": "eth0",
+    },
+}
+
+_HOST = limits_of()
+_INVENTORY = {
+    "client1": {
+        "tune_address_pool": ["198.51.100.0/24"], "tune_slot": 1, "tune_slot_size": 4,
+        "tune_fleet_target": 100000, "tune_weight": 1,
+    },
+    "client2": {
+        "tune_address_pool": "198.51.100.0/24", "tune_slot": 2, "tune_fleet_target": 100000, "tune_weight": 0.5,
+    },
+}  # fmt: skip
+
+
+def _plan(stated: t.Any) -> object:
+    found = planner.plan(_HOST, stated)
+    return found, report_table.table(report.report([{"host": "client1", "before": found["before"]}], "t", "g"))
+
+
+def _planned(values: t.Any) -> object:
+    return nofile_report.read_planned(nofile_report.Request(*values))
+
+
+def _describe(observed: t.Any) -> object:
+    return interface_addresses.describe(observed, {"192.0.2.15/24"})
+
+
+VARIABLES: dict[str, Target] = {
+    "probe_request.parse": Target(probe_request.parse, _PROBE, (Refusal,)),
+    "sink_request.parse": Target(lambda params: sink_request.parse(params).options(), _SINK, (Refusal,)),
+    "nofile_report.read_planned": Target(_planned, st.tuples(_NUMBER, _NUMBER, _NUMBER), (Refusal,)),
+    "refusal.whole_number of anything": Target(
+        lambda value: refusal.whole_number("x", value, 1, 10, "Write it."), _NUMBER, (Refusal,)
+    ),
+    "port_set.parse_ports": Target(lambda entries: port_set.parse_ports("x", entries), _PORTS, (Refusal,)),
+    "port_set.parse_range of anything": Target(
+        lambda value: port_set.parse_range("x", value), near([1024, "65535"]), (Refusal,)
+    ),
+    "address_set.locate": Target(lambda entries: address_set.locate("x", entries), _ADDRESSES, (Refusal,)),
+    "request.parse": _data(request.parse, _STATED, errors=(Refusal,)),
+    "ceilings.ceilings": _data(lambda stated: ceilings.ceilings(_HOST, stated), _STATED, errors=(Refusal,)),
+    "ceilings.source_addresses": _data(
+        lambda stated: ceilings.source_addresses(_HOST, stated), _STATED, errors=(Refusal,)
+    ),
+    # A refusal of the planner is data.
+    "planner.plan": _data(_plan, _STATED),
+    "fleet.fleet": Target(
+        lambda variables: fleet.fleet(variables, list(_INVENTORY)),
+        st.fixed_dictionaries(
+            {
+                host: st.fixed_dictionaries({name: near(value) for name, value in row.items()})
+                for host, row in _INVENTORY.items()
+            }
+        ),
+        (Refusal,),
+    ),
+}
