@@ -126,10 +126,14 @@ def _parse(text: str, section: str, key: str) -> t.Tuple[t.List[t.Tuple[int, str
     present = None
     continued = ""
     # The empty last line ends a statement whose continuation the file does not have.
-    for number, line in enumerate(_END_OF_LINE.split(text.lstrip("\ufeff")) + [""], start=1):
+    marked = False
+    for number, line in enumerate(_END_OF_LINE.split(text) + [""], start=1):
         if line.lstrip(" \t\r")[:1] in ("#", ";"):
             continue
-        continued += line
+        # One byte order mark is passed over, on whichever line it stands first.
+        mark = not marked and line.startswith("\ufeff")
+        marked = marked or mark
+        continued += line[1:] if mark else line
         backslashes = len(continued) - len(continued.rstrip("\\"))
         if backslashes % 2:
             continued = continued[:-1] + " "

@@ -64,6 +64,11 @@ def test_assignments(text, expected):
     assert systemd_limits.assignments(text, "S", "K") == expected
 
 
+def test_one_byte_order_mark_is_passed_over():
+    text = "[Unit]\n\ufeff[Service]\nLimitNOFILE=5\n\ufeffLimitNOFILE=6\n"
+    assert systemd_limits.assignments(text, "Service", "LimitNOFILE") == [(3, "5")]
+
+
 def service(limit=""):
     return "[Service]\nExecStart=/bin/true\n" + ("LimitNOFILE=%s\n" % limit if limit else "")
 
