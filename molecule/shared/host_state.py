@@ -5,29 +5,33 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 
 #: What moves without anyone's doing.
-_COUNTERS = ("nf_conntrack_count",)
+_COUNTERS = ("nf_conntrack_count", "aio-nr", "dentry-state", "file-nr", "inode-nr", "inode-state")
+
+#: What a router's announcement gives a route anew each time: how long it holds, and a number.
+_PASSING = re.compile(r"\b(expires \d+sec|nhid \d+) ?")
 
 _MAYBE_FOLDERS = ("/var/lib/fourtuple", "/run/fourtuple", "/run/systemd/system")
 
 
 def sysctls():
-    """Return the keys that the host owns: those of its network namespace."""
+    """Return the keys that the host owns: those of its network namespace, and of fs where the kernel is its own too."""
     found = {}
-    for path in glob.glob("/proc/sys/net/**", recursive=True):
-        try:
-            if os.path.isfile(path) and os.path.basename(path) not in _COUNTERS:
-                with open(path, encoding="utf-8") as value:
-                    found[path] = value.read()
-        except OSError:
-            continue
+    for tree in ["net", "fs"] if os.access("/proc/sys/fs/nr_open", os.W_OK) else ["net"]:
+        for folder, _folders, names in os.walk("/proc/sys/" + tree):
+            for path in (os.path.join(folder, name) for name in names if name not in _COUNTERS):
+                try:
+                    with open(path, encoding="utf-8") as value:
+                        found[path] = value.read()
+                except OSError:
+                    continue
     return found
 
 
@@ -44,7 +48,7 @@ def addresses():
 def routes():
     """Return the routes: an address brings one with it."""
     routes_of_all = subprocess.check_output(["ip", "route", "show", "table", "all"], text=True)
-    return dict.fromkeys(map(str.strip, routes_of_all.splitlines()), "there")
+    return dict.fromkeys((_PASSING.sub("", line).strip() for line in routes_of_all.splitlines()), "there")
 
 
 def describe(path):

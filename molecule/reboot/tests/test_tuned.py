@@ -1,0 +1,90 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a tuned host has, and no less after a boot: the limits of each new session, the keys, the addresses."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+State = dict[str, dict[str, t.Any]]
+
+SOFT, HARD = 1000000, 2000000
+
+SESSIONS = [
+    "ssh root",
+    "ssh tester",
+    "su root",
+    "su tester",
+    "su - tester",
+    "sudo to root",
+    "sudo -i to root",
+    "sudo to tester",
+    "cron root",
+    "cron tester",
+    "console root",
+    "console tester",
+    "client.service",
+]
+
+KEYS = {
+    "/proc/sys/fs/nr_open",
+    "/proc/sys/net/ipv4/ip_local_port_range",
+}
+
+#: With the primary one, four: 100,000 connections, for each source address half of its 64,512 ports.
+ADDRESSES = [("203.0.113.%d" % last, 32) for last in (1, 2, 3)]
+
+FILES = {
+    "/etc/security/limits.d/99-zz-fourtuple.conf",
+    "/etc/sysctl.d/99-zz-fourtuple.conf",
+    "/etc/systemd/network/20-wired.network.d",
+    "/etc/systemd/network/20-wired.network.d/fourtuple.conf",
+    "/etc/systemd/system/client.service.d",
+    "/etc/systemd/system/client.service.d/fourtuple.conf",
+}
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_session_has_the_limits(state: State, session: str) -> None:
+    assert state["limit"][session] == [SOFT, HARD]
+
+
+def test_services_of_a_user_have_the_hard_limit(state: State) -> None:
+    """The user's service manager raises its own soft limit, and gives its units 1024, which they may raise (systemd's
+    main.c, fallback_rlimit_nofile)."""
+    assert state["limit"]["user manager"] == [HARD, HARD]
+    assert state["limit"]["user manager's unit"] == [1024, HARD]
+
+
+def test_other_services_keep_theirs(state: State, untouched: State) -> None:
+    assert state["limit"]["cron.service"] == untouched["limit"]["cron.service"]
+
+
+def test_keys_are_live(state: State, untouched: State) -> None:
+    nr_open = int(untouched["sysctl"]["/proc/sys/fs/nr_open"])
+    assert int(state["sysctl"]["/proc/sys/fs/nr_open"]) == max(HARD, nr_open)
+    assert state["sysctl"]["/proc/sys/net/ipv4/ip_local_port_range"].split() == ["1024", "65535"]
+
+
+def test_no_other_key_has_changed(state: State, untouched: State) -> None:
+    changed = {key for key in state["sysctl"] if state["sysctl"][key] != untouched["sysctl"].get(key)}
+    assert changed <= KEYS
+
+
+def test_source_addresses_are_there(state: State, untouched: State) -> None:
+    had, has = (one["address"]["eth0"] for one in (untouched, state))
+    added = [entry for entry in has if entry not in had]
+    assert [entry for entry in had if entry not in has] == []
+    assert [(entry["local"], entry["prefixlen"]) for entry in added] == ADDRESSES
+
+
+def test_no_file_but_its_own_has_changed(state: State, untouched: State) -> None:
+    files = untouched["file"].keys() | state["file"].keys()
+    assert {
+        path
+        for path in files
+        if untouched["file"].get(path) != state["file"].get(path) and not path.startswith("/var/lib/fourtuple")
+    } == FILES
