@@ -26,7 +26,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: root $(environment) images ## tune disposable hosts, with real connections before and after; the machine stays as it is
@@ -39,10 +39,23 @@ million: root $(environment) images ## a million real connections, in one run of
 	tests/million/run
 
 .PHONY: test
-test: lint unit sanity packaging examples report molecule demo million ## every gate, as .ci/run does
+test: lint unit fuzz sanity packaging examples report differential molecule demo million ## the gates that fit into a run of CI, as .ci/run does
 
 .PHONY: test-quick
-test-quick: lint unit sanity packaging examples report ## every gate that needs no containers
+test-quick: lint unit fuzz sanity packaging examples report ## every gate that needs no disposable hosts
+
+# `make test` leaves out some gates, and a part of what others can generate and combine.
+cases := --release bookworm -m "not nightly"
+releases := bookworm
+.PHONY: nightly
+nightly: cases :=
+nightly: releases := bookworm trixie
+nightly: trees := --trees 2000 --seed random
+nightly: faults := --all-faults
+nightly: profile := --hypothesis-profile=nightly
+nightly: export FOURTUPLE_STATEFUL_SEQUENCES := 1000
+nightly: export FOURTUPLE_SANDBOX_SEQUENCES := 8
+nightly: test crash stateful lockout ## every gate with all its cases, releases and faults, and far more that are generated
 
 .PHONY: lint
 lint: $(environment) ## ansible-lint, yamllint, ruff, mypy, shellcheck
@@ -59,6 +72,11 @@ unit: $(environment) ## unit tests and recorded hosts, with the coverage of modu
 	pytest tests/unit tests/golden --cov --cov-report=term-missing:skip-covered
 	# Apart: once something of the controller's is imported, modules hand their warnings to it.
 	pytest tests/controller
+
+.PHONY: fuzz
+fuzz: $(environment) ## every parser with bytes that nobody meant, and hosts whose files are traps
+	@echo "fuzz: every parser, and hosts whose files are traps"
+	pytest tests/fuzz $(profile)
 
 .PHONY: sanity
 sanity: $(environment) ## ansible-test sanity on the built collection
@@ -80,6 +98,27 @@ report: $(environment) system-browser ## the report: printed, written, and its p
 	@echo "report: the role, and its page in headless Chromium"
 	pytest tests/report
 
+.PHONY: differential
+differential: root $(environment) images ## generated configuration, resolved by us and by the real thing
+	@echo "differential: generated configuration, resolved by us and by systemd-sysctl, procps, pam_limits and systemd"
+	pytest tests/differential $(trees)
+
+.PHONY: crash
+crash: root $(environment) images ## killed or refused at every write, stopped after every task
+	@echo "crash: killed or refused at every write, stopped after every task"
+	pytest tests/crash $(faults)
+
+.PHONY: stateful
+stateful: root $(environment) images ## the promises after every step of a random life, and hosts that others have tuned
+	@echo "stateful: the promises after every step of a random life, and hosts that others have tuned"
+	pytest tests/stateful tests/foreign
+
+.PHONY: lockout
+lockout: root $(environment) machines ## what the article warns of, done to virtual machines; and refused beforehand
+	@echo "lockout: what the article warns of, done to virtual machines, and refused beforehand"
+	tests/lockout/build $(releases)
+	pytest tests/lockout $(cases)
+
 .PHONY: bench
 bench: root $(environment) system-compiler ## counting against ss, connecting against a loop in C, and what looking up costs
 	@echo "bench: a million sockets, counted by connection_limits_info and by ss"
@@ -90,9 +129,12 @@ bench: root $(environment) system-compiler ## counting against ss, connecting ag
 	tests/bench/lookup_cost
 
 .PHONY: molecule
-molecule: root $(environment) images ## the roles on disposable hosts, and the machine compared before and after
+molecule: root $(environment) images machines ## the roles on disposable hosts, and the machine compared before and after
 	@echo "molecule: the roles on disposable hosts; then the machine compared with how it was before"
 	tests/molecule/run
+	for release in $(filter-out bookworm,$(releases)); do
+	    FOURTUPLE_RELEASE=$$release tests/molecule/run reboot
+	done
 
 .PHONY: clean
 clean: ## remove what make made in this folder; images and system packages stay
@@ -114,8 +156,8 @@ lock: ## pin tests/requirements.txt anew from tests/requirements.in, with the ol
 
 # What follows is set-up that the targets above ask for.
 
-.PHONY: system-environment system-containers system-browser system-compiler
-system-environment system-containers system-browser system-compiler:
+.PHONY: system-environment system-containers system-machines system-browser system-compiler
+system-environment system-containers system-machines system-browser system-compiler:
 	@tests/tools/system_packages $(@:system-%=%)
 
 $(environment): tests/requirements.txt | system-environment
@@ -134,3 +176,8 @@ root:
 images: root system-containers
 	@echo "images: building the disposable hosts' images that are not there yet"
 	tests/images/build
+
+.PHONY: machines
+machines: root system-machines
+	@echo "machines: building the disks of the virtual machines that are not there yet"
+	tests/vm/build $(releases)
