@@ -74,8 +74,9 @@ class Keys:
 
     def number(self, key: str) -> t.Optional[int]:
         text = self.live(key) or ""
-        number = decimal(text[1:] if text.startswith("-") else text)
-        return -number if number is not None and text.startswith("-") else number
+        negative = text.startswith("-")
+        number = decimal(text[1:] if negative else text)
+        return number if number is None or not negative else 0 - number
 
     def numbers(self, key: str) -> t.Optional[t.List[int]]:
         found = [decimal(word) for word in (self.live(key) or "").split()]

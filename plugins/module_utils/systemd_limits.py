@@ -125,8 +125,8 @@ def _parse(text: str, section: str, key: str) -> t.Tuple[t.List[t.Tuple[int, str
     found: t.List[t.Tuple[int, str]] = []
     present = None
     continued = ""
-    # The empty last line ends a statement whose continuation the file does not have.
     marked = False
+    # The empty last line ends a statement whose continuation the file does not have.
     for number, line in enumerate(_END_OF_LINE.split(text) + [""], start=1):
         if line.lstrip(" \t\r")[:1] in ("#", ";"):
             continue
