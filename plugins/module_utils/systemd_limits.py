@@ -294,8 +294,10 @@ class Units:
             return None
         name = self.real_name(unit)
         directories: t.List[str] = []
-        template = _template(name) or ""
-        aliases = self._aliases.get(name, []) + [_instance(one, name) for one in self._aliases.get(template, [])]
+        aliases = self._aliases.get(name, [])
+        if _is_template(path.rpartition("/")[2]):
+            # An instance with a file of its own has no part in the aliases of its template.
+            aliases = aliases + [_instance(alias, name) for alias in self._aliases.get(_template(name) or "", [])]
         for alias in [name] + aliases:
             directories += self._directories(alias)
         # "service.d" and the like hold for every unit of the type and come last.

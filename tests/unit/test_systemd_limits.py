@@ -185,6 +185,10 @@ def test_a_link_is_an_alias_only_into_the_search_path_and_of_the_same_kind(host)
     known = systemd_limits.Units(HostTree(host.root))
     assert known.file("t@1.service") == known.file("w@1.service") == units + "t@1.service"
     assert known.file("v@1.service") == units + "t@.service"
+    host.put(units + "v@1.service.d/z.conf", service("7"))
+    assert [limit(host, name + ".service")[0] for name in ("t@1", "v@1")] == [7, 7]
+    host.put(units + "u@1.service.d/zz.conf", service("8"))
+    assert limit(host, "t@1.service")[0] == 7
     # Its template is there, and so is a unit, though not by this link.
     assert known.file("w@2.service") is None
 
