@@ -9,10 +9,13 @@ chroot or a mounted image is read exactly as the running host is.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import json
 import os
 import stat
+import time
 import typing as t
 
 #: The first line of every file that the collection owns on a host.
@@ -27,6 +30,10 @@ _MOST_LINKS = 40
 
 #: No file that is read here comes near it; a sparse file of terabytes must not take the host's memory.
 _LARGEST_FILE = 64 << 20
+
+_LOCKED = "/etc"
+#: Seconds.
+_LONGEST_WAIT = 60.0
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
@@ -170,6 +177,45 @@ def replace_text(root: str, path: str, text: str, mode: int = 0o644) -> None:
     except OSError as error:
         # write(2), fsync(2) and their like know no name.
         raise OSError(error.errno, error.strerror, target) from error
+
+
+def remove_path(root: str, path: str) -> None:
+    """Remove a file, if it is there, and what a run that was killed left beside it; on return that survives a crash.
+
+    raises: OSError, which names ``path``
+    """
+    target = below(root, path)
+    _remove(unfinished(target))
+    _remove(target)
+    if os.path.isdir(os.path.dirname(target)):
+        _sync_directory(os.path.dirname(target))
+
+
+@contextlib.contextmanager
+def locked(root: str) -> t.Iterator[None]:
+    """Let one process at a time check the host and change it by what it saw.
+
+    flock(2) on /etc itself: it leaves no file behind, and goes with the process however that ends.
+    raises: TimeoutError where another process keeps it, which takes milliseconds unless it was stopped
+    """
+    handle = os.open(below(root, _LOCKED), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        end = time.monotonic() + _LONGEST_WAIT
+        while not _lock(handle):
+            if time.monotonic() > end:
+                raise TimeoutError(errno.ETIMEDOUT, "another run of this collection holds this host", _LOCKED)
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def unfinished(path: str) -> str:

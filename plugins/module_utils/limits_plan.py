@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import pam_limits, running_limits, systemd_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.containment import in_container
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import below
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import EVERY_UNIT, HEADER, own_files
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
@@ -101,28 +99,6 @@ def planned(tree: HostTree, plan: Plan) -> HostTree:
     files: t.Dict[str, t.Optional[str]] = dict.fromkeys(own_files(tree))
     files.update(plan.files())
     return HostTree(tree.root, files)
-
-
-def new_directories(tree: HostTree, plan: Plan) -> t.List[str]:
-    """Return the directories that the plan's files need and the host does not have."""
-    wanted = {path.rpartition("/")[0] for path in plan.files()}
-    return sorted(path for path in wanted if not os.path.isdir(below(tree.root, tree.resolve(path) or path)))
-
-
-def removals(tree: HostTree, keep: t.Iterable[str]) -> t.List[str]:
-    """Return what to remove so that no file of ours is left but those to keep.
-
-    A drop-in directory of systemd that holds nothing else goes as a whole.
-    """
-    found = []
-    kept = set(keep)
-    for path in own_files(tree):
-        if path in kept:
-            continue
-        directory, _slash, name = path.rpartition("/")
-        alone = tree.names(directory) == [name] and tree.link(directory) is None
-        found.append(directory if alone and path != pam_limits.DROP_IN else path)
-    return found
 
 
 def units_of(paths: t.Iterable[str]) -> t.List[str]:

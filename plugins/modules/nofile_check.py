@@ -196,15 +196,8 @@ planned_files:
   returned: always
   type: list
   elements: str
-new_directories:
-  description: The directories that RV(planned_files) need and the host does not have.
-  returned: always
-  type: list
-  elements: str
 removals:
-  description:
-    - What to remove for the plan, or for O(own_absent), of RV(own_files). A directory of drop-ins that holds nothing
-      else is named in place of the file.
+  description: What to remove for the plan, or for O(own_absent), of RV(own_files).
   returned: always
   type: list
   elements: str

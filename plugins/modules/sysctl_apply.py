@@ -189,6 +189,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import locked
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
 
@@ -261,18 +262,18 @@ def main() -> None:
     )
     try:
         change = plan(module, modules_loadable=True)
-        if module.check_mode:
-            done = change.keys
-        else:
+        done = change.keys
+        if not module.check_mode:
             missing = {
                 sysctl_change.kernel_module_of(key.key)
                 for key in change.keys
                 if key.before is None and key.target is not None
             }
-            if missing:
-                load_kernel_modules(module, sorted(name for name in missing if name))
+            load_kernel_modules(module, sorted(name for name in missing if name))
+            # Planned once more: another run must not come between what is seen and what is done about it.
+            with locked("/"):
                 change = plan(module, modules_loadable=False)
-            done = sysctl_change.carry_out("/", change)
+                done = sysctl_change.carry_out("/", change)
     except (Refusal, ValueError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -22,16 +22,24 @@ from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 from role_tasks import Play, Result, Stopped, TaskFailed, Variables
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import nofile_report, snapshot, sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    drop_in,
+    host_files,
+    nofile_report,
+    snapshot,
+    sysctl_change,
+)
 from ansible_collections.fourtuple.clients.plugins.modules import (
     connection_limits_info,
     nofile_check,
     source_addresses,
     sysctl_apply,
 )
+from ansible_collections.fourtuple.clients.plugins.modules import drop_in as drop_in_module
 
 _MODULES = {
     "connection_limits_info": connection_limits_info,
+    "drop_in": drop_in_module,
     "nofile_check": nofile_check,
     "source_addresses": source_addresses,
     "sysctl_apply": sysctl_apply,
@@ -241,6 +249,8 @@ class Folder:
             (basic.AnsibleModule, "warn", lambda _module, warning: self.warnings.append(warning)),
             (nofile_check, "report", report),
             (sysctl_apply, "sysctl_change", _Below(sysctl_change, self.root)),
+            (sysctl_apply, "locked", lambda _root: host_files.locked(self.root)),
+            (drop_in_module, "drop_in", _Below(drop_in, self.root)),
             (source_addresses, "ROOT", self.root),
             (connection_limits_info, "observe", lambda _users: self.observe()),
             (connection_limits_info, "snapshot", lambda _root, *given: snapshot.snapshot(self.root, *given)),

@@ -106,6 +106,16 @@ def _environment() -> _Environment:
 _ENVIRONMENT = _environment()
 
 
+@jinja2.pass_context
+def _lookup(context: jinja2.runtime.Context, plugin: str, source: str) -> str:
+    assert plugin == "ansible.builtin.template", plugin
+    scope = context.parent["__scope"]
+    return str(_compiled((scope.value("role_path") / "templates" / source).read_text()).render(__scope=scope))
+
+
+_ENVIRONMENT.globals["lookup"] = _lookup
+
+
 @functools.cache
 def _compiled(text: str) -> jinja2.Template:
     return _ENVIRONMENT.from_string(text)
@@ -272,7 +282,7 @@ class Play:
         folder = ROLES / scope.render(named["name"]).rpartition(".")[2]
         defaults, fixed = (_yaml(folder / part / "main.yml") or {} for part in ("defaults", "vars"))
         # What the operator and the including task set wins over defaults, and the role's vars over the operator.
-        inner = Scope([*scope.layers[:-2], fixed, *scope.layers[-2:], defaults])
+        inner = Scope([{"role_path": Facts(folder)}, *scope.layers[:-2], fixed, *scope.layers[-2:], defaults])
         path = folder / "tasks" / "main.yml"
         self._tasks(_yaml(path), inner, path)
 

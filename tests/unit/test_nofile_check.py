@@ -278,7 +278,6 @@ def test_the_templates_write_what_was_checked(debian):
     request = Request(root=debian.root, **options)
     tree = HostTree(debian.root)
     plan = limits_plan.make_plan(tree, 700000, 800000, request.domains, request.units, True)
-    assert result["new_directories"] == ["/etc/systemd/system.conf.d", "/etc/systemd/system/cron.service.d"]
     write(debian, result)
     assert {path: debian.text(path) for path in plan.files()} == plan.files()
     assert (
@@ -287,14 +286,13 @@ def test_the_templates_write_what_was_checked(debian):
     )
     again, _message = ask(debian, **options)
     assert again["grants"] == result["grants"]
-    assert (again["new_directories"], again["removals"]) == ([], [])
+    assert again["removals"] == []
     assert again["own_files"] == [DROP_IN, nofile.systemd_limits.DEFAULT_DROP_IN, CRON_DROP_IN]
-    # A unit that is no longer named, and the directory that was made for it.
+    # A unit that is no longer named.
     fewer, _message = ask(debian, nofile_soft=700000, nofile_hard=800000)
-    assert fewer["removals"] == ["/etc/systemd/system.conf.d", "/etc/systemd/system/cron.service.d"]
-    debian.put("/etc/systemd/system/cron.service.d/other.conf", "[Service]\n")
+    assert fewer["removals"] == [nofile.systemd_limits.DEFAULT_DROP_IN, CRON_DROP_IN]
     absent, _message = ask(debian, own_absent=True)
-    assert absent["removals"] == [DROP_IN, "/etc/systemd/system.conf.d", CRON_DROP_IN]
+    assert absent["removals"] == [DROP_IN, nofile.systemd_limits.DEFAULT_DROP_IN, CRON_DROP_IN]
 
 
 def test_removal_must_not_bring_a_limit_to_light(debian):

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write or remove one of the collection's own files, if nobody is locked out by it.
+
+Checking and writing are one step, made while nobody else of the collection makes one. So whatever runs at the
+same time, in whatever order: each step leaves every hard nofile within the fs.nr_open that holds then.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    nofile,
+    pam_limits,
+    sysctl_change,
+    sysctl_d,
+    systemd_limits,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
+    OWNER_MARK,
+    below,
+    list_directory,
+    locked,
+    read_text,
+    remove_path,
+    replace_text,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+
+_FILES = (sysctl_d.DROP_IN, sysctl_change.MODULES_LOAD, pam_limits.DROP_IN, systemd_limits.DEFAULT_DROP_IN)
+_OF_UNIT = re.compile(
+    "%s/[^/]+[.]d/%s" % (re.escape(systemd_limits.UNIT_DIRECTORY), re.escape(systemd_limits.DROP_IN_NAME))
+)
+
+
+class Change(t.NamedTuple):
+    """A file's text before and after; None where there is no file."""
+
+    path: str
+    before: t.Optional[str]
+    after: t.Optional[str]
+
+
+def plan(root: str, path: str, content: t.Optional[str]) -> Change:
+    """Return the change that gives ``path`` the text ``content``, or removes it; refuse a file that is not ours.
+
+    raises: Refusal
+    """
+    if path not in _FILES and not _OF_UNIT.fullmatch(path):
+        raise Refusal(
+            "path", path, "one of %s, and %s" % (", ".join(_FILES), systemd_limits.drop_in("UNIT")), "Correct it."
+        )
+    if content is not None and not content.startswith(OWNER_MARK):
+        raise Refusal(
+            "content", content.split("\n", 1)[0], "a text that begins with %r" % OWNER_MARK, "Begin it with that line."
+        )
+    sysctl_change.refuse_foreign_file(root, path)
+    return Change(path, read_text(root, path), content)
+
+
+def carry_out(root: str, change: Change) -> None:
+    """Write or remove the file, if that is still safe.
+
+    raises: Refusal where somebody would be locked out by it, OSError
+    """
+    with locked(root):
+        _refuse_lockout(root, change)
+        if change.after is not None:
+            replace_text(root, change.path, change.after)
+        else:
+            _remove(root, change.path)
+
+
+def _refuse_lockout(root: str, change: Change) -> None:
+    """Refuse a change by which a configured limit comes to be above the nr_open of now, or of the next boot."""
+    own = None
+    if change.path == sysctl_d.DROP_IN:
+        lines = sysctl_d.parse(change.after or "", change.path)
+        own = {line.key: line.value for line in lines if line.value is not None}
+    tree, then = HostTree(root), HostTree(root, {change.path: change.after})
+    now = nofile.nr_open_now(root)
+    boot = nofile.nr_open_after_boot(root, own)
+    before = nofile.offenders(nofile.hard_limits(tree, live=False), now, nofile.nr_open_after_boot(root).value)
+    for offender in nofile.offenders(nofile.hard_limits(then, live=False), now, boot.value):
+        if offender not in before:
+            limit = offender.limit
+            raise Refusal(
+                "%s:%d" % (limit.source, limit.line) if limit.line else limit.source,
+                limit.shown,
+                "at most %d, the fs.nr_open %s"
+                % (offender.maximum, "of now" if offender.when == nofile.NOW else "after the next boot"),
+                "Nothing was written to %s. Something has changed this host since this run checked it, another run "
+                "perhaps: run again when it is done." % change.path,
+            )
+
+
+def _remove(root: str, path: str) -> None:
+    """Remove the file; a drop-in directory of systemd that held nothing else goes with it."""
+    remove_path(root, path)
+    directory = os.path.dirname(path)
+    of_systemd = path == systemd_limits.DEFAULT_DROP_IN or _OF_UNIT.fullmatch(path) is not None
+    if of_systemd and not list_directory(root, directory) and not os.path.islink(below(root, directory)):
+        os.rmdir(below(root, directory))

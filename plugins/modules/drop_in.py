@@ -1,0 +1,112 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: drop_in
+short_description: Write or remove a file of this collection, if nobody is locked out by it
+version_added: 0.1.0
+description:
+  - Writes one of the sysctl, module, limits and systemd files that belong to this collection, or removes it.
+  - Checks in the same step, while no other run of this collection takes one, that every configured hard nofile
+    is within the C(fs.nr_open) of now and of the next boot. A change that would lock somebody out is refused.
+  - The file is synced to disk before it takes its name, so that a power cut leaves the old one or the new one.
+  - Files of others are refused, and so are files that have the name but not the first line of this collection.
+author:
+  - the fourtuple.clients contributors (@fourtuple)
+attributes:
+  check_mode:
+    description: Predicts the change. Whether it is safe depends on steps that check mode has not made.
+    support: full
+  diff_mode:
+    description: Shows the file before and after.
+    support: full
+  platform:
+    description: Changes Linux hosts.
+    support: full
+    platforms: linux
+options:
+  path:
+    description:
+      - One of C(/etc/sysctl.d/99-zz-fourtuple.conf), C(/etc/modules-load.d/fourtuple.conf),
+        C(/etc/security/limits.d/99-zz-fourtuple.conf), C(/etc/systemd/system.conf.d/fourtuple.conf) and
+        C(/etc/systemd/system/UNIT.d/fourtuple.conf).
+    type: path
+    required: true
+  content:
+    description: The whole text, which begins with C(# Managed by fourtuple.clients). Needed with O(state=present).
+    type: str
+  state:
+    description:
+      - Whether the file is to be there. A directory of drop-ins of systemd that holds nothing else goes with it.
+    type: str
+    choices: [present, absent]
+    default: present
+seealso:
+  - module: fourtuple.clients.nofile_check
+  - module: fourtuple.clients.sysctl_apply
+"""
+
+EXAMPLES = r"""
+- name: Give everybody more open files
+  fourtuple.clients.drop_in:
+    path: /etc/security/limits.d/99-zz-fourtuple.conf
+    content: "{{ lookup('ansible.builtin.template', 'limits.conf.j2') }}"
+
+- name: Take that back
+  fourtuple.clients.drop_in:
+    path: /etc/security/limits.d/99-zz-fourtuple.conf
+    state: absent
+"""
+
+RETURN = r"""
+path:
+  description: The file.
+  returned: always
+  type: str
+  sample: /etc/security/limits.d/99-zz-fourtuple.conf
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import drop_in
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "content": {"type": "str"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        required_if=[("state", "present", ["content"])],
+        supports_check_mode=True,
+    )
+    content = module.params["content"] if module.params["state"] == "present" else None
+    try:
+        change = drop_in.plan("/", module.params["path"], content)
+        if change.before != change.after and not module.check_mode:
+            drop_in.carry_out("/", change)
+    except Refusal as refusal:
+        module.fail_json(msg=str(refusal))
+    except OSError as error:
+        module.fail_json(msg="%s: %s" % (error.filename, error.strerror))
+    module.exit_json(
+        changed=change.before != change.after,
+        path=change.path,
+        diff={
+            "before": change.before or "",
+            "after": change.after or "",
+            "before_header": change.path,
+            "after_header": change.path,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
