@@ -106,12 +106,17 @@ def nr_open_at_start(root: str) -> int:
 def nr_open_after_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None) -> Ceiling:
     """Return the nr_open that holds after the next boot; ``own`` as in sysctl_d.after_boot.
 
+    /run/sysctl.d is empty then, yet holds for whoever applies sysctl.d before: of the two values the lower counts.
     A container's boot changes nothing: the value is the machine's.
     """
     now = nr_open_now(root)
     if now is not None and in_container(root):
         return Ceiling(now, "the machine under this container", 0)
-    winner = sysctl_d.after_boot(root, NR_OPEN, own)
+    return min((_nr_open_set(root, own, volatile) for volatile in (False, True)), key=lambda found: found.value)
+
+
+def _nr_open_set(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool) -> Ceiling:
+    winner = sysctl_d.after_boot(root, NR_OPEN, own, volatile)
     value = _kernel_number(winner.value) if winner is not None and winner.value is not None else None
     if winner is not None and value is not None and NR_OPEN_MINIMUM <= value <= NR_OPEN_MAXIMUM:
         return Ceiling(value, winner.path, winner.line)

@@ -26,7 +26,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import
 #: Sorts after Debian 12's 99-sysctl.conf, the link to /etc/sysctl.conf, and nearly everything else.
 DROP_IN = "/etc/sysctl.d/99-zz-fourtuple.conf"
 
-_DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
+#: Lost with every boot, and read by whoever applies sysctl.d until then.
+_VOLATILE_DIRECTORY = "/run/sysctl.d"
+_DIRECTORIES = ("/etc/sysctl.d", _VOLATILE_DIRECTORY, "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
 _SYSCTL_CONF = "/etc/sysctl.conf"
 #: read_line_full takes each of these, once, as part of one end of line.
 _END_OF_LINE = re.compile("\n\r?\0?|\r\n?\0?|\0")
@@ -110,17 +112,18 @@ def boots_with_systemd(root: str) -> bool:
     return os.path.basename(target or "") == "systemd"
 
 
-def at_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None) -> t.List[Assignment]:
+def at_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None, volatile: bool = True) -> t.List[Assignment]:
     """Return every assignment of the next boot, in the order in which they are applied.
 
     own: the content that our drop-in will have: None for what is on disk, ``{}`` as if it were gone
+    volatile: with /run/sysctl.d, as if it were filled again by then
     """
     text = "".join("%s = %s\n" % line for line in own.items()) if own else None
     tree = HostTree(root, {} if own is None else {DROP_IN: text})
     systemd = boots_with_systemd(root)
     directory_of: t.Dict[str, str] = {}
     for directory in _DIRECTORIES:
-        for name in tree.names(directory):
+        for name in tree.names(directory) if volatile or directory != _VOLATILE_DIRECTORY else []:
             # systemd passes hidden files over, procps reads them.
             if name.endswith(".conf") and not (systemd and name.startswith(".")):
                 directory_of.setdefault(name, directory)
@@ -214,6 +217,8 @@ def _matches(pattern: str, key: str) -> bool:
     return len(patterns) == len(parts) and all(map(fnmatch.fnmatchcase, parts, patterns))
 
 
-def after_boot(root: str, key: str, own: t.Optional[t.Mapping[str, str]] = None) -> t.Optional[Assignment]:
-    """Return the assignment that wins for ``key`` at the next boot; ``own`` as in at_boot."""
-    return winner(at_boot(root, own), key)
+def after_boot(
+    root: str, key: str, own: t.Optional[t.Mapping[str, str]] = None, volatile: bool = True
+) -> t.Optional[Assignment]:
+    """Return the assignment that wins for ``key`` at the next boot; ``own`` and ``volatile`` as in at_boot."""
+    return winner(at_boot(root, own, volatile), key)

@@ -64,6 +64,15 @@ def test_nr_open_after_boot_without_a_file(systemd):
     assert nofile.nr_open_after_boot(systemd.root).value == 1073741816
 
 
+def test_nr_open_after_boot_counts_neither_on_what_the_boot_takes_nor_on_its_being_gone(systemd):
+    systemd.put("/run/sysctl.d/99-zzz.conf", "fs.nr_open=3000000\n")
+    assert nofile.nr_open_after_boot(systemd.root) == (1048576, "no sysctl.d file sets it: the default", 0)
+    systemd.put("/etc/sysctl.d/50.conf", "fs.nr_open=2000000\n")
+    assert nofile.nr_open_after_boot(systemd.root) == (2000000, "/etc/sysctl.d/50.conf", 1)
+    systemd.put("/run/sysctl.d/99-zzz.conf", "fs.nr_open=1500000\n")
+    assert nofile.nr_open_after_boot(systemd.root) == (1500000, "/run/sysctl.d/99-zzz.conf", 1)
+
+
 def test_nr_open_after_boot_without_systemd(host):
     host.sysctl(fs__nr_open=1073741816)
     assert nofile.nr_open_after_boot(host.root).value == 1048576

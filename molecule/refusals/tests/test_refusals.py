@@ -93,7 +93,7 @@ def elsewhere(host) -> t.Iterator[str]:
             {"limits_nofile_soft": 40000, "limits_nofile_hard": 36000},
             ["limits_nofile_soft is 40000", "at most limits_nofile_hard, 36000", "Lower it"],
         ),
-        ({"tune_port_range": "60999 32768"}, ["tune_port_range is '60999 32768'", "the lower first", "Swap"]),
+        ({"tune_port_range": "60999 32768"}, ["tune_port_range is '60999 32768'", "not above the last", "Swap"]),
         ({"tune_port_range": "1024 65536"}, ["tune_port_range is 65536", "from 1 to 65535"]),
         ({"tune_port_range": "80 65535"}, ["ip_local_port_range", "1024", "Begin the range at 1024"]),
         ({"addresses_list": ["203.0.113.300"]}, ["addresses_list[0] is '203.0.113.300'", "allowed: an address"]),
@@ -139,7 +139,7 @@ def test_a_step_that_fails_says_how_far_the_run_came_and_a_re_run_goes_on(host, 
     with read_only(host, "/etc/security/limits.d"):
         message, counts = outcome("tune_clients.yml")
     assert counts["failed"] == 1
-    assert "/etc/security/limits.d not writable." in message
+    assert "/etc/security/limits.d/99-zz-fourtuple.conf: Read-only file system." in message
     assert "Done: sysctl. Not done: limits, addresses, verify." in message
     assert host.file("/proc/sys/net/ipv4/ip_local_port_range").content_string.split() == ["1024", "65535"]
 
@@ -153,8 +153,8 @@ def test_a_step_that_fails_says_how_far_the_run_came_and_a_re_run_goes_on(host, 
 def test_a_record_that_cannot_be_written_stops_the_run_before_any_change(host, outcome) -> None:
     with read_only(host, "/var/lib"):
         message, counts = outcome("tune_clients.yml")
-    assert (counts["failed"], counts["changed"]) == (1, 0)
-    assert "/var/lib/fourtuple: Read-only file system." in message
+    assert (counts["failed"], counts["changed"]) == (1, 0), message
+    assert "/var/lib/fourtuple/sysctl.json: Read-only file system." in message
     assert "Done: nothing. Not done: sysctl, limits, addresses, verify." in message
 
 
