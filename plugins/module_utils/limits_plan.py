@@ -116,10 +116,12 @@ def make_plan(
     units: t.Sequence[str],
     default: bool,
     where: str = "",
+    inherited: t.Tuple[int, int] = (0, 0),
 ) -> Plan:
     """Return what to write for a request; refuse a domain or a unit that cannot be.
 
-    where: what to put before the names of the variables in refusals
+    where:     what to put before the names of the variables in refusals
+    inherited: the soft and hard limit of a session that no line of limits.conf concerns
     """
     others = without_own(tree)
     check_domains(domains, where + "domains")
@@ -127,7 +129,8 @@ def make_plan(
     lines = pam_limits.entries(others, build)
     by_domain = {}
     for domain in domains:
-        by_domain[domain] = _domain_grant(pam_limits.granted(others, lines, build, domain), soft, hard, build)
+        granted = pam_limits.granted(others, lines, build, domain)
+        by_domain[domain] = _domain_grant(granted, (soft, hard), inherited, build)
     by_unit: t.Dict[str, t.Optional[Grant]] = {}
     if units or default:
         check_units(others, units, where + ("units" if units else "systemd_default"))
@@ -140,14 +143,22 @@ def make_plan(
     return Plan(by_domain, by_unit, _unit_grant(fallback, soft, hard) if default else None)
 
 
-def _domain_grant(others: pam_limits.Grant, soft: Number, hard: Number, build: pam_limits.Behaviour) -> Grant:
+def _domain_grant(
+    others: pam_limits.Grant,
+    asked: t.Tuple[Number, Number],
+    inherited: t.Tuple[int, int],
+    build: pam_limits.Behaviour,
+) -> Grant:
     numbers: t.List[Number] = []
-    source = others.hard
-    for asked, entry in ((soft, others.soft), (hard, source)):
+    source, hard = others.hard, asked[1]
+    for number, entry, without in zip(asked, (others.soft, source), inherited):
         if entry is not None and entry.value == pam_limits.UNLIMITED and build.caps_unlimited:
             numbers.append(None)
+        elif entry is not None:
+            numbers.append(_highest(number, entry.value))
         else:
-            numbers.append(_highest(asked, entry.value if entry is not None else None))
+            # What is not asked for is left to be inherited.
+            numbers.append(None if number is None else max(number, without))
     # Soft is clipped to hard anyway (setup_limits): write what holds.
     if numbers[0] is not None and numbers[1] is not None:
         numbers[0] = min(numbers[0], numbers[1])

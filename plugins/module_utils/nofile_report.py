@@ -10,11 +10,15 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     limits_plan,
+    name_service,
     nofile,
+    nofile_shortfalls,
+    nofile_subjects,
     pam_limits,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.containment import in_container
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
 
 
@@ -29,6 +33,8 @@ class Request(t.NamedTuple):
     units: t.Sequence[str] = ()
     systemd_default: bool = False
     own_absent: bool = False
+    users: t.Sequence[str] = ()
+    needed: t.Optional[int] = None
     variable_prefix: str = ""
 
 
@@ -44,7 +50,7 @@ def report(request: Request) -> t.Tuple[t.Dict[str, t.Any], str]:
     """Return what nofile_check returns, and the message for a host that is not safe."""
     planned = read_planned(request)
     live = os.path.realpath(request.root) == "/"
-    return check(request, planned, live)
+    return check(request, planned, live, name_service.accounts(request.users) if live else {})
 
 
 def read_planned(request: Request) -> Planned:
@@ -81,8 +87,14 @@ def read_planned(request: Request) -> Planned:
     return Planned(hard, soft, numbers["nr_open"])
 
 
-def check(request: Request, planned: Planned, live: bool) -> t.Tuple[t.Dict[str, t.Any], str]:
-    """Return what nofile_check returns, and the message; ``live`` is false for a root that is not running."""
+def check(
+    request: Request, planned: Planned, live: bool, accounts: t.Optional[t.Mapping[str, t.Any]] = None
+) -> t.Tuple[t.Dict[str, t.Any], str]:
+    """Return what nofile_check returns, and the message.
+
+    live:     false for a root that is not running
+    accounts: of the users, where they are known; otherwise /etc/passwd is read
+    """
     root = request.root
     tree = HostTree(root)
     own = nofile.own_files(tree)
@@ -100,6 +112,7 @@ def check(request: Request, planned: Planned, live: bool) -> t.Tuple[t.Dict[str,
             request.units,
             request.systemd_default,
             request.variable_prefix,
+            _inherited(tree, live),
         )
     then = limits_plan.planned(tree, plan) if asked else limits_plan.without_own(tree) if request.own_absent else tree
     # A unit that loses its drop-in has other limits than before, too.
@@ -112,9 +125,17 @@ def check(request: Request, planned: Planned, live: bool) -> t.Tuple[t.Dict[str,
         before = nofile.offenders(nofile.hard_limits(tree, live), now_planned, boot.value)
         found = [offender for offender in found if offender not in before]
     offenders = _blamed([offender.as_dict() for offender in found], request, planned, plan)
+    short: t.List[nofile_shortfalls.Shortfall] = []
+    if request.needed is not None:
+        host = nofile_subjects.Planned(then, now_planned, boot.value)
+        subjects = nofile_subjects.Subjects(Reading(root), accounts or {}, host)
+        short = nofile_shortfalls.shortfalls(
+            subjects, request.users, request.units, request.needed, request.variable_prefix
+        )
     result: t.Dict[str, t.Any] = {
-        "ok": not offenders,
+        "ok": not offenders and not short,
         "offenders": offenders,
+        "shortfalls": [dict(one._asdict(), needed=request.needed) for one in short],
         "nr_open_now": now,
         "nr_open_after_boot": boot.value,
         "nr_open_source": "%s:%d" % (boot.source, boot.line) if boot.line else boot.source,
@@ -128,7 +149,17 @@ def check(request: Request, planned: Planned, live: bool) -> t.Tuple[t.Dict[str,
         "restart_needed": limits_plan.restart_needed(then, units) if live else [],
         "systemd_running": live and os.path.isdir("/run/systemd/system"),
     }
-    return result, _message(result, planned, _consequences(tree, result))
+    if offenders or request.needed is None:
+        return result, _message(result, planned, _consequences(tree, result))
+    return result, "\n".join(one.text(request.needed, request.variable_prefix) for one in short)
+
+
+def _inherited(tree: HostTree, live: bool) -> t.Tuple[int, int]:
+    """Return what a session has without limits.conf, and without us."""
+    root = tree.root
+    now = nofile.nr_open_now(root) if live else None
+    host = nofile_subjects.Planned(limits_plan.without_own(tree), now, nofile.nr_open_after_boot(root).value)
+    return nofile_subjects.Subjects(Reading(root), {}, host).without_limits_conf().pair or (0, 0)
 
 
 def _after_boot(root: str, planned: Planned, machines: bool) -> nofile.Ceiling:

@@ -32,6 +32,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.containment import in_container
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import below
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
@@ -58,12 +59,24 @@ _FAILS = "the unit fails with 205/LIMITS: %d is above fs.nr_open, %d"
 Groups = t.List[t.Tuple[str, int]]
 
 
+class Planned(t.NamedTuple):
+    """A host as it will be: its files, and the fs.nr_open of then."""
+
+    tree: HostTree
+    nr_open_now: t.Optional[int]
+    nr_open_after_boot: int
+
+
 class Outcome(t.NamedTuple):
-    """A limit as it is got, the line that sets it, and what went wrong on the way."""
+    """A limit as it is got, the line that sets it, the hard one first, and what went wrong on the way.
+
+    soft_by: the line that sets the soft limit, where that is another one
+    """
 
     pair: t.Optional[Pair]
     by: t.Optional[str]
     note: str = ""
+    soft_by: t.Optional[str] = None
 
 
 _UNKNOWN = Outcome(None, None)
@@ -75,16 +88,19 @@ _NO_PROCESS: t.Dict[str, t.Any] = {"pid": None, "descriptors": None, "memory_cgr
 class Subjects:
     """Answers for one host; the processes are read once."""
 
-    def __init__(self, reading: Reading, accounts: t.Mapping[str, t.Any]) -> None:
+    def __init__(self, reading: Reading, accounts: t.Mapping[str, t.Any], planned: t.Optional[Planned] = None) -> None:
         """accounts: what the host's name service says of users, as Observation has it"""
         self.reading = reading
-        self.tree = reading.tree
+        self.tree = reading.tree if planned is None else planned.tree
         self.accounts = accounts
         self.contained = in_container(reading.root)
         self.booted = sysctl_d.boots_with_systemd(reading.root)
         self.has_systemd = systemd_limits.is_installed(self.tree)
         self.processes = reading.attempt("/proc", lambda: running_limits.processes(reading.root)) or []
         self.first = next((process for process in self.processes if process.pid == 1), None)
+        if planned is not None:
+            self.now, self.boot = planned.nr_open_now, planned.nr_open_after_boot
+            return
         self.now = reading.attempt(nofile.NR_OPEN, lambda: nofile.nr_open_now(reading.root))
         boot = reading.attempt("fs.nr_open after a boot", lambda: nofile.nr_open_after_boot(reading.root))
         self.boot = boot.value if boot is not None else nofile.NR_OPEN_KERNEL
@@ -93,6 +109,10 @@ class Subjects:
 
     def user(self, where: str, name: str) -> t.Dict[str, t.Any]:
         """Return what a session of ``name`` that starts now, and after a boot, gets; refuse an unknown user."""
+        return _subject("user", name, *self.session(where, name))
+
+    def session(self, where: str, name: str) -> t.Tuple[Outcome, Outcome]:
+        """Return the same as outcomes."""
         account = self.account(name)
         if account is None:
             raise Refusal(where, name, "users of this host", "Create the user first, or correct the name.")
@@ -109,8 +129,13 @@ class Subjects:
                 self._session(granted, build, self._service_limit(self.boot), self._first_after_boot(), self.boot),
             )
 
-        found = self.reading.attempt("limits of pam_limits", outcomes)
-        return _unknown("user", name) if found is None else _subject("user", name, *found)
+        return self.reading.attempt("limits of pam_limits", outcomes) or (_UNKNOWN, _UNKNOWN)
+
+    def without_limits_conf(self) -> Outcome:
+        """Return what a session gets after a boot where no line of limits.conf concerns its user."""
+        build = pam_limits.behaviour(self.tree)
+        nothing = pam_limits.Grant(None, None)
+        return self._session(nothing, build, self._service_limit(self.boot), self._first_after_boot(), self.boot)
 
     def account(self, name: str) -> t.Optional[t.Tuple[int, int, Groups]]:
         """Return the uid, gid and groups of a user, from the name service or the files; None for an unknown one."""
@@ -131,18 +156,22 @@ class Subjects:
 
         inherited: what the session inherits; first: the limits of PID 1; top: fs.nr_open
         """
-        if inherited.pair is None or grant.stopped:
+        if grant.stopped is not None:
+            return inherited._replace(by="%s:%d" % (grant.stopped.path, grant.stopped.line))
+        if inherited.pair is None:
             return inherited
         base, by = inherited.pair, inherited.by
         if first is not None and build.spares_root and build.scans:
             base, by = (min(first[0], _FD_SETSIZE), first[1]), _FIRST_SOURCE
-        entry = grant.hard or grant.soft
-        by = by if entry is None else "%s:%d" % (entry.path, entry.line)
+        soft_by, by = (
+            by if entry is None else "%s:%d" % (entry.path, entry.line)
+            for entry in (grant.soft, grant.hard or grant.soft)
+        )
         soft, hard = pam_limits.limits(grant, top)
         hard = base[1] if hard is None else hard
-        soft = min(base[0] if soft is None else soft, hard)
+        soft = base[0] if soft is None else soft
         if hard <= top and (hard <= inherited.pair[1] or self._may_raise()):
-            return Outcome((soft, hard), by)
+            return Outcome((min(soft, hard), hard), by, soft_by=soft_by if soft < hard else None)
         if not build.refuses_session:
             return Outcome(inherited.pair, inherited.by, "%s: %s" % (by, _KEPT % hard))
         return Outcome((0, 0), by, _REFUSED % hard)
@@ -187,11 +216,10 @@ class Subjects:
         return found if found is not None else dict(_unknown("unit", name), **_NO_PROCESS)
 
     def _unit(self, where: str, name: str) -> t.Dict[str, t.Any]:
-        limits_plan.check_units(self.tree, [name], where)
+        boot = self.unit_after_boot(where, name)
         units = systemd_limits.Units(self.tree)
         real = units.real_name(name)
         limit = units.limit(name)
-        boot = self._configured(limit, self.boot)
         running = [process for process in self.processes if process.unit == real]
         if not running:
             return dict(_subject("unit", name, self._configured(limit, self.now or self.boot), boot), **_NO_PROCESS)
@@ -200,6 +228,11 @@ class Subjects:
         now = Outcome((highest.soft, highest.hard), boot.by)
         main = min(running)
         return dict(_subject("unit", name, now, boot), **self._details(main.pid))
+
+    def unit_after_boot(self, where: str, name: str) -> Outcome:
+        """Return what a unit gets after a boot; refuse an unknown unit."""
+        limits_plan.check_units(self.tree, [name], where)
+        return self._configured(systemd_limits.Units(self.tree).limit(name), self.boot)
 
     def knows_unit(self, name: str) -> bool:
         return self.has_systemd and systemd_limits.Units(self.tree).file(name) is not None

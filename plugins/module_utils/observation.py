@@ -9,12 +9,15 @@ looked at again anywhere.
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import interface_addresses, netlink, socket_count
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    interface_addresses,
+    name_service,
+    netlink,
+    socket_count,
+)
 
 
 def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
@@ -37,24 +40,9 @@ def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
         "page_size": os.sysconf("SC_PAGE_SIZE"),
         "cpus": os.sysconf("SC_NPROCESSORS_ONLN"),
         "uid": os.geteuid(),
-        "accounts": {name: account for name, account in map(_account, users) if account is not None},
+        "accounts": name_service.accounts(users),
         "interfaces": interfaces,
         "sockets": sockets,
         "listeners": sorted(socket_count.listeners()),
         "unread": unread,
     }
-
-
-def _account(name: str) -> t.Tuple[str, t.Optional[t.Dict[str, t.Any]]]:
-    try:
-        entry = pwd.getpwnam(name)
-    except KeyError:
-        return name, None
-    groups = []
-    for gid in os.getgrouplist(name, entry.pw_gid):
-        try:
-            groups.append([grp.getgrgid(gid).gr_name, gid])
-        except KeyError:
-            # pam_limits asks for groups by name: one that has none cannot be meant.
-            continue
-    return name, {"uid": entry.pw_uid, "gid": entry.pw_gid, "groups": groups}

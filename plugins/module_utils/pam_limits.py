@@ -59,8 +59,8 @@ class Grant(t.NamedTuple):
 
     soft: t.Optional[Entry]
     hard: t.Optional[Entry]
-    #: By a ``domain -`` line: the session keeps what it inherits.
-    stopped: bool = False
+    #: The ``domain -`` line by which the session keeps what it inherits.
+    stopped: t.Optional[Entry] = None
 
 
 def behaviour(tree: HostTree) -> Behaviour:
@@ -248,7 +248,7 @@ def resolve(
             continue
         if entry.kind == "stop":
             # PAM_IGNORE: returns at once, what earlier lines said is not set either.
-            return Grant(None, None, stopped=True)
+            return Grant(None, None, stopped=entry)
         for kind in ("soft", "hard") if entry.kind == "both" else (entry.kind,):
             if level[kind] < source:
                 # process_limit returns: of a ``-`` line beaten for soft, hard is not looked at.

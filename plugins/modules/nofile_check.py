@@ -17,7 +17,8 @@ description:
     units, the running processes, and C(sysctl.d) by the precedence of the tool that applies it at boot.
   - Accepts planned values, so that it can be asked before anything is written, and returns what to write so
     that no domain or unit ends with less than other files grant it.
-  - Fails with every limit that does not fit. Changes nothing.
+  - Fails with every limit that does not fit, and with everybody who is left with less than is needed. Changes
+    nothing.
 author:
   - the fourtuple.clients contributors (@fourtuple)
 attributes:
@@ -73,6 +74,17 @@ options:
         their removal would bring to light. The planned limits must then be left out.
     type: bool
     default: false
+  users:
+    description:
+      - Users of the host whose sessions are to have a soft nofile of O(needed).
+    type: list
+    elements: str
+    default: []
+  needed:
+    description:
+      - The soft nofile that O(users) and O(units) are to end with, whatever other files say. A line of others that
+        leaves them with less is refused, as nothing that is written beside it would help.
+    type: int
   variable_prefix:
     description: Put before option names in messages, so that they name the variable that a person wrote.
     type: str
@@ -104,7 +116,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ok:
-  description: Whether every hard limit fits.
+  description: Whether every hard limit fits, and everybody has what is needed.
   returned: always
   type: bool
 offenders:
@@ -141,6 +153,30 @@ offenders:
     when:
       description: V(now) or V(after_boot).
       type: str
+shortfalls:
+  description: The users and units whose soft limit will be less than O(needed).
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: V(user) or V(unit).
+      type: str
+    name:
+      description: The user or the unit.
+      type: str
+    soft:
+      description: The soft limit that they will have.
+      type: int
+    by:
+      description: The file and line that set it, C(file:line), or the default in words.
+      type: str
+    note:
+      description: What goes wrong on the way, if anything does.
+      type: str
+    needed:
+      description: The soft limit that is needed.
+      type: int
 nr_open_now:
   description: The live C(fs.nr_open), null when O(root) is not V(/).
   returned: always
@@ -233,6 +269,8 @@ def main() -> None:
             "units": {"type": "list", "elements": "str", "default": []},
             "systemd_default": {"type": "bool", "default": False},
             "own_absent": {"type": "bool", "default": False},
+            "users": {"type": "list", "elements": "str", "default": []},
+            "needed": {"type": "int"},
             "variable_prefix": {"type": "str", "default": ""},
             "enforce": {"type": "bool", "default": True},
         },

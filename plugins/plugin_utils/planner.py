@@ -81,6 +81,7 @@ def plan(limits: Limits, stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         settings: the variables of the roles sysctl, limits and addresses
         before, after: the ceilings of the snapshot, and of the snapshot that the settings will make
         target: what is planned for: as stated, or as many as four-tuples and memory allow
+        descriptors: the soft nofile that each process needs for its part of the target
         sources: the source addresses that the application will have
         slot, claim: the slot, and the runs of addresses [[first, last], ...] that it keeps from other hosts; None
         warnings: what only a person can judge
@@ -116,10 +117,12 @@ def _plan(limits: Limits, request: Request) -> dict[str, t.Any]:
 
     predicted = predict(limits, settings)
     after = model.ceilings_of(predicted, request)
+    target = _target(predicted, request, after)
     return {
         "settings": settings,
         "after": after,
-        "target": _target(predicted, request, after),
+        "target": target,
+        "descriptors": model.descriptors_needed(request, target),
         "sources": model.usable_sources(predicted, request),
         "slot": part.slot if part else None,
         "claim": part.claim() if part else None,

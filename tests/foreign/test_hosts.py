@@ -120,13 +120,15 @@ def test_what_a_person_gets_to_read(other: t.Callable[[str], Other], name: str, 
 
 # --- who wins, and the way back ---
 
-REFUSED = {"article-raised": "/etc/sysctl.d/zz-tuning.conf:3"}
+REFUSED = {
+    "article-raised": "/etc/sysctl.d/zz-tuning.conf:3",
+    "database": "/etc/security/limits.d/oracle-database-preinstall-19c.conf:1",
+}
 #: The state of before would lock out: the file and line that has to change first.
 NO_WAY_BACK = {"article": "/etc/sysctl.d/99-sysctl.conf:1", "containers": "/etc/sysctl.d/99-sysctl.conf:2"}
-#: Somebody's line beats ours at the next boot, or for the application's own user.
+#: Somebody's line beats ours at the next boot.
 LOSES = {
     "cloud-image": "/etc/sysctl.d/99-zzz-local.conf:2",
-    "database": "/etc/security/limits.d/oracle-database-preinstall-19c.conf:2",
     "kubernetes": "/etc/sysctl.d/k8s.conf:5",
     "tuned": "/etc/sysctl.conf:1",
     "tuned-last": "/etc/tuned/clients/tuned.conf:4",
@@ -190,7 +192,7 @@ def test_sessions_have_what_we_write_unless_somebodys_line_is_named(other: t.Cal
     host = other(name)
     host.tune()
     for subject in host.limits()["nofile"]["subjects"]:
-        if subject["kind"] == "user" and name != "database":
+        if subject["kind"] == "user":
             assert subject["after_boot"]["hard"] >= 1048576
             # Others grant root no end there, which a line of ours would only lower.
             assert subject["by"].startswith(OUR_LIMITS) or name == "cloud-image", subject

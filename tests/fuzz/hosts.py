@@ -15,15 +15,19 @@ from sample_host import LINKS, OBSERVATION
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     conntrack,
     containment,
+    drop_in,
     memory_guard,
     network_providers,
     nofile,
     nofile_report,
+    pam_limits,
     probe_run,
     reading,
     snapshot,
     socket_count,
     sysctl_change,
+    sysctl_d,
+    systemd_limits,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
@@ -43,6 +47,11 @@ def _nofile(root: str, **changes: t.Any) -> object:
     request = _ASKED._replace(root=root, **changes)
     planned = nofile_report.read_planned(request)
     return [nofile_report.check(request, planned, live) for live in (False, True)]
+
+
+def _drop_ins(root: str) -> object:
+    paths = (sysctl_d.DROP_IN, pam_limits.DROP_IN, systemd_limits.DEFAULT_DROP_IN, systemd_limits.drop_in("x.service"))
+    return [drop_in.plan(root, path, None) for path in paths]
 
 
 def _providers(root: str) -> object:
@@ -71,9 +80,11 @@ READERS: dict[str, t.Callable[[str], object]] = {
         root, OBSERVATION, snapshot.Request(("tester",), ("ssh.service", "load@1.service"), ("sshd",))
     ),
     "nofile_check": _nofile,
+    "nofile_check of what is needed": lambda root: _nofile(root, users=["root", "tester"], needed=100000),
     "nofile_check without own": lambda root: _nofile(root, own_absent=True, nofile_hard=None, nofile_soft=None),
     "sysctl_apply": lambda root: sysctl_change.plan_present(root, _KEYS),
     "sysctl_apply absent": lambda root: (sysctl_change.plan_absent(root, True), sysctl_change.own_files(root, True)),
+    "drop_in": _drop_ins,
     "source_addresses": _providers,
     "its record": network_providers.recorded,
     "sums": _sums,

@@ -35,11 +35,13 @@ _ACT = {
     "sink_tun": "makes a device and a route",
     "sink_state": "its own files in /run, written and removed",
     "observation": "asks the kernel, by what is fuzzed here",
+    "name_service": "asks the host's name service",
 }
 
 #: Functions that get no text, bytes or variables but what others of these have made; or that write.
 _NOT_READERS = {
-    "host_files": {"replace_text", "save_state", "drop_state", "broken_state"},
+    "host_files": {"replace_text", "remove_path", "locked", "save_state", "drop_state", "broken_state"},
+    "drop_in": {"carry_out"},
     "ceilings": {"other_entries", "tracked_after_close", "memory_needed"},
     "sysctl_change": {"carry_out"},
     "netlink": {"dump", "request"},

@@ -238,7 +238,8 @@ class Folder:
 
         def report(request: nofile_report.Request) -> tuple[dict[str, t.Any], str]:
             on_folder = request._replace(root=self.root)
-            result, message = nofile_report.check(on_folder, nofile_report.read_planned(on_folder), True)
+            accounts = self.observe()["accounts"]
+            result, message = nofile_report.check(on_folder, nofile_report.read_planned(on_folder), True, accounts)
             return dict(result, systemd_running=True), message
 
         replaced: list[tuple[t.Any, str, t.Any]] = [

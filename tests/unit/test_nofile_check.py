@@ -229,8 +229,55 @@ def test_a_limit_copied_from_another_file_is_that_files(debian):
 
 
 def test_a_plan_for_soft_alone(debian):
-    result, _message = ask(debian, nofile_soft=100, domains=["*"])
-    assert result["grants"]["domains"] == {"*": {"soft": 100, "hard": None}}
+    result, _message = ask(debian, nofile_soft=2000, domains=["*"])
+    assert result["grants"]["domains"] == {"*": {"soft": 2000, "hard": None}}
+
+
+def test_less_than_sessions_have_anyway_is_not_written(debian):
+    result, _message = ask(debian, nofile_soft=100, nofile_hard=65536, domains=["*"])
+    assert result["grants"]["domains"] == {"*": {"soft": 1024, "hard": 524288}}
+    # Debian 12's pam_limits starts from the limits of PID 1, its soft one cut to 1024.
+    debian.put("/proc/1/limits", TABLE % (1048576, 1048576))
+    result, _message = ask(debian, nofile_soft=100, nofile_hard=65536, domains=["*"])
+    assert result["grants"]["domains"] == {"*": {"soft": 1024, "hard": 1048576}}
+    # Where somebody has lowered it for everybody, a higher one is no loss.
+    debian.put("/etc/security/limits.conf", "* hard nofile 4096\n")
+    result, _message = ask(debian, nofile_soft=100, nofile_hard=65536, domains=["*"])
+    assert result["grants"]["domains"] == {"*": {"soft": 1024, "hard": 65536}}
+
+
+def test_who_ends_with_less_than_needed_is_named_with_the_line(debian):
+    debian.put("/etc/security/limits.d/zzz.conf", "root - nofile 4096\nbob -\n")
+    debian.put("/etc/passwd", "root:x:0:0::/:/bin/sh\nbob:x:5:5::/:/bin/sh\nann:x:6:6::/:/bin/sh\n")
+    debian.put("/etc/systemd/system/cron.service.d/override.conf", "[Service]\nLimitNOFILE=7\n")
+
+    def short(needed, users=("root", "bob", "ann"), units=("cron.service",), domains=("*", "root")):
+        result, message = ask(
+            debian, nofile_soft=600000, nofile_hard=600000, domains=domains, units=units, users=users, needed=needed
+        )
+        assert result["ok"] == (not result["shortfalls"]) == (message == "")
+        return [(one["name"], one["soft"], one["by"]) for one in result["shortfalls"]], message
+
+    assert short(1) == ([], "")
+    found, message = short(300000)
+    zzz = "/etc/security/limits.d/zzz.conf:"
+    assert found == [
+        ("root", 4096, zzz + "1"),
+        ("bob", 1024, zzz + "2"),
+        ("cron.service", 7, "/etc/systemd/system/cron.service.d/override.conf:2"),
+    ]
+    assert message.splitlines()[0] == (
+        zzz + "1 is 4096; allowed: at least 300000, the soft nofile that user root needs. Raise or remove that line, "
+        "or rename its file to sort before ours."
+    )
+    found, message = short(300000, ["ann"], [], ["root"])
+    assert found == [("ann", 1024, "DefaultLimitNOFILE= of systemd")]
+    assert message.endswith("that user ann needs. Name it in domains.")
+    found, message = short(700000, ["ann"], [])
+    assert found == [("ann", 600000, DROP_IN + ":3")]
+    assert message.endswith("Raise nofile_soft and nofile_hard.")
+    with pytest.raises(Refusal, match="users is 'eve'"):
+        short(1, ["eve"])
 
 
 def test_lines_that_beat_ours_are_named(debian):

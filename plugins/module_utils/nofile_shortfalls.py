@@ -1,0 +1,55 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whom a plan leaves with fewer open files than are needed, and whose line is the reason."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import pam_limits, systemd_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_subjects import Subjects
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+
+
+class Shortfall(t.NamedTuple):
+    """Somebody's soft limit, and the place that sets it: ``file:line``, or a default in words."""
+
+    kind: str  # user or unit
+    name: str
+    soft: int
+    by: str
+    note: str
+
+    def text(self, needed: int, where: str) -> str:
+        """Return it as a refusal; ``where``: what to put before the names of variables."""
+        allowed = "at least %d, the soft nofile that %s %s needs" % (needed, self.kind, self.name)
+        if self.note:
+            allowed += " (%s)" % self.note
+        return str(Refusal(self.by, self.soft, allowed, self._way_out(where)))
+
+    def _way_out(self, where: str) -> str:
+        if self.by.rpartition(":")[0] in (pam_limits.DROP_IN, systemd_limits.drop_in(self.name)):
+            return "Raise %snofile_soft and %snofile_hard." % (where, where)
+        if not self.by.startswith("/etc/"):
+            return "Name it in %s." % (where + ("domains" if self.kind == "user" else "units"))
+        return "Raise or remove that line, or rename its file to sort before ours."
+
+
+def shortfalls(
+    subjects: Subjects, users: t.Iterable[str], units: t.Iterable[str], needed: int, where: str
+) -> t.List[Shortfall]:
+    """Return the users and units whose soft limit will be less than ``needed``; a unit's counts from its next start.
+
+    subjects: of the host with the plan written
+    where:    what to put before the names of the variables in refusals
+    raises: Refusal for a user or a unit that the host does not have
+    """
+    outcomes = [("user", name, subjects.session(where + "users", name)[0]) for name in users]
+    outcomes += [("unit", name, subjects.unit_after_boot(where + "units", name)) for name in units]
+    found = []
+    for kind, name, outcome in outcomes:
+        if outcome.pair is not None and outcome.pair[0] < needed:
+            by = outcome.soft_by or outcome.by or "the kernel's default"
+            found.append(Shortfall(kind, name, outcome.pair[0], by, outcome.note))
+    return found
