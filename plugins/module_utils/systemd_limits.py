@@ -294,12 +294,16 @@ class Units:
             return None
         name = self.real_name(unit)
         directories: t.List[str] = []
-        aliases = self._aliases.get(name, [])
-        if _is_template(path.rpartition("/")[2]):
+        names = [name] + self._aliases.get(name, [])
+        basename = path.rpartition("/")[2]
+        if _is_template(basename):
             # An instance with a file of its own has no part in the aliases of its template.
-            aliases = aliases + [_instance(alias, name) for alias in self._aliases.get(_template(name) or "", [])]
-        for alias in [name] + aliases:
-            directories += self._directories(alias)
+            names += [_instance(alias, name) for alias in self._aliases.get(_template(name) or "", [])]
+            if _instance(basename, unit) in self._file_of:
+                # Nor takes the alias its name, whose directories come first otherwise (merge_by_names).
+                names.insert(0, unit)
+        for one in names:
+            directories += self._directories(one)
         # "service.d" and the like hold for every unit of the type and come last.
         directories += self._drop_in_directories.get(suffix[1:], [])
         return _last(self.tree, [path] + _in_order(self.tree, directories), section_of(unit) or "", "LimitNOFILE")

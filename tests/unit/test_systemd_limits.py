@@ -189,6 +189,10 @@ def test_a_link_is_an_alias_only_into_the_search_path_and_of_the_same_kind(host)
     assert [limit(host, name + ".service")[0] for name in ("t@1", "v@1")] == [7, 7]
     host.put(units + "u@1.service.d/zz.conf", service("8"))
     assert limit(host, "t@1.service")[0] == 7
+    # Of equal basenames the real name's wins; but t@1 is a unit of its own now, and u@1 is not that one.
+    for name, value in (("t@", "9"), ("u@", "10")):
+        host.put(units + name + ".service.d/zzz.conf", service(value))
+    assert [limit(host, name + ".service")[0] for name in ("t@2", "u@2", "t@1", "u@1")] == [9, 9, 9, 10]
     # Its template is there, and so is a unit, though not by this link.
     assert known.file("w@2.service") is None
 
