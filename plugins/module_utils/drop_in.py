@@ -28,6 +28,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host_files impor
     read_text,
     remove_path,
     replace_text,
+    unfinished,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
@@ -63,17 +64,27 @@ def plan(root: str, path: str, content: t.Optional[str]) -> Change:
     return Change(path, read_text(root, path), content)
 
 
+def is_due(root: str, change: Change) -> bool:
+    """Tell whether there is something to do: a file, or what a run that was killed has left of one."""
+    left_over = os.path.lexists(below(root, unfinished(change.path))) or _is_empty_directory(root, change.path)
+    return change.before != change.after or (change.after is None and left_over)
+
+
 def carry_out(root: str, change: Change) -> None:
     """Write or remove the file, if that is still safe.
 
-    raises: Refusal where somebody would be locked out by it, OSError
+    raises: Refusal where somebody would be locked out by it, ValueError for a broken record of originals, OSError
     """
     with locked(root):
         _refuse_lockout(root, change)
+        # Whatever cannot be read is told before the first change.
+        back = sysctl_change.back(root) if change.path == sysctl_d.DROP_IN else []
         if change.after is not None:
             replace_text(root, change.path, change.after)
         else:
             _remove(root, change.path)
+        if change.path == sysctl_d.DROP_IN:
+            sysctl_change.forget(root, back)
 
 
 def _refuse_lockout(root: str, change: Change) -> None:
@@ -102,7 +113,13 @@ def _refuse_lockout(root: str, change: Change) -> None:
 def _remove(root: str, path: str) -> None:
     """Remove the file; a drop-in directory of systemd that held nothing else goes with it."""
     remove_path(root, path)
+    if _is_empty_directory(root, path):
+        os.rmdir(below(root, os.path.dirname(path)))
+
+
+def _is_empty_directory(root: str, path: str) -> bool:
+    """Tell whether the file's directory is one of systemd's drop-ins, and empty: nobody reads anything there."""
     directory = os.path.dirname(path)
     of_systemd = path == systemd_limits.DEFAULT_DROP_IN or _OF_UNIT.fullmatch(path) is not None
-    if of_systemd and not list_directory(root, directory) and not os.path.islink(below(root, directory)):
-        os.rmdir(below(root, directory))
+    place = below(root, directory)
+    return of_systemd and os.path.isdir(place) and not os.path.islink(place) and not list_directory(root, directory)

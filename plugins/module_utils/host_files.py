@@ -162,7 +162,7 @@ def replace_text(root: str, path: str, text: str, mode: int = 0o644) -> None:
     target = below(root, path)
     temporary = unfinished(target)
     try:
-        os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+        _make_directory(os.path.dirname(target))
         try:
             with open(temporary, "w", encoding="utf-8", opener=_open_new) as stream:
                 stream.write(text)
@@ -215,6 +215,9 @@ def _lock(handle: int) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        # flock(2) knows no name.
+        raise OSError(error.errno, error.strerror, _LOCKED) from error
     return True
 
 
@@ -230,6 +233,21 @@ def _open_new(place: str, flags: int) -> int:
     return os.open(place, flags | os.O_NOFOLLOW, 0o600)
 
 
+def _make_directory(directory: str) -> None:
+    """Make a directory, and what is missing above it; each is synced into the one above, as its files are into it."""
+    if os.path.isdir(directory):
+        return
+    above = os.path.dirname(directory)
+    _make_directory(above)
+    try:
+        os.mkdir(directory, 0o755)
+    except FileExistsError:
+        # Made meanwhile; or it is a file.
+        if not os.path.isdir(directory):
+            raise
+    _sync_directory(above)
+
+
 def _remove(place: str) -> None:
     try:
         os.unlink(place)
@@ -242,6 +260,9 @@ def _sync_directory(directory: str) -> None:
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        # fsync(2) knows no name.
+        raise OSError(error.errno, error.strerror, directory) from error
     finally:
         os.close(handle)
 

@@ -10,6 +10,7 @@ refuses the session, systemd fails the unit with 205/LIMITS.
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 
@@ -20,7 +21,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     systemd_limits,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.containment import in_container
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import OWNER_MARK
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import OWNER_MARK, unfinished
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal
 
@@ -216,11 +217,8 @@ def limits_above(root: str, maximum: int, own_gone: bool = False, live: bool = T
 
 def own_files(tree: HostTree) -> t.List[str]:
     """Return the files of role limits on the host; refuse one that has the name but not the mark."""
-    paths = [pam_limits.DROP_IN, systemd_limits.DEFAULT_DROP_IN]
-    directories = [name for name in tree.names(systemd_limits.UNIT_DIRECTORY) if name.endswith(".d")]
-    paths += [systemd_limits.drop_in(name[:-2]) for name in directories]
     found = []
-    for path in paths:
+    for path in _own_paths(tree):
         text = tree.read(path)
         if text is None:
             continue
@@ -233,3 +231,24 @@ def own_files(tree: HostTree) -> t.List[str]:
             )
         found.append(path)
     return found
+
+
+def left_over(tree: HostTree, asked: t.Container[str]) -> t.List[str]:
+    """Return those files of role limits that are not there, of which a run that was killed has left something.
+
+    That is an unfinished file; or an empty directory, which might be somebody else's, of a file among ``asked``.
+    """
+    return [
+        path
+        for path in _own_paths(tree)
+        if tree.read(path) is None
+        and (tree.exists(unfinished(path)) or (path in asked and not tree.names(os.path.dirname(path))))
+    ]
+
+
+def _own_paths(tree: HostTree) -> t.List[str]:
+    """Return where files of role limits may be, in directories that exist."""
+    directories = [name for name in tree.names(systemd_limits.UNIT_DIRECTORY) if name.endswith(".d")]
+    paths = [pam_limits.DROP_IN, systemd_limits.DEFAULT_DROP_IN]
+    paths += [systemd_limits.drop_in(name[:-2]) for name in directories]
+    return [path for path in paths if tree.exists(os.path.dirname(path))]

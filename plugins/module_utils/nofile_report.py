@@ -15,6 +15,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     nofile_shortfalls,
     nofile_subjects,
     pam_limits,
+    systemd_limits,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.containment import in_container
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
@@ -125,6 +126,9 @@ def check(
         before = nofile.offenders(nofile.hard_limits(tree, live), now_planned, boot.value)
         found = [offender for offender in found if offender not in before]
     offenders = _blamed([offender.as_dict() for offender in found], request, planned, plan)
+    known = [systemd_limits.drop_in(unit) for unit in request.units]
+    known += [systemd_limits.DEFAULT_DROP_IN] if request.systemd_default else []
+    removals = [path for path in own + nofile.left_over(tree, known) if path not in plan.files()]
     short: t.List[nofile_shortfalls.Shortfall] = []
     if request.needed is not None:
         host = nofile_subjects.Planned(then, now_planned, boot.value)
@@ -145,7 +149,7 @@ def check(
         "overridden": limits_plan.overridden(then, plan) if asked else [],
         "own_files": own,
         "planned_files": sorted(plan.files()),
-        "removals": [path for path in own if path not in plan.files()] if asked or request.own_absent else [],
+        "removals": removals if asked or request.own_absent else [],
         "restart_needed": limits_plan.restart_needed(then, units) if live else [],
         "systemd_running": live and os.path.isdir("/run/systemd/system"),
     }

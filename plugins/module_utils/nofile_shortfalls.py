@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import pam_limits, systemd_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_subjects import Subjects
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_subjects import Outcome, Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
 
@@ -39,13 +39,16 @@ class Shortfall(t.NamedTuple):
 def shortfalls(
     subjects: Subjects, users: t.Iterable[str], units: t.Iterable[str], needed: int, where: str
 ) -> t.List[Shortfall]:
-    """Return the users and units whose soft limit will be less than ``needed``; a unit's counts from its next start.
+    """Return the users and units whose soft limit will be less than ``needed``.
+
+    A unit's counts from its next start. A user's is the lower of what a session gets now and after the next boot: a
+    service that sessions come from runs with its old limits until it is restarted, as role limits may do.
 
     subjects: of the host with the plan written
     where:    what to put before the names of the variables in refusals
     raises: Refusal for a user or a unit that the host does not have
     """
-    outcomes = [("user", name, subjects.session(where + "users", name)[0]) for name in users]
+    outcomes = [("user", name, _lower(*subjects.session(where + "users", name))) for name in users]
     outcomes += [("unit", name, subjects.unit_after_boot(where + "units", name)) for name in units]
     found = []
     for kind, name, outcome in outcomes:
@@ -53,3 +56,9 @@ def shortfalls(
             by = outcome.soft_by or outcome.by or "the kernel's default"
             found.append(Shortfall(kind, name, outcome.pair[0], by, outcome.note))
     return found
+
+
+def _lower(now: Outcome, after_boot: Outcome) -> Outcome:
+    if now.pair is None or after_boot.pair is None:
+        return now
+    return after_boot if after_boot.pair[0] < now.pair[0] else now

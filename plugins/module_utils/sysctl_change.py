@@ -30,12 +30,10 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host_files impor
     broken_state,
     drop_state,
     exists,
-    list_directory,
     load_state,
     located,
     read_text,
     save_state,
-    state_path,
     unfinished,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
@@ -215,7 +213,7 @@ def carry_out(root: str, change: Change) -> t.List[KeyPlan]:
             except OSError as error:
                 raise WriteFailed(plan, error, done, change.keys[len(done) + 1 :]) from error
         done.append(plan)
-    _forget(root, change)
+    forget(root, change.keys)
     return done
 
 
@@ -235,18 +233,9 @@ def _names(plans: t.Iterable[KeyPlan]) -> str:
     return ", ".join(plan.key for plan in plans if plan.target is not None) or "nothing"
 
 
-def own_files(root: str, undone: bool = False) -> t.List[str]:
-    """Return which of our files exist on the host, in the order in which they may be removed.
-
-    undone: with the record of the originals, last: while the drop-in is there, a boot may need it again
-    """
-    found = [path for path in (sysctl_d.DROP_IN, MODULES_LOAD) if exists(root, path)]
-    own = state_path(_TOPIC)
-    # What a killed run left unfinished there goes with the directory.
-    names = [name for name in list_directory(root, STATE_DIRECTORY) if name != os.path.basename(unfinished(own))]
-    if undone and os.path.basename(own) in names:
-        found.append(own if len(names) > 1 else STATE_DIRECTORY)
-    return found
+def own_files(root: str) -> t.List[str]:
+    """Return which of our files the host has, or the rest of one that a killed run left; in the order of removal."""
+    return [path for path in (sysctl_d.DROP_IN, MODULES_LOAD) if exists(root, path) or exists(root, unfinished(path))]
 
 
 def refuse_foreign_file(root: str, path: str) -> None:
@@ -492,7 +481,7 @@ def _plan_undo(root: str, limits_absent: bool = False) -> t.List[KeyPlan]:
 
 def records(root: str) -> t.Dict[str, t.Dict[str, t.Any]]:
     """Return what earlier runs recorded of each key. raises: ValueError for a record that is not ours"""
-    state = load_state(root, _TOPIC) or load_state(root, _TOPIC, RUN_DIRECTORY) or {}
+    state = {**(load_state(root, _TOPIC, RUN_DIRECTORY) or {}), **(load_state(root, _TOPIC) or {})}
     for key, record in state.items():
         if not isinstance(record, dict) or not (
             isinstance(record.get("before"), (str, type(None)))
@@ -510,8 +499,7 @@ def _record(root: str, change: Change) -> None:
 
     Every value that we are about to write is remembered too: what is none of them is someone else's.
     """
-    state = records(root)
-    recorded = {key: dict(record) for key, record in state.items()}
+    recorded = {key: dict(record) for key, record in records(root).items()}
     for plan in change.keys:
         if plan.outcome != APPLIED:
             continue
@@ -521,12 +509,19 @@ def _record(root: str, change: Change) -> None:
         if plan.target not in record["ours"]:
             record["ours"] = record["ours"] + [plan.target]
     # Also what was left to the next boot, when that boot is to keep it after all.
-    kept = any(plan.key in recorded and plan.persist is not None for plan in change.keys)
-    if recorded != state or (kept and load_state(root, _TOPIC) is None):
-        save_state(root, _TOPIC, recorded)
+    lasting = load_state(root, _TOPIC) or {}
+    needed = {plan.key for plan in change.keys if plan.outcome == APPLIED or plan.persist is not None}
+    after = {key: record for key, record in recorded.items() if key in lasting or key in needed}
+    if after != lasting:
+        save_state(root, _TOPIC, after)
 
 
-def _forget(root: str, change: Change) -> None:
+def back(root: str) -> t.List[KeyPlan]:
+    """Return the recorded keys that nothing is left to do about, but for our drop-in, where it still has them."""
+    return [plan for plan in _plan_undo(root) if plan.target is None]
+
+
+def forget(root: str, plans: t.Iterable[KeyPlan]) -> None:
     """Drop the records of the keys that are back.
 
     One that our drop-in still has stays: were it removed only after the next boot, its original would be lost. One
@@ -534,20 +529,25 @@ def _forget(root: str, change: Change) -> None:
     """
     state = records(root)
     if not state:
+        # Nor does what a run left that was killed as it began to record, or as it had nothing more to remember.
+        for directory in (STATE_DIRECTORY, RUN_DIRECTORY):
+            if exists(root, directory):
+                drop_state(root, _TOPIC, directory)
         return
+    plans = list(plans)
     drop_in = sysctl_d.parse(read_text(root, sysctl_d.DROP_IN) or "", sysctl_d.DROP_IN)
     persistent = {assignment.key for assignment in drop_in}
-    waiting = {plan.key: state[plan.key] for plan in change.keys if plan.outcome == IN_FORCE}
-    if waiting:
-        save_state(root, _TOPIC, waiting, RUN_DIRECTORY)
-    else:
+    waiting = {p.key: state[p.key] for p in plans if p.outcome == IN_FORCE and p.key not in persistent}
+    if not waiting:
         drop_state(root, _TOPIC, RUN_DIRECTORY)
-    gone = {plan.key for plan in change.keys if plan.outcome in (RESTORED, FOREIGN, ABSENT, IN_FORCE)}
-    gone |= {plan.key for plan in change.keys if plan.outcome == ALREADY and plan.persist is None}
+    elif waiting != load_state(root, _TOPIC, RUN_DIRECTORY):
+        save_state(root, _TOPIC, waiting, RUN_DIRECTORY)
+    gone = {plan.key for plan in plans if plan.outcome in (RESTORED, FOREIGN, ABSENT, IN_FORCE)}
+    gone |= {plan.key for plan in plans if plan.outcome == ALREADY and plan.persist is None}
     left = {key: record for key, record in state.items() if key not in gone or key in persistent}
     if not left:
         drop_state(root, _TOPIC)
-    elif left != state:
+    elif left != load_state(root, _TOPIC):
         save_state(root, _TOPIC, left)
 
 

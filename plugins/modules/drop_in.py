@@ -90,14 +90,15 @@ def main() -> None:
     content = module.params["content"] if module.params["state"] == "present" else None
     try:
         change = drop_in.plan("/", module.params["path"], content)
-        if change.before != change.after and not module.check_mode:
+        changed = drop_in.is_due("/", change)
+        if changed and not module.check_mode:
             drop_in.carry_out("/", change)
-    except Refusal as refusal:
-        module.fail_json(msg=str(refusal))
+    except (Refusal, ValueError) as error:
+        module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.filename, error.strerror))
     module.exit_json(
-        changed=change.before != change.after,
+        changed=changed,
         path=change.path,
         diff={
             "before": change.before or "",

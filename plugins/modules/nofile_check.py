@@ -233,7 +233,10 @@ planned_files:
   type: list
   elements: str
 removals:
-  description: What to remove for the plan, or for O(own_absent), of RV(own_files).
+  description:
+    - What to remove for the plan, or for O(own_absent), of RV(own_files).
+    - A file of which a run that was killed has left no more than an unfinished one, or the empty directory of one
+      of O(units), is to be removed, too.
   returned: always
   type: list
   elements: str

@@ -148,6 +148,7 @@ not_removed:
   elements: str
 """
 
+import contextlib
 import json
 import typing as t
 
@@ -157,6 +158,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import address_s
 from ansible_collections.fourtuple.clients.plugins.module_utils.address_set import Address, Change, Links, Pair
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
     drop_state,
+    locked,
     read_text,
     save_state,
 )
@@ -345,6 +347,15 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    try:
+        # Nobody else's addresses come between what is seen here and what is done about it.
+        with contextlib.nullcontext() if module.check_mode else locked(ROOT):
+            run(module)
+    except OSError as error:
+        module.fail_json(msg="%s: %s" % (error.filename, error.strerror))
+
+
+def run(module: AnsibleModule) -> None:
     try:
         ip = Ip(module)
         plan = make_plan(module.params, ip)

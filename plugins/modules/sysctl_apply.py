@@ -151,8 +151,8 @@ modules:
 own_files:
   description:
     - The files of this collection's sysctl drop-ins that exist on the host, in the order in which they may be removed.
-    - With O(state=absent), and once every key is back, the record of the originals is the last of them. It must
-      outlive the drop-in, which the next boot would apply again.
+    - The record of the originals outlives them, and goes when M(fourtuple.clients.drop_in) removes them. The next boot
+      would apply a drop-in again.
   returned: always
   type: list
   elements: str
@@ -219,7 +219,7 @@ def load_kernel_modules(module: AnsibleModule, names: t.Iterable[str]) -> None:
             module.warn("the kernel module %s could not be loaded: %s" % (name, stderr.strip()))
 
 
-def result(change: sysctl_change.Change, keys: t.List[sysctl_change.KeyPlan], absent: bool) -> t.Dict[str, t.Any]:
+def result(change: sysctl_change.Change, keys: t.List[sysctl_change.KeyPlan]) -> t.Dict[str, t.Any]:
     written = [key for key in keys if key.target is not None]
     return {
         "changed": bool(written),
@@ -235,7 +235,7 @@ def result(change: sysctl_change.Change, keys: t.List[sysctl_change.KeyPlan], ab
         },
         "persist": {key.key: key.persist for key in keys if key.persist is not None},
         "modules": change.modules,
-        "own_files": sysctl_change.own_files("/", absent),
+        "own_files": sysctl_change.own_files("/"),
         "unmet": [key.key for key in keys if key.outcome in (sysctl_change.READ_ONLY, sysctl_change.ABSENT)],
         "overridden": change.overridden,
         "diff": {
@@ -288,7 +288,7 @@ def main() -> None:
             "%(source)s:%(line)s sets %(key)s = %(value)s at the next boot and beats our %(ours)s; "
             "remove that line or rename the file to sort before ours" % line
         )
-    outcome = result(change, done, module.params["state"] == "absent")
+    outcome = result(change, done)
     for name in outcome["unmet"]:
         key = outcome["keys"][name]
         module.warn("%s is not set to %s: %s" % (name, key["wanted"], key["why"]))

@@ -65,9 +65,16 @@ def record() -> t.Callable[[str], crash.Recording]:
 
     @functools.cache
     def recorded(name: str) -> crash.Recording:
-        return crash.record(next(one for one in crash.SCENARIOS + crash.MORE_SCENARIOS if one.name == name))
+        scenario = next(one for one in crash.SCENARIOS + crash.MORE_SCENARIOS if one.name == name)
+        earlier = scenario.before
+        return crash.record(scenario, earlier=recorded(earlier.name) if earlier is not None else None)
 
     return recorded
+
+
+@pytest.fixture(scope="session")
+def recordings(all_faults: bool, record: t.Callable[[str], crash.Recording]) -> list[crash.Recording]:
+    return [record(one.name) for one in crash.SCENARIOS + (crash.MORE_SCENARIOS if all_faults else ())]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -14,13 +14,14 @@ process has, whoever it is for, and compares it with fs.nr_open.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
-import itertools
 import json
 import os
 import pathlib
 import pickle
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -60,11 +61,15 @@ RETUNED: dict[str, t.Any] = TUNED | {
 DISK_ERRORS = ("ENOSPC", "EROFS", "EIO")
 REMOVAL_ERRORS = ("EROFS", "EIO")
 KEY_ERRORS = ("EACCES", "ENOENT", "EIO")
+LOCK_ERRORS = ("ENOLCK",)
 NETWORK_ERRORS = ("ENOBUFS", "EPERM")
 
 #: systemd's own DefaultLimitNOFILE= (systemd-system.conf(5)).
 _SYSTEMD_DEFAULT = 524288
 
+
+#: Seconds that a command is given to come to the lock; alone it takes a third of one for all.
+_PATIENCE = 3.0
 
 #: What Sandbox.state() returns.
 State = dict[str, dict[str, str]]
@@ -84,14 +89,14 @@ class Step:
 class Scenario:
     """A run that is stopped.
 
-    before:  the playbooks that bring the host to where the run starts, with their variables
+    before:  the scenario that brings the host to where the run starts
     running: the programs that run meanwhile, with the hard nofile that they have
     """
 
     name: str
     playbook: str
     variables: dict[str, t.Any]
-    before: tuple[tuple[str, dict[str, t.Any]], ...] = ()
+    before: Scenario | None = None
     running: tuple[tuple[str, int], ...] = ()
     image: str = "bookworm"
     files: tuple[tuple[str, str], ...] = ()
@@ -109,17 +114,16 @@ class Scenario:
 
 _TUNE, _UNTUNE = "tune_clients.yml", "untune_clients.yml"
 _CLIENT_RUNS = (("loadgen", 1501088),)
-SCENARIOS = (
-    Scenario("tune", _TUNE, TUNED),
-    Scenario("retune", _TUNE, RETUNED, ((_TUNE, TUNED),)),
-    Scenario("untune", _UNTUNE, TUNED, ((_TUNE, TUNED),)),
-    Scenario("untune-in-use", _UNTUNE, TUNED, ((_TUNE, TUNED),), _CLIENT_RUNS),
-)
+_FIRST = Scenario("tune", _TUNE, TUNED)
+SCENARIOS = (_FIRST, Scenario("untune", _UNTUNE, TUNED, _FIRST))
 #: Where PID 1 raises nr_open to the greatest value, and the operator's file lowers it again.
 _LOWERED = (("/etc/sysctl.d/10-operator.conf", "fs.nr_open = 1048576\n"),)
+_FIRST_ON_TRIXIE = Scenario("tune-trixie", _TUNE, TUNED, image="trixie", files=_LOWERED)
 MORE_SCENARIOS = (
-    Scenario("tune-trixie", _TUNE, TUNED, image="trixie", files=_LOWERED),
-    Scenario("untune-trixie", _UNTUNE, TUNED, ((_TUNE, TUNED),), image="trixie", files=_LOWERED),
+    Scenario("retune", _TUNE, RETUNED, _FIRST),
+    Scenario("untune-in-use", _UNTUNE, TUNED, _FIRST, _CLIENT_RUNS),
+    _FIRST_ON_TRIXIE,
+    Scenario("untune-trixie", _UNTUNE, TUNED, _FIRST_ON_TRIXIE, image="trixie", files=_LOWERED),
 )
 
 
@@ -130,32 +134,40 @@ class Recording:
     scenario: Scenario
     untouched: State
     steps: list[Step]
-    #: After one more run, which reports no change; the record of a host in use may still shrink.
     after: State
+    end: Snapshot
     #: How many tasks had a result.
     results: int
+    _calls: dict[int, list[dict[str, str]]] = dataclasses.field(default_factory=dict)
+
+    def calls(self, number: int) -> list[dict[str, str]]:
+        """Return the calls of a step that is not disturbed; found out once."""
+        if number not in self._calls:
+            with self.scenario.host() as host:
+                self.scenario.restore(host, self.steps[number].before)
+                self._calls[number] = run(host, self.steps[number]).calls
+        return self._calls[number]
+
+    def steps_of(self, *labels: str) -> list[int]:
+        return [number for number, step in enumerate(self.steps) if step.label in labels]
 
 
-def record(scenario: Scenario, collection: pathlib.Path = CHECKOUT) -> Recording:
-    """Run the scenario's playbook undisturbed, of the collection in the folder ``collection``."""
+def record(scenario: Scenario, collection: pathlib.Path = CHECKOUT, earlier: Recording | None = None) -> Recording:
+    """Run the scenario's playbook undisturbed, of the collection in the folder ``collection``.
+
+    earlier: the recording of the scenario before this one
+    """
     environment = {"ANSIBLE_COLLECTIONS_PATH": str(collection.parents[2])} if collection != CHECKOUT else {}
+    playbook = collection / "playbooks" / scenario.playbook
     with scenario.host() as host, tempfile.TemporaryDirectory() as folder:
-        untouched = host.state()
-        playbooks = collection / "playbooks"
-        for playbook, variables in scenario.before:
-            host.play(playbooks / playbook, environment=environment, **variables).expect(0)
-        for name, hard in scenario.running:
-            host.hold(name, hard)
-        environment["RECORD"] = folder
-        played = host.play(
-            playbooks / scenario.playbook, environment=environment, enter=HERE / "recorder", **scenario.variables
-        )
-        played.expect(0)
+        if earlier is not None:
+            scenario.restore(host, earlier.end)
+        untouched = earlier.untouched if earlier is not None else host.state()
+        recorded = environment | {"RECORD": folder}
+        played = host.play(playbook, environment=recorded, enter=HERE / "recorder", **scenario.variables).expect(0)
         kept = [pickle.loads(path.read_bytes()) for path in sorted(pathlib.Path(folder).iterdir())]  # noqa: S301
         steps = [Step(_label(command, data), command, data, before) for command, data, before in kept]
-        again = host.play(playbooks / scenario.playbook, environment=environment, **scenario.variables).expect(0)
-        assert again.counts["changed"] == 0, again.output
-        return Recording(scenario, untouched, steps, host.state(), played.counts["ok"])
+        return Recording(scenario, untouched, steps, host.state(), host.snapshot(), played.counts["ok"])
 
 
 def _label(command: str, data: bytes) -> str:
@@ -183,10 +195,81 @@ class Outcome:
 
 def run(host: Sandbox, step: Step, number: int = 0, fault: str = "") -> Outcome:
     """Run a step, with a fault at one of its calls; see fault.py."""
+    with start(host, step, number, fault) as running:
+        return outcome(running)
+
+
+@contextlib.contextmanager
+def start(host: Sandbox, step: Step, number: int = 0, fault: str = "") -> t.Iterator[subprocess.Popen[bytes]]:
+    """Start a step, with a fault at one of its calls, and leave none of it behind."""
     command = [sys.executable, "-I", HERE / "fault.py", str(host.pid), step.command, str(number), fault]
-    done = subprocess.run(command, input=step.data, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    return Outcome(**json.loads(done.stdout))
+    with tempfile.TemporaryFile() as data:
+        data.write(step.data)
+        data.seek(0)
+        running = subprocess.Popen(command, stdin=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def outcome(running: subprocess.Popen[bytes]) -> Outcome:
+    """Wait for the end of what start() has started."""
+    told, errors_told = running.communicate()
+    assert running.returncode == 0, errors_told.decode()
+    return Outcome(**json.loads(told))
+
+
+def while_held(host: Sandbox, step: Step, number: int, other: Step) -> tuple[bool, Outcome, Outcome]:
+    """Keep a step at one of its calls while another is started; return whether that waits, and what they come to."""
+    with start(host, step, number, "held") as held:
+        os.waitid(os.P_PID, held.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        with start(host, other) as running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(_PATIENCE)
+            held.send_signal(signal.SIGCONT)
+            first, second = outcome(held), outcome(running)
+    # Who waits asks for the lock over and over.
+    return sum(call["call"] == "flock" for call in second.calls) > 2, first, second
+
+
+def changing(recording: Recording, path: str) -> tuple[int, int]:
+    """Return the step that changes ``path``, and the first of its calls, from 1, that changes something under lock."""
+    for number in recording.steps_of("sysctl_apply", "drop_in"):
+        calls = recording.calls(number)
+        if any(path in (call["path"], call.get("to")) for call in calls):
+            locked = next(place for place, call in enumerate(calls, start=1) if call["call"] == "flock")
+            return number, next(n for n, call in enumerate(calls, start=1) if n > locked and changes_host(call))
+    raise LookupError(path)
+
+
+def unsynced(calls: t.Sequence[t.Mapping[str, str]]) -> list[str]:
+    """Return what a power cut may undo although the command went on: a file, its name, or a removal in /etc.
+
+    rename(2) is atomic for who looks, not on disk: fsync(2) of the file goes before it, that of its directory behind,
+    and both before the key or address that the file tells of.
+    """
+    wrong: list[str] = []
+    files: set[str] = set()
+    directories: set[str] = set()
+    for call in calls:
+        name, path = call["call"], call["path"]
+        if not changes_host(call):
+            continue
+        if name == "fsync":
+            files.discard(path)
+            directories.discard(path)
+        elif path == "netlink" or path.startswith("/proc/sys/"):
+            wrong += ["%s before %s was synced" % (path, left) for left in sorted(files | directories)]
+        elif name.startswith("rename"):
+            wrong += ["%s renamed before it was synced" % path] if path in files else []
+            directories.add(os.path.dirname(call["to"]))
+        elif name in ("openat", "write", "fchmod"):
+            files.add(path)
+        elif name.startswith("mkdir") or (name.startswith("unlink") and path.startswith("/etc/")):
+            directories.add(os.path.dirname(path))
+    return wrong + ["%s is never synced" % left for left in sorted(files | directories)]
 
 
 def changes_host(call: t.Mapping[str, str]) -> bool:
@@ -195,15 +278,13 @@ def changes_host(call: t.Mapping[str, str]) -> bool:
 
 
 def points(calls: t.Sequence[t.Mapping[str, str]], every: bool) -> list[int]:
-    """Return the numbers of the calls to stop at, from 1.
-
-    Calls on Ansible's temporary files that follow each other leave the same host behind, so that of those one will do;
-    ``every`` asks for all of them.
-    """
+    """Return the numbers of the calls to be killed at, from 1: one for each different host, or ``every`` one."""
     found = []
-    for changes, group in itertools.groupby(range(1, len(calls) + 1), lambda number: changes_host(calls[number - 1])):
-        numbers = list(group)
-        found += numbers if changes or every else numbers[:1]
+    different = True
+    for number, call in enumerate(calls, start=1):
+        if different or every:
+            found.append(number)
+        different = changes_host(call) and call["call"] not in ("fsync", "fdatasync", "flock")
     return found
 
 
@@ -211,6 +292,8 @@ def errors(call: t.Mapping[str, str]) -> tuple[str, ...]:
     """Return the errors that the kernel may give this call."""
     if call["path"] == "netlink":
         return NETWORK_ERRORS
+    if call["call"] == "flock":
+        return LOCK_ERRORS
     if call["path"].startswith("/proc/sys/"):
         return KEY_ERRORS
     return REMOVAL_ERRORS if call["call"] in ("unlink", "unlinkat", "rmdir") else DISK_ERRORS

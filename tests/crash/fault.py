@@ -7,6 +7,7 @@ fault.py PID COMMAND                    let all of them pass
 fault.py PID COMMAND NUMBER kill        at the call of this number, end every process of the command instead
 fault.py PID COMMAND NUMBER torn        the same, with half of what write(2) was to write
 fault.py PID COMMAND NUMBER ERRNO       let that one call fail, with an error such as ENOSPC, and the rest pass
+fault.py PID COMMAND NUMBER held        stop itself (SIGSTOP), which keeps the command there until it is continued
 
 Prints JSON: {"status": of the command, "output": what it printed, "calls": [{"call", "path", "to" or "data"}]}, from 1.
 
@@ -79,6 +80,7 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
     "sendto": (44, 206),
     "sendmsg": (46, 211),
     "mount": (165, 40),
+    "flock": (73, 32),
 }
 _MACHINES = ["x86_64", "aarch64"]
 CALLS = {
@@ -331,6 +333,9 @@ class Supervisor:
             if self.fault == "torn":
                 self.host.write_half(asked)
             self.host.end(self.child)
+        elif self.fault == "held":
+            os.kill(os.getpid(), signal.SIGSTOP)
+            answer(self.listener, asked)
         else:
             answer(self.listener, asked, getattr(errno, self.fault))
         return True

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole runs: stopped after a task, on a host that is broken, and two at the same time."""
+"""Whole runs: a second time, stopped after a task, and on a host that is broken."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import signal
 import typing as t
 
 import crash
-import pytest
-from sandbox import Played, Sandbox
+from sandbox import Sandbox
 
 
 def test_the_host_is_safe_before_each_command_of_a_run(recording: crash.Recording, table: crash.Table) -> None:
@@ -30,19 +29,44 @@ def test_the_host_is_safe_before_each_command_of_a_run(recording: crash.Recordin
     assert not wrong, "\n".join(wrong)
 
 
-def test_a_run_of_which_ansible_is_killed_after_a_task_can_be_run_again(
-    recording: crash.Recording, table: crash.Table, all_faults: bool
+def test_what_a_module_of_ours_has_reported_survives_a_power_cut(recordings: list[crash.Recording]) -> None:
+    wrong, renamed = [], set()
+    for recording in recordings:
+        for number in recording.steps_of("sysctl_apply", "drop_in", "source_addresses"):
+            calls = recording.calls(number)
+            label = recording.steps[number].label
+            renamed |= {label for call in calls if "to" in call and crash.changes_host(call)}
+            wrong += ["%s, %s: %s" % (recording.scenario.name, label, line) for line in crash.unsynced(calls)]
+    assert renamed == {"sysctl_apply", "drop_in", "source_addresses"}
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_second_run_changes_nothing(recordings: list[crash.Recording]) -> None:
+    def again(recording: crash.Recording) -> list[str]:
+        scenario = recording.scenario
+        with scenario.host() as host:
+            scenario.restore(host, recording.end)
+            played = host.play(scenario.playbook, **scenario.variables).expect(0)
+            assert played.counts["changed"] == 0, played.output
+            return crash.differences(recording.after, host.state(), "after the first run")
+
+    with concurrent.futures.ThreadPoolExecutor(crash.workers()) as pool:
+        wrong = [line for lines in pool.map(again, recordings) for line in lines]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_run_of_which_ansible_is_killed_after_a_task_can_be_run_again_or_put_back(
+    recordings: list[crash.Recording], table: crash.Table, all_faults: bool
 ) -> None:
-    scenario = recording.scenario
-    start = recording.steps[0].before
     seen: set[str] = set()
 
-    def stop(results: int) -> list[str]:
+    def stop(recording: crash.Recording, results: int) -> list[str]:
+        scenario = recording.scenario
         with scenario.host() as host:
-            scenario.restore(host, start)
+            scenario.restore(host, recording.steps[0].before)
             played = crash.stop_after(host, scenario, results)
             assert played.status == -signal.SIGKILL, played.output
-            identity = crash.identity(host.state())
+            identity = scenario.name + crash.identity(host.state())
             snapshot = host.snapshot()
             wrong = crash.judge(host)
             if identity not in seen:
@@ -50,12 +74,47 @@ def test_a_run_of_which_ansible_is_killed_after_a_task_can_be_run_again(
                 scenario.restore(host, snapshot)
                 wrong += crash.converge(host, recording)
         table.add(scenario.name, "whole run", "Ansible killed", "WRONG" if wrong else "safe, and run again")
-        return ["after %d results: %s" % (results, line) for line in wrong]
+        return ["%s, after %d results: %s" % (scenario.name, results, line) for line in wrong]
 
-    # Half way is between the keys and the limits, or between the limits and the keys.
-    numbers = range(1, recording.results) if all_faults else [recording.results // 2]
     with concurrent.futures.ThreadPoolExecutor(crash.workers()) as pool:
-        wrong = [line for lines in pool.map(stop, numbers) for line in lines]
+        jobs = [
+            pool.submit(stop, recording, results)
+            for recording in (recordings if all_faults else recordings[:1])
+            # Half way is between the keys and the limits.
+            for results in (range(1, recording.results) if all_faults else [recording.results // 2])
+        ]
+        wrong = [line for job in jobs for line in job.result()]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_plain_untune_removes_all_that_a_module_left_that_was_killed(
+    record: t.Callable[[str], crash.Recording], table: crash.Table, all_faults: bool
+) -> None:
+    recording = record("tune")
+    scenario = recording.scenario
+    labels = ("sysctl_apply", "drop_in", "source_addresses")
+    places = [(n, call) for n in recording.steps_of(*labels) for call in crash.points(recording.calls(n), False)]
+    if not all_faults:
+        # A directory that is new, with nothing in it, and with a file that has no name yet.
+        number, _call = crash.changing(recording, "/etc/systemd/system/client.service.d/fourtuple.conf")
+        names = [call["call"] for call in recording.calls(number)]
+        made = names.index("mkdir", names.index("flock"))
+        places = [(number, made + 2), (number, names.index("write", made) + 2)]
+
+    def put_back(place: tuple[int, int]) -> list[str]:
+        number, call = place
+        with scenario.host() as host:
+            values = scenario.restore(host, recording.steps[number].before)
+            crash.run(host, recording.steps[number], call, "kill")
+            host.settle(values)
+            host.play("untune_clients.yml", **scenario.variables).expect(0)
+            wrong = crash.differences(recording.untouched, host.state(), "before the first run")
+        label = recording.steps[number].label
+        table.add(scenario.name, label, "kill, then untune", "WRONG" if wrong else "put back")
+        return ["%s, killed at call %d: %s" % (label, call, line) for line in wrong]
+
+    with concurrent.futures.ThreadPoolExecutor(crash.workers()) as pool:
+        wrong = [line for lines in pool.map(put_back, places) for line in lines]
     assert not wrong, "\n".join(wrong)
 
 
@@ -75,53 +134,30 @@ BROKEN: dict[str, tuple[t.Callable[[Sandbox], None], t.Callable[[Sandbox], None]
 }
 
 
-@pytest.mark.parametrize("broken", BROKEN)
 def test_a_broken_host_is_told_in_one_message_left_safe_and_tuned_once_it_is_mended(
-    broken: str, record: t.Callable[[str], crash.Recording], table: crash.Table, all_faults: bool
+    record: t.Callable[[str], crash.Recording], table: crash.Table, all_faults: bool
 ) -> None:
-    breaks, mends, named = BROKEN[broken]
     recording = record("tune")
     scenario = recording.scenario
-    with scenario.host() as host:
-        scenario.restore(host, recording.steps[0].before)
-        breaks(host)
-        played = host.play(scenario.playbook, **scenario.variables)
-        assert played.status != 0, played.output
-        assert named in played.message, played.output
-        assert "Traceback" not in played.message, played.output
-        mends(host)
-        wrong = crash.locked_out(host)
-        snapshot = host.snapshot()
-        wrong += crash.judge(host)
-        scenario.restore(host, snapshot)
-        if all_faults:
-            wrong += crash.converge(host, recording)
+
+    def run(broken: str) -> list[str]:
+        breaks, mends, named = BROKEN[broken]
+        with scenario.host() as host:
+            scenario.restore(host, recording.steps[0].before)
+            breaks(host)
+            played = host.play(scenario.playbook, **scenario.variables)
+            told = played.status != 0 and named in played.message and "Traceback" not in played.message
+            wrong = [] if told else ["not told: " + played.output]
+            mends(host)
+            wrong += crash.locked_out(host)
+            snapshot = host.snapshot()
+            wrong += crash.judge(host)
+            scenario.restore(host, snapshot)
+            if all_faults:
+                wrong += crash.converge(host, recording)
         table.add(scenario.name, "whole run", broken, "WRONG" if wrong else "told, safe")
-        assert not wrong, "\n".join(wrong)
+        return ["%s: %s" % (broken, line) for line in wrong]
 
-
-@pytest.mark.parametrize("other", ["tune"])
-def test_two_runs_at_the_same_time_leave_a_host_that_is_safe_and_can_be_put_back(
-    other: str, record: t.Callable[[str], crash.Recording], table: crash.Table
-) -> None:
-    recording = record("tune")
-    scenario = recording.scenario
-    second = next(one for one in crash.SCENARIOS if one.name == other)
-    with scenario.host() as host:
-        scenario.restore(host, recording.steps[0].before)
-
-        def play(one: crash.Scenario) -> Played:
-            return host.play(one.playbook, **one.variables)
-
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            played = list(pool.map(play, [scenario, second]))
-        for one in played:
-            assert one.status == 0 or one.message, one.output
-            assert "Traceback" not in one.message, one.output
-        snapshot = host.snapshot()
-        wrong = crash.judge(host)
-        scenario.restore(host, snapshot)
-        host.play("untune_clients.yml", **scenario.variables).expect(0)
-        wrong += crash.differences(recording.untouched, host.state(), "before the first run")
-        table.add(scenario.name, "whole run", "%s meanwhile" % other, "WRONG" if wrong else "safe, and put back")
-        assert not wrong, "\n".join(wrong)
+    with concurrent.futures.ThreadPoolExecutor(crash.workers()) as pool:
+        wrong = [line for lines in pool.map(run, BROKEN) for line in lines]
+    assert not wrong, "\n".join(wrong)

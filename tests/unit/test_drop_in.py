@@ -8,7 +8,13 @@ import os
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import drop_in, host_files, pam_limits, sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    drop_in,
+    host_files,
+    pam_limits,
+    sysctl_d,
+    systemd_limits,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
 LIMITS = pam_limits.DROP_IN
@@ -56,6 +62,19 @@ def test_a_drop_in_directory_goes_with_the_last_file(debian):
     change(debian, UNIT, HEADER + "[Service]\nLimitNOFILE=600000\n")
     change(debian, UNIT, None)
     assert not debian.exists("/etc/systemd/system/app.service.d")
+
+
+def test_what_a_killed_run_left_of_a_file_is_removed(debian):
+    for path in (UNIT, systemd_limits.DEFAULT_DROP_IN, LIMITS):
+        debian.put(host_files.unfinished(path), "[Ser")
+        planned = drop_in.plan(debian.root, path, None)
+        assert drop_in.is_due(debian.root, planned)
+        drop_in.carry_out(debian.root, planned)
+        assert not drop_in.is_due(debian.root, planned)
+    assert sorted(os.listdir(debian.path / "etc/systemd")) == ["system"]
+    assert os.listdir(debian.path / "etc/systemd/system") == os.listdir(debian.path / "etc/security/limits.d") == []
+    (debian.path / "etc/systemd/system/app.service.d").mkdir()
+    assert drop_in.is_due(debian.root, drop_in.plan(debian.root, UNIT, None))
 
 
 def test_a_limit_above_the_nr_open_of_now_or_of_the_next_boot_is_refused(debian):

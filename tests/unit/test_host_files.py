@@ -43,6 +43,17 @@ def test_a_failed_replace_keeps_the_old_file_and_leaves_no_other(host, monkeypat
     assert os.listdir(str(host.path / "etc")) == ["a"]
 
 
+def test_each_new_directory_is_synced_into_the_one_above(host, monkeypatch):
+    synced = []
+    monkeypatch.setattr(host_files.os, "fsync", lambda handle: synced.append(os.readlink("/proc/self/fd/%d" % handle)))
+    host_files.replace_text(host.root, "/etc/one/two/a", "new")
+    place = str(host.path / "etc")
+    assert synced[-4:] == [place, place + "/one", place + "/one/two/.a.new", place + "/one/two"]
+    del synced[:]
+    host_files.replace_text(host.root, "/etc/one/two/a", "newer")
+    assert len(synced) == 2
+
+
 @pytest.mark.parametrize("call", ["fchmod", "fsync", "rename", "open"])
 def test_a_failed_replace_names_the_file_whatever_failed(host, monkeypatch, call):
     def failing(*_arguments):

@@ -280,6 +280,28 @@ def test_who_ends_with_less_than_needed_is_named_with_the_line(debian):
         short(1, ["eve"])
 
 
+def test_a_session_needs_as_much_after_a_boot_as_now(debian):
+    debian.put("/proc/50/comm", "sshd\n")
+    debian.put("/proc/50/limits", TABLE % (600000, 600000))
+    result, message = ask(debian, nofile_hard=600000, domains=["@ops"], users=["root"], needed=300000)
+    assert not result["ok"]
+    assert message == (
+        "DefaultLimitNOFILE= of systemd is 1024; allowed: at least 300000, the soft nofile that user root needs. "
+        "Name it in domains."
+    )
+
+
+def test_what_a_killed_run_left_is_removed_but_no_empty_directory_of_others(debian):
+    debian.put(nofile.unfinished(DROP_IN), "* ha")
+    for unit in ("cron.service", "other.service", "half.service"):
+        (debian.path / "etc/systemd/system" / (unit + ".d")).mkdir(parents=True)
+    half = nofile.systemd_limits.drop_in("half.service")
+    debian.put(nofile.unfinished(half), "[Ser")
+    absent, _message = ask(debian, own_absent=True, units=["cron.service"])
+    assert absent["removals"] == [DROP_IN, CRON_DROP_IN, half]
+    assert absent["own_files"] == []
+
+
 def test_lines_that_beat_ours_are_named(debian):
     debian.put("/etc/security/limits.d/zzz.conf", "* hard nofile 9\nalice hard nofile unlimited\nbob -\n")
     debian.put("/etc/systemd/system/cron.service.d/override.conf", "[Service]\nLimitNOFILE=7:infinity\n")

@@ -346,6 +346,24 @@ def test_lines_of_others_that_beat_ours() -> None:
     ]
 
 
+def test_a_ulimit_of_login_shells_beats_ours_only_below_the_planned_soft_limit() -> None:
+    def warnings(value: str) -> list[str]:
+        line = {"key": "nofile", "file": "/etc/profile:5", "value": value, "who": "login shells"}
+        found = plan(limits_of(overrides=[line]), explicit={"limits_nofile_soft": 65536, "limits_nofile_hard": 2000000})
+        assert (found["settings"]["limits_nofile_soft"], found["settings"]["limits_nofile_hard"]) == (65536, 2000000)
+        return t.cast(list[str], found["warnings"])
+
+    # A bare ulimit -n sets soft and hard.
+    assert warnings("65535") == [
+        "nofile: /etc/profile:5 (login shells) sets 65535 and beats the planned 65536: remove it there."
+    ]
+    assert warnings("65536") == warnings("3000000") == []
+    # What the shell makes of it is not known here.
+    assert warnings("$MOST") == [
+        "nofile: /etc/profile:5 (login shells) sets $MOST and beats the planned 65536: remove it there."
+    ]
+
+
 class TestPredict:
     def test_ports_as_sysctl_apply_leaves_them(self) -> None:
         limits = limits_of(ports={"reserved": "50000-50009", "listeners": "22,50005,40000"})

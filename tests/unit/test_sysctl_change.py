@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import sysctl_change, sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils import drop_in, host_files, sysctl_change, sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
@@ -49,16 +48,16 @@ def apply(host, **asked):
     """Do what the role does: carry the plan out, then keep it for the next boot."""
     change = plan(host, **asked)
     done = sysctl_change.carry_out(host.root, change)
-    host.put(sysctl_d.DROP_IN, OWNER_MARK + "\n" + "".join("%s = %s\n" % (k.key, k.persist) for k in done if k.persist))
+    text = OWNER_MARK + "\n" + "".join("%s = %s\n" % (k.key, k.persist) for k in done if k.persist)
+    drop_in.carry_out(host.root, drop_in.plan(host.root, sysctl_d.DROP_IN, text))
     return {key.key: key for key in done}
 
 
 def absent(host):
     """Do what the role does: carry the plan out, then remove the files in the order given."""
     done = {key.key: key for key in sysctl_change.carry_out(host.root, sysctl_change.plan_absent(host.root))}
-    for path in sysctl_change.own_files(host.root, undone=True):
-        target = host.path / path[1:]
-        shutil.rmtree(str(target)) if target.is_dir() else target.unlink()
+    for path in sysctl_change.own_files(host.root):
+        drop_in.carry_out(host.root, drop_in.plan(host.root, path, None))
     return done
 
 
@@ -114,7 +113,7 @@ def test_a_key_no_longer_named_goes_back(stock):
     done = apply(stock, values={RANGE: "1024 65535"})
     assert done["net.ipv4.tcp_tw_reuse"].outcome == "restored"
     assert stock.live("net.ipv4.tcp_tw_reuse") == "2"
-    apply(stock, values={RANGE: "1024 65535"})  # only now the drop-in no longer has it
+    # The drop-in no longer has it, and with that goes its record: a second run has nothing to do.
     assert set(json.loads(stock.text(STATE))) == {RANGE}
 
 
@@ -346,6 +345,50 @@ def test_nr_open_stays_while_a_running_process_needs_it(in_use):
     (in_use.path / "proc/77/limits").unlink()
     assert absent(in_use)["fs.nr_open"].outcome == "restored"
     assert not in_use.exists("/run/fourtuple")
+
+
+def test_a_second_untune_of_a_host_in_use_writes_nothing(in_use, monkeypatch):
+    monkeypatch.setattr(sysctl_change, "save_state", lambda *_arguments: pytest.fail("a record was written"))
+    assert absent(in_use)["fs.nr_open"].outcome == "in_force"
+
+
+def test_what_is_left_to_the_next_boot_stays_known_while_other_keys_are_tuned(in_use):
+    assert apply(in_use, values={"net.ipv4.tcp_tw_reuse": 1})["fs.nr_open"].outcome == "in_force"
+    assert set(json.loads(in_use.text(STATE))) == {"net.ipv4.tcp_tw_reuse"}
+    (in_use.path / "proc/77/limits").unlink()
+    assert {key.outcome for key in absent(in_use).values()} == {"restored"}
+    assert in_use.live("fs.nr_open") == "1048576"
+    assert not in_use.exists("/run/fourtuple")
+
+
+def test_a_run_between_putting_back_and_removing_the_drop_in_keeps_its_originals(stock):
+    apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
+    sysctl_change.carry_out(stock.root, sysctl_change.plan_absent(stock.root))
+    apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
+    drop_in.carry_out(stock.root, drop_in.plan(stock.root, sysctl_d.DROP_IN, None))
+    assert absent(stock)["net.ipv4.tcp_tw_reuse"].outcome == "restored"
+    assert stock.live("net.ipv4.tcp_tw_reuse") == "2"
+    assert not stock.exists("/var/lib/fourtuple")
+
+
+def test_a_record_that_is_broken_is_told_before_the_drop_in_changes(stock):
+    apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
+    stock.put(STATE, "{")
+    with pytest.raises(ValueError, match="is not the JSON"):
+        drop_in.carry_out(stock.root, drop_in.plan(stock.root, sysctl_d.DROP_IN, None))
+    assert stock.exists(sysctl_d.DROP_IN)
+
+
+def test_what_a_run_left_that_was_killed_before_it_had_recorded_anything_goes(stock):
+    stock.put(host_files.unfinished(STATE), "{")
+    stock.put(host_files.unfinished(sysctl_d.DROP_IN), "#")
+    assert absent(stock) == {}
+    assert not stock.exists("/var/lib/fourtuple")
+    assert os.listdir(str(stock.path / "etc/sysctl.d")) == []
+    for directory in ("var/lib/fourtuple", "run/fourtuple"):
+        (stock.path / directory).mkdir(parents=True)
+        assert absent(stock) == {}
+        assert not stock.exists("/" + directory)
 
 
 def test_what_the_next_boot_restores_leaves_no_trace_there(in_use):
