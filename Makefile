@@ -39,7 +39,7 @@ million: root $(environment) images ## a million real connections, in one run of
 	tests/million/run
 
 .PHONY: test
-test: lint unit fuzz sanity packaging examples report differential molecule demo million ## the gates that fit into a run of CI, as .ci/run does
+test: lint unit fuzz sanity packaging examples report differential crash stateful molecule demo million ## the gates that fit into a run of CI, as .ci/run does
 
 .PHONY: test-quick
 test-quick: lint unit fuzz sanity packaging examples report ## every gate that needs no disposable hosts
@@ -55,7 +55,7 @@ nightly: faults := --all-faults
 nightly: profile := --hypothesis-profile=nightly
 nightly: export FOURTUPLE_STATEFUL_SEQUENCES := 1000
 nightly: export FOURTUPLE_SANDBOX_SEQUENCES := 8
-nightly: test crash stateful lockout ## every gate with all its cases, releases and faults, and far more that are generated
+nightly: test lockout ## every gate with all its cases, releases and faults, and far more that are generated
 
 .PHONY: lint
 lint: $(environment) ## ansible-lint, yamllint, ruff, mypy, shellcheck

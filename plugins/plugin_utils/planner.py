@@ -420,6 +420,9 @@ def _overridden(limits: Limits, settings: Settings) -> list[str]:
         if key == overrides.NOFILE:
             # A shell cannot take more than the hard limit, and what it takes is soft and hard.
             floor = settings["limits_nofile_soft"]
+            if value in ("hard", "unlimited"):
+                # The soft limit rises to the hard one; nothing changes, as RLIM_INFINITY is refused.
+                continue
         if floor is not None:
             ours = str(floor)
             beaten = not (value.isdecimal() and int(value) >= int(floor))

@@ -9,6 +9,8 @@ word for word. --update-said writes the texts anew, for a person to read before 
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
 import pathlib
 import typing as t
@@ -44,7 +46,7 @@ class Other:
     def limits(self) -> dict[str, t.Any]:
         return self.recording.limits(self.path)
 
-    def state(self) -> tuple[dict[str, str], dict[str, str], dict[str, list[str]]]:
+    def state(self) -> State:
         """Return everything that a run may change."""
         # The kernel shows a tab where a blank was written.
         keys = {path: " ".join(text.split()) for path, text in self.folder.files("/proc/sys").items()}
@@ -63,6 +65,52 @@ class Other:
 @pytest.fixture
 def other(tmp_path: pathlib.Path) -> t.Callable[[str], Other]:
     return lambda name: Other(name, tmp_path / name)
+
+
+State = tuple[dict[str, str], dict[str, str], dict[str, list[str]]]
+
+
+@dataclasses.dataclass
+class Story:
+    """A host before a run of tune_clients.yml, after it, and after one of untune_clients.yml."""
+
+    what: str
+    before: State
+    limits_before: dict[str, t.Any]
+    check_before: dict[str, t.Any]
+    outcome: str
+    warnings: list[str]
+    after: State
+    limits_after: dict[str, t.Any]
+    check_after: dict[str, t.Any]
+    way_back: str
+    in_the_end: State
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> t.Callable[[str], Story]:
+    """Tells each host's story once, for all tests that only read it."""
+
+    @functools.cache
+    def tell(name: str) -> Story:
+        host = Other(name, tmp_path_factory.mktemp("foreign") / name)
+        # As they are written: each is a moment, in this order.
+        return Story(
+            what=host.recording.content["what"],
+            before=host.state(),
+            limits_before=host.limits(),
+            check_before=host.check(),
+            outcome=host.tune(),
+            # In check mode and in earnest modules say the same.
+            warnings=list(dict.fromkeys(host.folder.warnings)),
+            after=host.state(),
+            limits_after=host.limits(),
+            check_after=host.check(),
+            way_back=host.untune(),
+            in_the_end=host.state(),
+        )
+
+    return tell
 
 
 # --- what is said ---
@@ -88,30 +136,25 @@ def _subjects(limits: dict[str, t.Any]) -> list[str]:
     ]
 
 
-def said(other: Other) -> str:
-    before = other.limits()
+def said(story: Story) -> str:
     parts = [
-        ("The host", [other.recording.content["what"]]),
-        ("Whose lines beat ours, before a run", _overrides(before)),
-        ("Who gets what", _subjects(before)),
-        ("nofile_check", [other.check().get("msg", "safe")]),
-        ("tune_clients.yml", [other.tune()]),
-        # In check mode and in earnest modules say the same.
-        ("Its warnings", list(dict.fromkeys(other.folder.warnings))),
-    ]
-    after = other.limits()
-    parts += [
-        ("Whose lines beat ours, after it", _overrides(after)),
-        ("Who gets what then", _subjects(after)),
-        ("Drift", _drift(after)),
-        ("untune_clients.yml", [other.untune()]),
+        ("The host", [story.what]),
+        ("Whose lines beat ours, before a run", _overrides(story.limits_before)),
+        ("Who gets what", _subjects(story.limits_before)),
+        ("nofile_check", [story.check_before.get("msg", "safe")]),
+        ("tune_clients.yml", [story.outcome]),
+        ("Its warnings", story.warnings),
+        ("Whose lines beat ours, after it", _overrides(story.limits_after)),
+        ("Who gets what then", _subjects(story.limits_after)),
+        ("Drift", _drift(story.limits_after)),
+        ("untune_clients.yml", [story.way_back]),
     ]
     return "".join("%s:\n%s" % (title, _lines(lines)) for title, lines in parts)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_a_person_gets_to_read(other: t.Callable[[str], Other], name: str, request: pytest.FixtureRequest) -> None:
-    text = said(other(name))
+def test_what_a_person_gets_to_read(story: t.Callable[[str], Story], name: str, request: pytest.FixtureRequest) -> None:
+    text = said(story(name))
     path = HOSTS / (name + ".txt")
     if request.config.getoption("--update-said"):
         path.write_text(text)
@@ -138,27 +181,36 @@ LOSES = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_never_leaves_somebody_locked_out_and_the_way_back_is_exact(
-    other: t.Callable[[str], Other], name: str
+    story: t.Callable[[str], Story], name: str
 ) -> None:
-    host = other(name)
-    before, unsafe = host.state(), bool(host.limits()["nofile"]["offenders"])
-    outcome = host.tune()
+    told = story(name)
     if name in REFUSED:
-        assert outcome.startswith("refused: ")
-        assert REFUSED[name] in outcome
-        assert host.state() == before
+        assert told.outcome.startswith("refused: ")
+        assert REFUSED[name] in told.outcome
+        assert told.after == told.before
         return
-    assert host.check()["ok"]
-    assert unsafe == (name in NO_WAY_BACK)
-    assert {path: text for path, text in host.folder.files().items() if path in before[0]} == before[0]
-    tuned = host.state()
-    outcome = host.untune()
+    assert told.outcome == "done"
+    assert told.check_after["ok"]
+    assert bool(told.limits_before["nofile"]["offenders"]) == (name in NO_WAY_BACK)
+    assert {path: text for path, text in told.after[0].items() if path in told.before[0]} == told.before[0]
     if name in NO_WAY_BACK:
-        assert NO_WAY_BACK[name] in outcome
-        assert host.state() == tuned
+        assert NO_WAY_BACK[name] in told.way_back
+        assert told.in_the_end == told.after
         return
-    assert outcome.startswith("done")
-    assert host.state() == before
+    assert told.way_back == "done"
+    assert told.in_the_end == told.before
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_the_way_out_of_a_refusal_is_one(other: t.Callable[[str], Other], name: str) -> None:
+    host = other(name)
+    path, _colon, number = REFUSED[name].rpartition(":")
+    lines = host.folder.text(path).splitlines(keepends=True)
+    assert host.tune().startswith("refused: ")
+    # Removed, as the message says.
+    host.folder.put(path, "".join(lines[: int(number) - 1] + lines[int(number) :]))
+    assert host.tune() == "done"
+    assert host.check()["ok"]
 
 
 @pytest.mark.parametrize("name", sorted(NO_WAY_BACK))
@@ -176,22 +228,18 @@ def test_the_way_out_that_the_message_names_is_one(other: t.Callable[[str], Othe
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(REFUSED)))
-def test_who_beats_ours_is_named_with_file_and_line(other: t.Callable[[str], Other], name: str) -> None:
-    host = other(name)
-    host.tune()
-    warned = "\n".join(host.folder.warnings)
+def test_who_beats_ours_is_named_with_file_and_line(story: t.Callable[[str], Story], name: str) -> None:
+    warned = "\n".join(story(name).warnings)
     if name in LOSES:
         assert LOSES[name] in warned
     else:
         assert "beats" not in warned
-        assert host.limits()["overrides"] == []
+        assert story(name).limits_after["overrides"] == []
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(REFUSED)))
-def test_sessions_have_what_we_write_unless_somebodys_line_is_named(other: t.Callable[[str], Other], name: str) -> None:
-    host = other(name)
-    host.tune()
-    for subject in host.limits()["nofile"]["subjects"]:
+def test_sessions_have_what_we_write_unless_somebodys_line_is_named(story: t.Callable[[str], Story], name: str) -> None:
+    for subject in story(name).limits_after["nofile"]["subjects"]:
         if subject["kind"] == "user":
             assert subject["after_boot"]["hard"] >= 1048576
             # Others grant root no end there, which a line of ours would only lower.

@@ -4,7 +4,23 @@
 """A host's life in random order: runs of the playbooks, other people's changes, logins, boots; and what must hold.
 
 Beside the host goes ``Untuned``: what the same host would be had this collection never run. The promises are
-comparisons of the two.
+comparisons of the two, judged by oracle.py, which shares no code with the collection:
+
+No lockout
+    ``_run``: after every task of a run, also of one that is killed there, nobody is locked out who was not before;
+    ``tune``: nobody at all is, once a run is done; ``boot``: nobody is by a boot, unless it was seen coming.
+Never worse
+    ``_grants_no_less``: no floor, session or unit has less than it would have without us.
+Reversible
+    ``untune`` and ``_is_back``: files, directories, addresses and keys are as without us, but for an fs.nr_open that
+    somebody still needs; ``boot``: of a host with nothing of ours, every key is.
+Refuse before writing
+    ``tune``, ``untune``: what is refused has changed nothing, and a run is either refused or done.
+Only its own
+    ``nobody_elses_file_is_touched_and_ours_are_named``, after every step; ``_names_who_beats_ours``: the file of
+    somebody's that leaves less than ours is told.
+No surprise
+    ``tune_again``: a second run changes nothing.
 """
 
 from __future__ import annotations
@@ -26,8 +42,7 @@ RESERVED = "net.ipv4.ip_local_reserved_ports"
 OUR_SYSCTL = "/etc/sysctl.d/99-zz-fourtuple.conf"
 OUR_LIMITS = "/etc/security/limits.d/99-zz-fourtuple.conf"
 OUR_UNIT = "/etc/systemd/system/app.service.d/fourtuple.conf"
-OUR_ADDRESSES = NETWORK_FILE + ".d/fourtuple.conf"
-OUR_FILES = (OUR_SYSCTL, OUR_LIMITS, OUR_UNIT, OUR_ADDRESSES)
+OUR_DEFAULT = "/etc/systemd/system.conf.d/fourtuple.conf"
 
 Files = dict[str, str]
 Variables = dict[str, t.Any]
@@ -39,6 +54,8 @@ class Host(t.Protocol):
     kernel: dict[str, str]
     addresses: dict[str, list[str]]
     watch: t.Callable[[str], None] | None
+    #: What the last run said beside how it ended.
+    warnings: list[str]
 
     def files(self) -> Files: ...
     def put(self, path: str, text: str) -> None: ...
@@ -180,8 +197,12 @@ class Seen:
     boot: dict[str, str]
 
 
-def _who(lockouts: t.Iterable[oracle.Lockout]) -> set[tuple[str, int, str]]:
-    return {(one.who, one.hard, one.when) for one in lockouts}
+def _new(lockouts: t.Iterable[oracle.Lockout], before: t.Iterable[oracle.Lockout]) -> set[oracle.Lockout]:
+    """Leave out whoever was locked out before with as much, or with more that was ours and is gone."""
+    worst: dict[tuple[str, str], int] = {}
+    for one in before:
+        worst[one.who, one.when] = max(one.hard, worst.get((one.who, one.when), 0))
+    return {one for one in lockouts if one.hard > worst.get((one.who, one.when), 0)}
 
 
 class Life(RuleBasedStateMachine):
@@ -234,17 +255,16 @@ class Life(RuleBasedStateMachine):
     def _run(self, run: t.Callable[[], str]) -> tuple[str, Seen, Seen]:
         """Run a playbook; between any two of its tasks nobody may be locked out who was not before."""
         before = self._look()
-        allowed = _who(before.lockouts)
 
         def watch(task: str) -> None:
-            fresh = _who(self.host.lockouts()) - allowed
+            fresh = _new(self.host.lockouts(), before.lockouts)
             assert not fresh, "after the task %r: %s" % (task, fresh)
 
         self.host.watch = watch
         outcome = run()
         self.host.watch = None
         after = self._look()
-        assert _who(after.lockouts) <= allowed, (outcome, after.lockouts)
+        assert not _new(after.lockouts, before.lockouts), (outcome, after.lockouts)
         self._count("%s %s" % (run.__name__, outcome.partition(":")[0]))
         return outcome, before, after
 
@@ -262,6 +282,7 @@ class Life(RuleBasedStateMachine):
         self.last_request = request
         assert not after.lockouts, after.lockouts
         self._grants_no_less(before, after)
+        self._names_who_beats_ours(after.files)
 
     def _grants_no_less(self, before: Seen, after: Seen) -> None:
         without = self._with_untuned()
@@ -270,7 +291,8 @@ class Life(RuleBasedStateMachine):
         for key in oracle.FLOORS:
             if "sysctl_values" in (self.last_request or {}) and key in self.last_request["sysctl_values"]:
                 continue
-            assert int(after.keys[key]) >= int(self.untuned.live[key]), key
+            # A value that was asked for stays, once nobody knows any more what was there before.
+            assert self.untuned.record_lost or int(after.keys[key]) >= int(self.untuned.live[key]), key
             # What a boot would give is known of the keys that PID 1 raises; of others a live value lowered by somebody
             # is all that can be seen.
             seen = [] if key in PID_1_RAISES else [int(before.keys[key])]
@@ -290,6 +312,12 @@ class Life(RuleBasedStateMachine):
         for name in oracle.UNITS:
             has, had = oracle.unit(after.files, name), oracle.unit(without, name)
             assert has.soft >= had.soft and has.hard >= had.hard, (has, had)  # noqa: PT018
+
+    def _names_who_beats_ours(self, files: Files) -> None:
+        # ansible-playbook breaks lines anywhere.
+        said = "".join("".join(self.host.warnings).split())
+        for path in who_leaves_less(files):
+            assert path in said, (path, self.host.warnings)
 
     @rule(
         connections=st.sampled_from([1000, 20000, 60000]),
@@ -321,6 +349,7 @@ class Life(RuleBasedStateMachine):
         after = self._look()
         assert (after.files, after.keys, after.addresses) == (before.files, before.keys, before.addresses), outcome
 
+    @precondition(lambda self: self._our_files())
     @rule()
     def untune(self) -> None:
         def untune() -> str:
@@ -389,7 +418,7 @@ class Life(RuleBasedStateMachine):
         assert not outcome.startswith("failed"), outcome
         self.last_request = None
 
-    @precondition(lambda self: self.kills)
+    @precondition(lambda self: self.kills and self._our_files())
     @rule(most=st.integers(0, 14))
     def untune_killed(self, most: int) -> None:
         def untune_killed() -> str:
@@ -426,6 +455,14 @@ class Life(RuleBasedStateMachine):
         path = data.draw(st.sampled_from(self._others_files()))
         self.host.remove(path)
         del self.untuned.files[path]
+
+    @precondition(lambda self: self._others_files())
+    @rule()
+    def somebody_tidies_up(self) -> None:
+        """Without this the longer a life, the more of what is asked for has to be refused."""
+        for path in self._others_files():
+            self.host.remove(path)
+            del self.untuned.files[path]
 
     def _others_files(self) -> list[str]:
         return sorted(
@@ -474,11 +511,23 @@ class Life(RuleBasedStateMachine):
             self.host.remove(path)
             self.untuned.record_lost |= path.startswith((STATE, WAITING))
         elif how == "take over":
-            self._put(path, "# Ours now.\n" + "".join(lines[1:]))
+            self.somebody_takes_over_our_file(path)
         elif how == "cut":
             self.host.put(path, "".join(lines[:-1]))
         else:
-            self.host.put(path, text.replace("0000", "1111").replace("1048576", "262144"))
+            self.somebody_puts_into_our_file(path, text.replace("0000", "1111").replace("1048576", "262144"))
+
+    def somebody_takes_over_our_file(self, path: str) -> None:
+        self.disturbed = True
+        self._put(path, "# Ours now.\n" + self.host.files()[path].partition("\n")[2])
+
+    def somebody_puts_into_our_file(self, path: str, text: str) -> None:
+        self.disturbed = True
+        self.host.put(path, text)
+        if path == OUR_SYSCTL:
+            # A value that no run of ours has written is somebody's, once a boot has made it the live one.
+            for key, value in oracle.assignments(text).items():
+                self.untuned.history.setdefault(key, set()).add(value)
 
     def _our_files(self) -> list[str]:
         return sorted(path for path, text in self.host.files().items() if is_ours(path, text))
@@ -525,6 +574,26 @@ class Life(RuleBasedStateMachine):
         ours = {path for path, text in found.items() if is_ours(path, text)}
         assert {path: text for path, text in found.items() if path not in ours} == self.untuned.files
         assert all("fourtuple" in path for path in ours), ours
+
+
+def who_leaves_less(files: Files) -> list[str]:
+    """Return the files of others because of which less holds than one of ours says."""
+    kept = {path: text for path, text in files.items() if not path.startswith("/run/")}
+    ours = oracle.assignments(files.get(OUR_SYSCTL, ""))
+    found = []
+    for key, (value, path) in oracle.sysctl_at_boot(kept).items():
+        if key in ours and path != OUR_SYSCTL and oracle.kernel_takes(key, value):
+            least = int(ours[key]) if key in oracle.FLOORS else None
+            if value != ours[key] if least is None else int(value) < least:
+                found.append(path)
+    lines = oracle.last_lines({OUR_LIMITS: files.get(OUR_LIMITS, "")})
+    found += [path for line, (number, path) in oracle.last_lines(files).items() if number < lines.get(line, (0,))[0]]
+    drop_ins = [(oracle.unit(files, name), OUR_UNIT.replace("app.service", name)) for name in oracle.UNITS]
+    for limit, path in [*drop_ins, (oracle.default(files), OUR_DEFAULT)]:
+        own = oracle.setting(files, [path], "DefaultLimitNOFILE" if path == OUR_DEFAULT else "LimitNOFILE")
+        if own is not None and (limit.soft < own[0] or limit.hard < own[1]):
+            found.append(limit.path)
+    return found
 
 
 def _is_empty(folder: str, files: Files) -> bool:

@@ -65,18 +65,20 @@ def _in_order(files: Files, *directories: str) -> list[str]:
     return [chosen[name] for name in sorted(chosen)]
 
 
-def sysctl_at_boot(files: Files, systemd: bool = True) -> dict[str, str]:
-    """Return the values that sysctl.d gives; the kernel may refuse one of them."""
-    order = _in_order(files, "/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d")
-    if not systemd:
-        order.append("/etc/sysctl.conf")
-    values: dict[str, str] = {}
-    for path in order:
-        for line in files.get(path, "").splitlines():
-            key, equals, value = line.partition("=")
-            if equals and not line.lstrip().startswith(("#", ";")):
-                values[key.strip().lstrip("-").replace("/", ".")] = " ".join(value.split())
+def assignments(text: str) -> dict[str, str]:
+    """Return the last value of every key in a file of sysctl.d."""
+    values = {}
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.lstrip().startswith(("#", ";")):
+            values[key.strip().lstrip("-").replace("/", ".")] = " ".join(value.split())
     return values
+
+
+def sysctl_at_boot(files: Files) -> dict[str, tuple[str, str]]:
+    """Return the value that sysctl.d gives to every key, and its file; the kernel may refuse one of them."""
+    order = _in_order(files, "/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d")
+    return {key: (value, path) for path in order for key, value in assignments(files[path]).items()}
 
 
 def kernel_takes(key: str, value: str) -> bool:
@@ -86,13 +88,17 @@ def kernel_takes(key: str, value: str) -> bool:
     if key == "net.ipv4.ip_local_port_range":
         words = value.split()
         return len(words) == 2 and 1024 <= int(words[0]) <= int(words[1]) <= 65535
+    if key == "net.ipv4.ip_local_reserved_ports":
+        # kernel/sysctl.c, proc_do_large_bitmap(): EINVAL for a range whose end is below its start
+        ranges = [one.split("-") for one in value.split(",") if one]
+        return all(int(ends[0]) <= int(ends[-1]) <= 65535 for ends in ranges)
     return True
 
 
 def keys_after_boot(files: Files, kernel: t.Mapping[str, str]) -> dict[str, str]:
     """Return every key's value after a boot; ``kernel``: those before sysctl.d is applied."""
     values = dict(kernel)
-    for key, value in sysctl_at_boot(files).items():
+    for key, (value, _path) in sysctl_at_boot(files).items():
         if key in values and kernel_takes(key, value):
             values[key] = value
     return values
@@ -147,10 +153,20 @@ def _domains(files: Files) -> list[Limit]:
     return [limit for limit in last.values() if limit.hard != INFINITY]
 
 
+def last_lines(files: Files) -> dict[tuple[str, str], tuple[int, str]]:
+    """Return the number that holds for every domain and kind, and its file."""
+    last = {}
+    for domain, kind, number, path in _session_lines(files):
+        for one in ("soft", "hard") if kind == "-" else (kind,):
+            last[domain, one] = (number, path)
+    return last
+
+
 # --- systemd ---
 
 
-def _setting(files: Files, paths: t.Iterable[str], name: str) -> tuple[int, int, str] | None:
+def setting(files: Files, paths: t.Iterable[str], name: str) -> tuple[int, int, str] | None:
+    """Return the soft and hard limit that the last line of some files gives, and its file."""
     found = None
     for path in paths:
         for line in files.get(path, "").splitlines():
@@ -164,13 +180,13 @@ def _setting(files: Files, paths: t.Iterable[str], name: str) -> tuple[int, int,
 def default(files: Files) -> Limit:
     """Return what a unit gets that sets nothing."""
     paths = ["/etc/systemd/system.conf", *_in_order(files, "/etc/systemd/system.conf.d")]
-    return Limit("every unit", *(_setting(files, paths, "DefaultLimitNOFILE") or (*DEFAULT, "")))
+    return Limit("every unit", *(setting(files, paths, "DefaultLimitNOFILE") or (*DEFAULT, "")))
 
 
 def unit(files: Files, name: str) -> Limit:
     """Return a unit's limit as configured."""
     drop_ins = _in_order(files, "/etc/systemd/system/%s.d" % name, "/usr/lib/systemd/system/%s.d" % name)
-    own = _setting(files, ["/usr/lib/systemd/system/" + name, *drop_ins], "LimitNOFILE")
+    own = setting(files, ["/usr/lib/systemd/system/" + name, *drop_ins], "LimitNOFILE")
     return Limit(name, *(own or default(files)[1:]))
 
 

@@ -37,6 +37,7 @@ class SandboxHost:
     def __init__(self, release: str, sandbox: Sandbox) -> None:
         self.release, self.sandbox = release, sandbox
         self.watch: t.Callable[[str], None] | None = None
+        self.warnings: list[str] = []
         self.running: dict[str, int] = {}
         self.kernel = self.keys() | BOOT_VALUES[IMAGES[release]]
 
@@ -156,6 +157,7 @@ class SandboxHost:
 
     def _play(self, playbook: str, variables: dict[str, t.Any], options: t.Sequence[str]) -> str:
         played = self.sandbox.play(playbook, *options, **variables)
+        self.warnings = [played.output]
         if played.status == 0:
             return "done"
         tasks = re.findall(r"^TASK \[(.*)\]", played.output.partition("\nfatal: ")[0], re.MULTILINE)

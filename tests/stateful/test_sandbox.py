@@ -18,8 +18,8 @@ import pytest
 import sandbox_host
 from hypothesis.stateful import run_state_machine_as_test
 
-#: A run of a playbook takes seconds; the nightly run sets more.
-SEQUENCES = int(os.environ.get("FOURTUPLE_SANDBOX_SEQUENCES", "2"))
+#: A run of a playbook takes seconds, and a few random sequences hardly get to one: they are for the nightly run.
+SEQUENCES = int(os.environ.get("FOURTUPLE_SANDBOX_SEQUENCES", "0"))
 STEPS = 12
 
 REQUEST = {
@@ -126,6 +126,7 @@ def test_a_life_of_every_kind_of_step() -> None:
     assert SandboxLife.steps == {"tune done": 2, "untune done": 1}
 
 
+@pytest.mark.skipif(not SEQUENCES, reason="takes minutes: make nightly sets FOURTUPLE_SANDBOX_SEQUENCES")
 def test_the_promises_hold_after_every_step_of_real_runs(capsys: pytest.CaptureFixture[str]) -> None:
     SandboxLife.steps.clear()
     run_state_machine_as_test(
@@ -143,3 +144,4 @@ def test_the_promises_hold_after_every_step_of_real_runs(capsys: pytest.CaptureF
         sys.stdout.write(
             "\n%d sequences of up to %d steps with real runs: %s\n" % (SEQUENCES, STEPS, SandboxLife.steps)
         )
+    assert SandboxLife.steps.get("tune done", 0) > SEQUENCES / 4
