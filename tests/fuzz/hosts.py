@@ -51,7 +51,8 @@ def _nofile(root: str, **changes: t.Any) -> object:
 
 def _drop_ins(root: str) -> object:
     paths = (sysctl_d.DROP_IN, pam_limits.DROP_IN, systemd_limits.DEFAULT_DROP_IN, systemd_limits.drop_in("x.service"))
-    return [drop_in.plan(root, path, None) for path in paths]
+    changes = [drop_in.plan(root, path, None) for path in paths]
+    return [(change, drop_in.is_due(root, change)) for change in changes]
 
 
 def _providers(root: str) -> object:
@@ -83,7 +84,11 @@ READERS: dict[str, t.Callable[[str], object]] = {
     "nofile_check of what is needed": lambda root: _nofile(root, users=["root", "tester"], needed=100000),
     "nofile_check without own": lambda root: _nofile(root, own_absent=True, nofile_hard=None, nofile_soft=None),
     "sysctl_apply": lambda root: sysctl_change.plan_present(root, _KEYS),
-    "sysctl_apply absent": lambda root: (sysctl_change.plan_absent(root, True), sysctl_change.own_files(root, True)),
+    "sysctl_apply absent": lambda root: (
+        sysctl_change.plan_absent(root, True),
+        sysctl_change.own_files(root),
+        sysctl_change.back(root),
+    ),
     "drop_in": _drop_ins,
     "source_addresses": _providers,
     "its record": network_providers.recorded,

@@ -43,7 +43,7 @@ _NOT_READERS = {
     "host_files": {"replace_text", "remove_path", "locked", "save_state", "drop_state", "broken_state"},
     "drop_in": {"carry_out"},
     "ceilings": {"other_entries", "tracked_after_close", "memory_needed"},
-    "sysctl_change": {"carry_out"},
+    "sysctl_change": {"carry_out", "forget"},
     "netlink": {"dump", "request"},
     "interface_addresses": {"describe"},
     "socket_count": {"towards", "bytecode_to", "bytecode_of", "port_windows"},

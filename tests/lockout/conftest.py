@@ -251,7 +251,7 @@ class Machine:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "nightly: a case that `make test` leaves out, for its time")
+    config.addinivalue_line("markers", "nightly: a case that `make lockout` alone leaves out, for its time")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
