@@ -326,7 +326,7 @@ class Collection:
                 cwd=CHECKOUT,
                 status=status,
                 ANSIBLE_PIPELINING="1",
-                ANSIBLE_SSH_ARGS="-F %s/ssh_config -o ControlMaster=auto -o ControlPersist=5s" % self._machine.run,
+                ANSIBLE_SSH_ARGS="-F '%s/ssh_config' -o ControlMaster=auto -o ControlPersist=5s" % self._machine.run,
                 ANSIBLE_SSH_CONTROL_PATH_DIR=sockets,
                 ANSIBLE_PYTHON_INTERPRETER="/usr/bin/python3",
             ).stdout
