@@ -67,9 +67,9 @@ lint: $(environment) ## ansible-lint, yamllint, ruff, mypy, shellcheck
 	[ -z "$$failed" ] || { echo "lint: failed:$${failed#;}" >&2; exit 1; }
 
 .PHONY: unit
-unit: $(environment) ## unit tests and recorded hosts, with the coverage of module_utils
-	@echo "unit: the unit tests, the recorded hosts, and the coverage of plugins/module_utils"
-	pytest tests/unit tests/golden --cov --cov-report=term-missing:skip-covered
+unit: $(environment) ## unit tests, recorded hosts and cases from the field, with the coverage of module_utils
+	@echo "unit: the unit tests, the recorded hosts, the cases from the field, and the coverage of plugins/module_utils"
+	pytest tests/unit tests/golden tests/field --cov --cov-report=term-missing:skip-covered
 	# Apart: once something of the controller's is imported, modules hand their warnings to it.
 	pytest tests/controller
 
