@@ -130,7 +130,8 @@ bench: root $(environment) system-compiler ## counting against ss, connecting ag
 
 .PHONY: molecule
 molecule: root $(environment) images machines ## the roles on disposable hosts, and the machine compared before and after
-	@echo "molecule: the roles on disposable hosts; then the machine compared with how it was before"
+	@echo "molecule: the first host of a fresh machine; the roles on disposable hosts; the machine as it was before"
+	pytest tests/images
 	tests/molecule/run
 	for release in $(filter-out bookworm,$(releases)); do
 	    FOURTUPLE_RELEASE=$$release tests/molecule/run reboot
