@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import port_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_number import Number, read_number, skip_spaces
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 
 PORT_RANGE = "net.ipv4.ip_local_port_range"
 RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
@@ -47,6 +48,10 @@ class Kernel(t.NamedTuple):
     unprivileged_start: int = _FIRST_UNPRIVILEGED
     range_start: int = _FIRST_LOCAL
     hz: int = 100
+
+
+#: Takes what any kernel takes: to compare values that one of them has taken.
+WIDEST = Kernel(unprivileged_start=0, range_start=65535)
 
 
 class Written(t.NamedTuple):
@@ -180,12 +185,15 @@ def taken(key: str, text: str, kernel: Kernel, before: t.Optional[str] = None) -
     return None if after.refused else after.value
 
 
-def same(key: str, one: t.Optional[str], other: t.Optional[str], kernel: Kernel) -> bool:
-    """Tell whether two texts are one value of ``key``; what the kernel refuses is the value of no text but itself."""
-    if one is None or other is None:
-        return one is other
-    meant = [taken(key, text, kernel) for text in (one, other)]
-    return one.split() == other.split() if None in meant else meant[0] == meant[1]
+def same(key: str, value: t.Optional[str], text: t.Optional[str], kernel: Kernel) -> bool:
+    """Tell whether ``key`` keeps its ``value`` when ``text`` is written to it.
+
+    What the kernel refuses is the value of no text but itself.
+    """
+    if value is None or text is None:
+        return value is text
+    after, before = taken(key, text, kernel, value), taken(key, value, kernel)
+    return value.split() == text.split() if after is None or before is None else after == before
 
 
 def number(key: str, text: t.Optional[str], kernel: Kernel) -> t.Optional[int]:
@@ -195,6 +203,11 @@ def number(key: str, text: t.Optional[str], kernel: Kernel) -> t.Optional[int]:
     """
     value = None if text is None else taken(key, text, kernel)
     return int(value) if value is not None and re.fullmatch(r"-?[0-9]{1,20}", value) else None
+
+
+def first_number(value: t.Optional[str]) -> t.Optional[int]:
+    """Return the first number of a value as the kernel prints it, None where it has none."""
+    return decimal(value.split()[0]) if value and value.split() else None
 
 
 def bounds(key: str, kernel: Kernel) -> t.Optional[t.Tuple[int, int]]:
@@ -210,6 +223,17 @@ def bounds(key: str, kernel: Kernel) -> t.Optional[t.Tuple[int, int]]:
         low if spec.low is None else _of_word(spec.low, kernel),
         high if spec.high is None else _of_word(spec.high, kernel),
     )
+
+
+def holds_one_number(key: str) -> bool:
+    """Tell whether ``key`` may be raised as a number: not where it holds several, or ports."""
+    spec = _KEYS.get(key)
+    return spec is None or (spec.numbers == 1 and spec.kind != PORTS)
+
+
+def bounds_of_nr_open(kernel: Kernel) -> t.Tuple[int, int]:
+    """Return the least and the greatest fs.nr_open, which bounds every hard nofile."""
+    return _of_word(_NR_OPEN_LOW, kernel), _of_word(_NR_OPEN_HIGH, kernel)
 
 
 def allowed(key: str, kernel: Kernel) -> str:

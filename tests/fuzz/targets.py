@@ -152,7 +152,10 @@ TEXT: dict[str, Target] = {
     "sysctl_d.parse": _text(_sysctl, _SYSCTL_LINES),
     "sysctl_d.normalize": _text(_sysctl_key, "net/ipv4/conf/eth0.5/x", "net.*.conf.[z-a]*.rp_filter", "net.ipv4.*"),
     "tuned._parse": _text(lambda text: tuned._parse(text, "tuned.conf"), _TUNED, FILES["/etc/tuned/mine/tuned.conf"]),
-    "tuned.wins": _text(lambda text: tuned.wins(tuned.Option(text, "", 1), "4096"), ">4096", "<10", "1 2"),
+    "tuned.wins": _text(
+        lambda text: tuned.wins("fs.nr_open", tuned.Option(text, "", 1), "4096", kernel_values.Kernel()),
+        ">4096", "<10", "1 2",
+    ),
     "running_limits.parse_limits": _text(running_limits.parse_limits, FILES["/proc/1/limits"]),
     "running_limits.unit_of": _text(running_limits.unit_of, FILES["/proc/77/cgroup"]),
     "host_identity.capabilities": _text(host_identity.capabilities, FILES["/proc/1/status"]),
