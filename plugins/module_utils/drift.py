@@ -9,6 +9,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    kernel_values,
     network_providers,
     nofile,
     pam_limits,
@@ -19,10 +20,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.address_set import Pair, in_order
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import OWNER_MARK, state_path
-from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_limits import RESERVED_PORTS, Keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_limits import Keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_subjects import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal
 
 LIVE, AFTER_BOOT, FILE = "live", "after_boot", "file"
 
@@ -138,29 +138,27 @@ def drift(
 def _sysctl(reading: Reading, keys: Keys, own: Applied) -> t.List[t.Dict[str, t.Any]]:
     found = []
     assignments = reading.attempt("sysctl.d", lambda: sysctl_d.at_boot(reading.root)) or []
+    kernel = sysctl_d.kernel_at_start(reading.root)
     for key, value in own.sysctl.items():
         live = keys.live(key)
-        if not _holds(own, key, value, live):
+        if not _holds(own, key, value, live, kernel):
             found.append(_entry(key, value, live, LIVE))
-        won = sysctl_d.winner(assignments, key)
-        if won is not None and won.path != sysctl_d.DROP_IN and not _holds(own, key, value, won.value):
+        # What the kernel refuses changes nothing: the snapshot names such a line among the refused ones.
+        won = sysctl_d.winner(assignments, key, kernel)
+        if won is not None and won.path != sysctl_d.DROP_IN and not _holds(own, key, value, won.value, kernel):
             found.append(_entry(key, value, won.value, AFTER_BOOT, by="%s:%d" % (won.path, won.line)))
     return found
 
 
-def _holds(own: Applied, key: str, ours: str, value: t.Optional[str]) -> bool:
+def _holds(own: Applied, key: str, ours: str, value: t.Optional[str], kernel: kernel_values.Kernel) -> bool:
     """Tell whether ``value`` is as good as ``ours``: the same, for a floor no less, for a set of ports no fewer."""
     if value is None:
         return False
-    if value.split() == ours.split():
+    if key == kernel_values.RESERVED_PORTS:
+        return port_set.parse_kernel_list(ours) <= port_set.parse_kernel_list(value)
+    if kernel_values.same(key, value, ours, kernel):
         return True
-    if key == RESERVED_PORTS:
-        try:
-            return port_set.parse_kernel_list(ours) <= port_set.parse_kernel_list(value)
-        except Refusal:
-            # Somebody wrote into a file what the kernel does not take for a list.
-            return False
-    least, found = decimal(ours), decimal(value)
+    least, found = (kernel_values.number(key, text, kernel) for text in (ours, value))
     return key in own.floors and least is not None and found is not None and found >= least
 
 
@@ -176,7 +174,7 @@ def _nofile(subjects: Subjects, own: Applied, users: t.Iterable[str]) -> t.List[
         if account is None:
             continue
         grant = pam_limits.resolve(own.lines, build, name, *account)
-        _soft, hard = pam_limits.limits(grant, nofile.NR_OPEN_MAXIMUM)
+        _soft, hard = pam_limits.limits(grant, nofile.nr_open_bounds(subjects.tree.root)[1])
         winner = pam_limits.resolve(pam_limits.entries(subjects.tree, build), build, name, *account).hard
         wins = winner is not None and winner.path == pam_limits.DROP_IN
         found += _below("nofile of user %s" % name, hard, subjects.user("", name), wins)

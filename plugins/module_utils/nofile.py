@@ -11,10 +11,10 @@ refuses the session, systemd fails the unit with 205/LIMITS.
 from __future__ import annotations
 
 import os
-import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    kernel_values,
     pam_limits,
     running_limits,
     sysctl_d,
@@ -25,12 +25,18 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host_files impor
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal
 
-NR_OPEN = "fs.nr_open"
+NR_OPEN = kernel_values.NR_OPEN
 
-#: fs/file.c: sysctl_nr_open, sysctl_nr_open_min and sysctl_nr_open_max on 64 bits.
+#: fs/file.c: sysctl_nr_open, the kernel's own.
 NR_OPEN_KERNEL = 1048576
-NR_OPEN_MINIMUM = 64
-NR_OPEN_MAXIMUM = 1073741816
+#: Where the search of systemd 240 to 257 ends: from INT_MAX it halves what the kernel refuses, rounded down to a
+#: multiple of its own pointer (src/core/main.c, bump_file_max_and_nr_open). By a kernel and a systemd of 64 bits; a
+#: kernel of 64 and a systemd of 32; both of 32.
+_FOUND_BY_SYSTEMD = (1073741816, 1073741820, 536870908)
+#: What systemd from 258 on sets: the maximum, by its own size of a pointer (src/basic/fd-util.h, NR_OPEN_MAXIMUM).
+_SET_BY_SYSTEMD = tuple(
+    high for bits in (64, 32) for _low, high in [kernel_values.bounds_of_nr_open(kernel_values.Kernel(bits))]
+)
 
 #: The first line of the files that role limits writes; the rest of the line is part of the contract.
 HEADER = OWNER_MARK + " (role limits). Changes here are overwritten."
@@ -49,6 +55,11 @@ class Ceiling(t.NamedTuple):
     value: int
     source: str
     line: int
+
+    @property
+    def place(self) -> str:
+        """The source with its line, where it has one."""
+        return "%s:%d" % (self.source, self.line) if self.line else self.source
 
 
 class HardLimit(t.NamedTuple):
@@ -90,17 +101,24 @@ def nr_open_now(root: str) -> t.Optional[int]:
     return None if text is None else decimal(text)
 
 
+def nr_open_bounds(root: str) -> t.Tuple[int, int]:
+    """Return the least and the greatest fs.nr_open that the kernel of this host takes."""
+    return kernel_values.bounds_of_nr_open(sysctl_d.kernel_at_start(root))
+
+
 def nr_open_at_start(root: str) -> int:
     """Return the nr_open of the moment at which PID 1 starts, before any sysctl.d is applied.
 
-    systemd since 240 may raise it to the maximum there, if built so, as on Debian 13 (src/core/main.c,
-    bump_file_max_and_nr_open); it then takes it for its own hard limit, which tells even where sysctl.d has
-    lowered the value since.
+    systemd since 240 may raise it there, if built so, as on Debian 13; it then takes it for its own hard limit, which
+    tells even where sysctl.d has lowered the value since. A live maximum that PID 1 has not met is somebody's else.
     """
-    first = running_limits.read_process(root, 1)
-    seen = (nr_open_now(root), first.hard if first is not None else None)
-    if NR_OPEN_MAXIMUM in seen and sysctl_d.boots_with_systemd(root):
-        return NR_OPEN_MAXIMUM
+    if not sysctl_d.boots_with_systemd(root):
+        return NR_OPEN_KERNEL
+    first, now = running_limits.read_process(root, 1), nr_open_now(root)
+    if first is not None and first.hard in _FOUND_BY_SYSTEMD + _SET_BY_SYSTEMD:
+        return first.hard
+    if now in _FOUND_BY_SYSTEMD or (first is None and now in _SET_BY_SYSTEMD):
+        return now
     return NR_OPEN_KERNEL
 
 
@@ -117,23 +135,13 @@ def nr_open_after_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None) -
 
 
 def _nr_open_set(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool) -> Ceiling:
-    winner = sysctl_d.after_boot(root, NR_OPEN, own, volatile)
-    value = _kernel_number(winner.value) if winner is not None and winner.value is not None else None
-    if winner is not None and value is not None and NR_OPEN_MINIMUM <= value <= NR_OPEN_MAXIMUM:
-        return Ceiling(value, winner.path, winner.line)
-    # A value that the kernel refuses (EINVAL) leaves the one before.
-    return Ceiling(nr_open_at_start(root), "no sysctl.d file sets it: the default", 0)
-
-
-def _kernel_number(text: str) -> t.Optional[int]:
-    """proc_get_long and its strtoul_lenient(base 0): decimal, 0x or octal."""
-    match = re.fullmatch(r"0[xX]([0-9a-fA-F]{1,16})|0([0-7]{0,22})|([1-9][0-9]{0,18})", text.strip())
-    if match is None:
-        return None
-    for digits, base in zip(match.groups(), (16, 8, 10)):
-        if digits is not None:
-            return int(digits or "0", base)
-    return None
+    won, refused = sysctl_d.settle(sysctl_d.at_boot(root, own, volatile), NR_OPEN, sysctl_d.kernel_at_start(root))
+    if won is not None:
+        return Ceiling(int(won.value or 0), won.path, won.line)
+    at_start = nr_open_at_start(root)
+    if refused:
+        return Ceiling(at_start, "the default, as the kernel refuses %s:%d" % (refused[-1].path, refused[-1].line), 0)
+    return Ceiling(at_start, "no sysctl.d file sets it: the default", 0)
 
 
 def hard_limits(tree: HostTree, live: bool = True) -> t.List[HardLimit]:

@@ -57,7 +57,8 @@ def report(request: Request) -> t.Tuple[t.Dict[str, t.Any], str]:
 def read_planned(request: Request) -> Planned:
     """Return the planned values as numbers; refuse what is none, or cannot be."""
     where = request.variable_prefix
-    lowest_of = {"nofile_hard": 1, "nofile_soft": 1, "nr_open": nofile.NR_OPEN_MINIMUM}
+    least, most = nofile.nr_open_bounds(request.root)
+    lowest_of = {"nofile_hard": 1, "nofile_soft": 1, "nr_open": least}
     numbers: t.Dict[str, t.Optional[int]] = {}
     for name, lowest in lowest_of.items():
         value = getattr(request, name)
@@ -69,7 +70,7 @@ def read_planned(request: Request) -> Planned:
                 where + name,
                 value,
                 lowest,
-                nofile.NR_OPEN_MAXIMUM,
+                most,
                 "Write a number that the kernel takes: pam_limits and systemd each make something else of unlimited.",
             )
         )
@@ -142,7 +143,7 @@ def check(
         "shortfalls": [dict(one._asdict(), needed=request.needed) for one in short],
         "nr_open_now": now,
         "nr_open_after_boot": boot.value,
-        "nr_open_source": "%s:%d" % (boot.source, boot.line) if boot.line else boot.source,
+        "nr_open_source": boot.place,
         "nofile_hard_max": max((max(limit.now, limit.after_boot) for limit in limits), default=0),
         "container": container,
         "grants": plan.as_dict(),
@@ -154,7 +155,7 @@ def check(
         "systemd_running": live and os.path.isdir("/run/systemd/system"),
     }
     if offenders or request.needed is None:
-        return result, _message(result, planned, _consequences(tree, result))
+        return result, _message(result, _WayOut(planned, boot, root), _consequences(tree, result))
     return result, "\n".join(one.text(request.needed, request.variable_prefix) for one in short)
 
 
@@ -221,7 +222,7 @@ def _consequences(tree: HostTree, result: t.Mapping[str, t.Any]) -> t.List[str]:
     return found
 
 
-def _message(result: t.Mapping[str, t.Any], planned: Planned, consequences: t.List[str]) -> str:
+def _message(result: t.Mapping[str, t.Any], way_out: _WayOut, consequences: t.List[str]) -> str:
     """Return every offender in one line each, between what holds and what that leads to, with the way out."""
     offenders = result["offenders"]
     if not offenders:
@@ -242,26 +243,41 @@ def _message(result: t.Mapping[str, t.Any], planned: Planned, consequences: t.Li
             result["nr_open_source"],
         )
     )
-    return "\n".join([head, *lines, *consequences, _way_out(result, planned)])
+    return "\n".join([head, *lines, *consequences, way_out.text(result)])
 
 
-def _way_out(result: t.Mapping[str, t.Any], planned: Planned) -> str:
-    numbers = [offender["value"] for offender in result["offenders"] if isinstance(offender["value"], int)]
-    needed = max(numbers, default=nofile.NR_OPEN_MAXIMUM)
-    most = min(offender["maximum"] for offender in result["offenders"])
-    lower = "lower these limits to at most %d" % most
-    if result["container"]:
-        return "fs.nr_open belongs to the machine under this container: raise it there to %d, or %s." % (needed, lower)
-    if needed > nofile.NR_OPEN_MAXIMUM:
-        return "No fs.nr_open can be that high: %s." % lower
-    if planned.nr_open is not None and planned.nr_open >= needed:
+class _WayOut(t.NamedTuple):
+    """What a person can do about offenders; ``boot``: the nr_open of the next boot of the host below ``root``."""
+
+    planned: Planned
+    boot: nofile.Ceiling
+    root: str
+
+    def text(self, result: t.Mapping[str, t.Any]) -> str:
+        possible = nofile.nr_open_bounds(self.root)[1]
+        numbers = [offender["value"] for offender in result["offenders"] if isinstance(offender["value"], int)]
+        needed = max(numbers, default=possible)
+        lower = "lower these limits to at most %d" % min(offender["maximum"] for offender in result["offenders"])
+        if result["container"]:
+            return "fs.nr_open belongs to the machine under this container: raise it there to %d, or %s." % (
+                needed,
+                lower,
+            )
+        if needed > possible:
+            return "No fs.nr_open can be that high: %s." % lower
+        return "Either %s, or %s." % (self._raise(needed), lower)
+
+    def _raise(self, needed: int) -> str:
+        planned = self.planned.nr_open
+        if planned is None:
+            return "first raise fs.nr_open to at least %d, live and in a file of sysctl.d that sorts last" % needed
+        if planned < needed:
+            return "plan fs.nr_open as at least %d" % needed
+        if not self.boot.line:
+            # systemd-sysctl has kept a line that the kernel refuses, and so nobody writes the planned one.
+            return "remove or correct the line because of which the planned %d is not set at boot (%s)" % (
+                planned,
+                self.boot.place,
+            )
         # Planned high enough, and beaten by whoever sorts after our drop-in.
-        raise_it = "remove or raise fs.nr_open in %s, which beats the planned %d" % (
-            result["nr_open_source"],
-            planned.nr_open,
-        )
-    elif planned.nr_open is not None:
-        raise_it = "plan fs.nr_open as at least %d" % needed
-    else:
-        raise_it = "first raise fs.nr_open to at least %d, live and in a file of sysctl.d that sorts last" % needed
-    return "Either %s, or %s." % (raise_it, lower)
+        return "remove or raise fs.nr_open in %s, which beats the planned %d" % (self.boot.place, planned)

@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     containment,
     kernel_limits,
+    kernel_values,
     shell_limits,
     sysctl_d,
     tuned,
@@ -33,12 +34,7 @@ def overrides(reading: Reading, ours: t.Mapping[str, str]) -> t.List[t.Dict[str,
     ours: the keys and values of our drop-in as it is. Of the keys that are not in it the collection's usual ones
     are looked at, so that a first run is warned too.
     """
-    contained = containment.in_container(reading.root)
-    keys = [
-        key
-        for key in sorted(set(kernel_limits.KEYS) | set(ours))
-        if not (contained and containment.is_machine_wide(reading.root, key))
-    ]
+    keys = _keys(reading, ours)
     found = _at_boot(reading, ours, keys)
     active = reading.attempt("/etc/tuned", lambda: tuned.active(reading))
     if active is not None:
@@ -47,13 +43,32 @@ def overrides(reading: Reading, ours: t.Mapping[str, str]) -> t.List[t.Dict[str,
     return list({(entry["key"], entry["file"]): entry for entry in reversed(found)}.values())[::-1]
 
 
+def refused(reading: Reading, ours: t.Mapping[str, str]) -> t.List[t.Dict[str, str]]:
+    """Return each line about one of the keys of overrides() that the kernel refuses, wherever it sorts."""
+    keys = _keys(reading, ours)
+    planned = {key: ours.get(key, "") for key in keys}
+    lines = reading.attempt("sysctl.d", lambda: sysctl_d.refused_lines(reading.root, keys, planned)) or []
+    return [line.as_dict() for line in lines]
+
+
+def _keys(reading: Reading, ours: t.Mapping[str, str]) -> t.List[str]:
+    """Return the keys of our drop-in and the usual ones, without those of the machine under a container."""
+    contained = containment.in_container(reading.root)
+    return [
+        key
+        for key in sorted(set(kernel_limits.KEYS) | set(ours))
+        if not (contained and containment.is_machine_wide(reading.root, key))
+    ]
+
+
 def _at_boot(reading: Reading, ours: t.Mapping[str, str], keys: t.Sequence[str]) -> t.List[t.Dict[str, str]]:
     planned = {key: ours.get(key, "") for key in keys}
     assignments = reading.attempt("sysctl.d", lambda: sysctl_d.at_boot(reading.root, planned)) or []
+    kernel = sysctl_d.kernel_at_start(reading.root)
     found = []
     for key in keys:
-        won = sysctl_d.winner(assignments, key)
-        if won is not None and won.path != sysctl_d.DROP_IN and _differs(won.value, ours.get(key)):
+        won = sysctl_d.winner(assignments, key, kernel)
+        if won is not None and won.path != sysctl_d.DROP_IN and _differs(key, won.value, ours.get(key)):
             found.append(_entry(key, won.path, won.line, won.value, _PROCPS if won.path == _SYSCTL_CONF else _LATER))
     return found
 
@@ -61,24 +76,27 @@ def _at_boot(reading: Reading, ours: t.Mapping[str, str], keys: t.Sequence[str])
 def _by_tuned(
     reading: Reading, ours: t.Mapping[str, str], keys: t.Sequence[str], active: tuned.Tuned
 ) -> t.List[t.Dict[str, str]]:
+    kernel = sysctl_d.kernel_now(reading.root)
     if not active.reapplies:
         who = "TuneD profile %s" % active.profile
         return [
             _entry(key, active.keys[key].path, active.keys[key].line, active.keys[key].value, who)
             for key in keys
-            if key in active.keys and tuned.wins(active.keys[key], ours.get(key))
+            if key in active.keys and tuned.wins(key, active.keys[key], ours.get(key), kernel)
         ]
     assignments = sysctl_d.parse(reading.text(_SYSCTL_CONF) or "", _SYSCTL_CONF)
-    last = {line.key: line for line in assignments if line.value is not None}
+    last = {
+        line.key: line for line in assignments if kernel_values.taken(line.key, line.value or "", kernel) is not None
+    }
     return [
         _entry(key, last[key].path, last[key].line, last[key].value, _TUNED_LAST)
         for key in keys
-        if key in last and _differs(last[key].value, ours.get(key))
+        if key in last and _differs(key, last[key].value, ours.get(key))
     ]
 
 
-def _differs(value: t.Optional[str], ours: t.Optional[str]) -> bool:
-    return ours is None or (value or "").split() != ours.split()
+def _differs(key: str, value: t.Optional[str], ours: t.Optional[str]) -> bool:
+    return ours is None or not kernel_values.same(key, ours, value or "", kernel_values.WIDEST)
 
 
 def _entry(key: str, path: str, line: int, value: t.Optional[str], who: str) -> t.Dict[str, str]:

@@ -75,6 +75,7 @@ def snapshot(root: str, observation: t.Mapping[str, t.Any], request: Request) ->
         "addresses": addresses,
         "sockets": sockets,
         "overrides": overrides.overrides(reading, applied.sysctl),
+        "refused": overrides.refused(reading, applied.sysctl),
         "applied": drift.shown(applied),
         "drift": drift.drift(reading, keys, subjects, applied, addresses, request.all_users),
     }

@@ -619,6 +619,27 @@ limits:
         who:
           description: Whose it is, or who applies it.
           type: str
+    refused:
+      description:
+        - Lines of sysctl.d about the keys of this collection, or the usual ones, that the kernel refuses, so that they
+          set nothing. None of them is among RV(limits.overrides) or RV(limits.drift).
+        - C(systemd-sysctl) writes only the last line of a key. Where the kernel refuses that one, the line of this
+          collection is not set at the next boot either.
+      type: list
+      elements: dict
+      contains:
+        key:
+          description: The key.
+          type: str
+        file:
+          description: The file and line.
+          type: str
+        value:
+          description: The value there.
+          type: str
+        why:
+          description: What the kernel takes; and the remedy, where the line keeps ours from being set.
+          type: str
     applied:
       description: What the files of this collection on the host ask for.
       type: dict

@@ -21,6 +21,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     address_set,
+    kernel_values,
     overrides,
     pam_limits,
     port_set,
@@ -41,8 +42,8 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import (
 
 Settings = dict[str, t.Any]
 
-PORT_RANGE = "net.ipv4.ip_local_port_range"
-RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
+PORT_RANGE = kernel_values.PORT_RANGE
+RESERVED_PORTS = kernel_values.RESERVED_PORTS
 CONNTRACK_MAX = "net.netfilter.nf_conntrack_max"
 
 #: The kernel's own fs.nr_open (include/uapi/linux/fs.h, NR_OPEN is 1024 * 1024), at least what any distribution
@@ -51,8 +52,6 @@ _USUAL_NOFILE = 1048576
 #: Processes do not share connections out evenly.
 _UNEVEN = 1024
 _ROOM = 65536
-#: fs/file.c, sysctl_nr_open_max: INT_MAX rounded down to a word of the descriptor bitmap.
-_MOST_NOFILE = 2**31 - 64
 #: Free memory changes by itself: a target that nobody has stated leaves a tenth of it.
 _OF_MEMORY = 0.9
 _MEMORY = ("memory", "cgroup_memory")
@@ -126,7 +125,12 @@ def _plan(limits: Limits, request: Request) -> dict[str, t.Any]:
         "sources": model.usable_sources(predicted, request),
         "slot": part.slot if part else None,
         "claim": part.claim() if part else None,
-        "warnings": after["warnings"] + _overridden(limits, settings) + _to_restart(limits, settings),
+        "warnings": [
+            *after["warnings"],
+            *_overridden(limits, settings),
+            *_refused(limits, settings),
+            *_to_restart(limits, settings),
+        ],
     }
 
 
@@ -270,16 +274,17 @@ def _alternatives(ways: t.Sequence[str]) -> str:
 
 def _limits_settings(limits: Limits, request: Request, planned_for: int) -> Settings:
     explicit = request.explicit
-    bounds = [bound for bound in (_nr_open_at_most(limits, request), _inherited(limits)) if bound is not None]
+    _least, most = kernel_values.bounds_of_nr_open(_kernel(limits))
+    bounds = [bound for bound in (most, _nr_open_at_most(limits, request), _inherited(limits)) if bound is not None]
     nofile = min([max(_USUAL_NOFILE, model.descriptors_needed(request, planned_for) + _UNEVEN), *bounds])
     hard = nofile
     if explicit.limits_nofile_hard is not None:
         mend = "Write a number, never unlimited."
-        hard = whole_number("limits_nofile_hard", explicit.limits_nofile_hard, 1, _MOST_NOFILE, mend)
+        hard = whole_number("limits_nofile_hard", explicit.limits_nofile_hard, 1, most, mend)
         _refuse_above_machine(limits, hard)
     soft = hard
     if explicit.limits_nofile_soft is not None:
-        soft = whole_number("limits_nofile_soft", explicit.limits_nofile_soft, 1, _MOST_NOFILE, "Write a number.")
+        soft = whole_number("limits_nofile_soft", explicit.limits_nofile_soft, 1, most, "Write a number.")
     domains = explicit.limits_domains
     if domains is None:
         domains = request.users or ["*", "root"]
@@ -296,7 +301,12 @@ def _nr_open_at_most(limits: Limits, request: Request) -> int | None:
     if model.scope_of(limits, "fs.nr_open") == model.MACHINE:
         return t.cast(int | None, limits["nofile"]["nr_open"]["now"])
     value = request.explicit.sysctl_values.get("fs.nr_open")
-    return None if value is None else whole_number("sysctl_values[fs.nr_open]", value, 1, 2**63, "Write a number.")
+    least, most = kernel_values.bounds_of_nr_open(_kernel(limits))
+    return None if value is None else whole_number("sysctl_values[fs.nr_open]", value, least, most, "Write a number.")
+
+
+def _kernel(limits: Limits) -> kernel_values.Kernel:
+    return kernel_values.Kernel(kernel_values.word_size(limits["host"].get("machine")))
 
 
 def _refuse_above_machine(limits: Limits, hard: int) -> None:
@@ -425,15 +435,26 @@ def _overridden(limits: Limits, settings: Settings) -> list[str]:
                 continue
         if floor is not None:
             ours = str(floor)
-            beaten = not (value.isdecimal() and int(value) >= int(floor))
+            number = kernel_values.number(key, value, kernel_values.WIDEST)
+            beaten = number is None or number < int(floor)
         else:
-            beaten = ours is not None and str(ours).split() != value.split()
+            beaten = ours is not None and not kernel_values.same(key, str(ours), value, kernel_values.WIDEST)
         if beaten:
             found.append(
                 "%s: %s (%s) sets %s and beats the planned %s: remove it there."
                 % (key, entry["file"], entry["who"], value, ours)
             )
     return found
+
+
+def _refused(limits: Limits, settings: Settings) -> list[str]:
+    """Name the lines about the planned keys that the kernel refuses."""
+    planned = {*settings["sysctl_floors"], *settings["sysctl_values"], RESERVED_PORTS}
+    return [
+        "%(key)s: %(file)s sets %(value)s, which sets nothing: %(why)s." % entry
+        for entry in limits.get("refused", ())
+        if entry["key"] in planned
+    ]
 
 
 def _to_restart(limits: Limits, settings: Settings) -> list[str]:
@@ -472,7 +493,8 @@ def _new_values(limits: Limits, values: t.Mapping[str, str], floors: t.Mapping[s
         if model.scope_of(limits, key) == model.MACHINE:
             continue
         if key in values:
-            found[key] = " ".join(values[key].split())
+            taken = kernel_values.taken(key, values[key], kernel_values.WIDEST, entry["now"])
+            found[key] = " ".join(values[key].split()) if taken is None else taken
         elif key in floors:
             found[key] = str(max(floors[key], int(entry["now"])))
     return found

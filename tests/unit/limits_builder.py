@@ -110,6 +110,7 @@ _PLAIN: dict[str, t.Any] = {
         "timewait": 0,
     },
     "overrides": [],
+    "refused": [],
     "applied": {"sysctl": {}, "nofile": {"domains": {}, "units": {}}, "addresses": []},
     "drift": [],
 }

@@ -121,7 +121,7 @@ def rich(host):
     (host.path / "run/systemd/system").mkdir(parents=True)
     host.sysctl(fs__nr_open=1048576, net__ipv4__ip_local_port_range="32768 60999")
     host.put("/etc/sysctl.d/99-zz-fourtuple.conf", MARK + "net.ipv4.ip_local_port_range = 1024 65535\n")
-    host.put("/etc/sysctl.d/zz.conf", "net.ipv4.ip_local_port_range = 1 2\n")
+    host.put("/etc/sysctl.d/zz.conf", "net.ipv4.ip_local_port_range = 2000 3000\nfs.file-max = -1\n")
     return host
 
 

@@ -106,8 +106,8 @@ def test_live_values(tuned_host):
 
 
 def test_the_next_boot(tuned_host):
-    tuned_host.put("/etc/sysctl.d/zz.conf", "net.ipv4.ip_local_port_range=1 2\nkernel.x=9\n")
-    assert ask(tuned_host) == [("net.ipv4.ip_local_port_range", "1024 65535", "1 2", "after_boot")]
+    tuned_host.put("/etc/sysctl.d/zz.conf", "net.ipv4.ip_local_port_range=2000 3000\nkernel.x=9\n")
+    assert ask(tuned_host) == [("net.ipv4.ip_local_port_range", "1024 65535", "2000 3000", "after_boot")]
 
 
 def test_reserved_ports_may_be_more(tuned_host):

@@ -290,7 +290,7 @@ def test_a_write_that_fails_says_how_far_it_came_and_can_be_undone(stock, monkey
             raise OSError(22, "Invalid argument")
         write(root, key, value)
 
-    asked = {RANGE: "1024 65535", "net.ipv4.tcp_tw_reuse": 9, "net.core.somaxconn": 5}
+    asked = {RANGE: "1024 65535", "net.ipv4.tcp_tw_reuse": 0, "net.core.somaxconn": 5}
     monkeypatch.setattr(sysctl_change, "_write", fail)
     message = r"tcp_tw_reuse .*Invalid argument.*before it: %s.*Not attempted: net.core.somaxconn" % RANGE
     with pytest.raises(sysctl_change.WriteFailed, match=message):
