@@ -12,6 +12,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     containment,
     nofile,
     port_set,
+    proc_sys,
     sysctl_d,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_values import PORT_RANGE, RESERVED_PORTS
@@ -65,6 +66,7 @@ class Keys:
         self._reading = reading
         self._contained = containment.in_container(reading.root)
         self._kernel = sysctl_d.kernel_at_start(reading.root)
+        self._mounted = reading.attempt("/proc/self/mountinfo", lambda: proc_sys.mounted(reading.root)) or []
         self._at_boot = reading.attempt("sysctl.d", lambda: sysctl_d.at_boot(reading.root)) or []
 
     def live(self, key: str) -> t.Optional[str]:
@@ -91,7 +93,8 @@ class Keys:
         for key in KEYS:
             now = self.live(key)
             if now is not None:
-                found[key] = dict(self._after_boot(key), now=now, scope=self.scope(key))
+                writable = proc_sys.is_writable(self._reading.root, key, self._mounted, self._reading.uid)
+                found[key] = dict(self._after_boot(key), now=now, scope=self.scope(key), writable=writable)
         return found
 
     def scope(self, key: str) -> str:

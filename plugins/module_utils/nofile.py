@@ -14,6 +14,7 @@ import os
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    host_identity,
     kernel_values,
     pam_limits,
     running_limits,
@@ -77,8 +78,29 @@ class HardLimit(t.NamedTuple):
     after_boot: int
 
 
+class Inherited(t.NamedTuple):
+    """The hard limits above which nobody can go on a host whose root cannot raise any.
+
+    now, after_boot: what sessions start with; units: PID 1's own, what systemd falls back to for a unit
+    locks_out: whether pam_limits of the host refuses a session that is to have more; otherwise it stays without
+    planned:   files of ours, which are to promise nothing that cannot be had
+    """
+
+    now: int
+    after_boot: int
+    units: int
+    locks_out: bool
+    planned: t.Container[str] = ()
+
+    def most(self, limit: HardLimit) -> t.Optional[t.Tuple[int, int]]:
+        """Return the most that a limit may be, now and after a boot; None where more does no harm."""
+        if limit.kind == "domain" and (self.locks_out or limit.source in self.planned):
+            return self.now, self.after_boot
+        return (self.units, self.units) if limit.source in self.planned else None
+
+
 class Offender(t.NamedTuple):
-    """A hard limit above the nr_open that holds then."""
+    """A hard limit above what holds then: nr_open, or what is inherited and cannot be raised."""
 
     limit: HardLimit
     maximum: int
@@ -144,6 +166,31 @@ def _nr_open_set(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool
     return Ceiling(at_start, "no sysctl.d file sets it: the default", 0)
 
 
+def highest(root: str) -> t.Optional[int]:
+    """Return the hard limit above which nobody on the host can go, PID 1's; None where root can raise it.
+
+    PID 1 has what the container was started with: systemd tries to raise its own, and stays there (src/core/main.c,
+    bump_rlimit_nofile).
+    """
+    if host_identity.raises_limits(root):
+        return None
+    first = running_limits.read_process(root, 1)
+    return None if first is None else first.hard
+
+
+def unit_default(tree: HostTree) -> systemd_limits.Limit:
+    """Return the limit of every unit that sets none itself, on this host.
+
+    systemd's built-in one is 524288, or what PID 1 was started with if that is more, and never above the nr_open that
+    it meets (src/core/main.c, fallback_rlimit_nofile). On a host of its own PID 1 is started with 4096.
+    """
+    default = systemd_limits.default(tree)
+    now = nr_open_now(tree.root)
+    if default.line or now is None or not in_container(tree.root):
+        return default
+    return default._replace(hard=min(now, max(default.hard, highest(tree.root) or 0)))
+
+
 def hard_limits(tree: HostTree, live: bool = True) -> t.List[HardLimit]:
     """Return every hard limit: configured in pam_limits' and systemd's files, and of running processes."""
     found = _session_limits(tree)
@@ -156,23 +203,24 @@ def hard_limits(tree: HostTree, live: bool = True) -> t.List[HardLimit]:
 
 def _session_limits(tree: HostTree) -> t.List[HardLimit]:
     build = pam_limits.behaviour(tree)
+    # What unlimited becomes matters only where less is the most that there can be.
+    capped = nr_open_now(tree.root) if build.caps_unlimited and highest(tree.root) is not None else None
     found = []
     for domain, grant in pam_limits.winning(pam_limits.entries(tree, build)).items():
         entry = grant.hard
-        if entry is None or (entry.value == pam_limits.UNLIMITED and build.caps_unlimited):
+        if entry is None:
             continue
-        shown = "unlimited" if entry.value == pam_limits.UNLIMITED else entry.value
-        found.append(HardLimit(entry.path, entry.line, "domain", domain, shown, entry.value, entry.value))
+        shown, asked = t.cast(t.Union[int, str], entry.value), entry.value
+        if entry.value == pam_limits.UNLIMITED:
+            if build.caps_unlimited and capped is None:
+                continue
+            shown, asked = "unlimited", entry.value if capped is None else capped
+        found.append(HardLimit(entry.path, entry.line, "domain", domain, shown, asked, asked))
     return found
 
 
 def _systemd_limits(tree: HostTree) -> t.List[HardLimit]:
-    default = systemd_limits.default(tree)
-    now = nr_open_now(tree.root)
-    if default.line == 0 and now is not None and in_container(tree.root):
-        # fallback_rlimit_nofile takes no more than the nr_open that it meets, which here never changes.
-        default = default._replace(hard=min(default.hard, now))
-    limits = [(EVERY_UNIT, default)] + list(systemd_limits.Units(tree).limits())
+    limits = [(EVERY_UNIT, unit_default(tree))] + list(systemd_limits.Units(tree).limits())
     user = systemd_limits.configured_default(tree, "user")
     if user is not None:
         limits.append((EVERY_USER_UNIT, user))
@@ -195,20 +243,29 @@ def _running_limits(tree: HostTree) -> t.List[HardLimit]:
     """Return one limit for each unit and value, not one for each of its thousand processes."""
     first_of: t.Dict[t.Tuple[str, int], HardLimit] = {}
     for process in running_limits.processes(tree.root):
-        name = process.unit or process.name
+        name = process.subject
         limit = HardLimit(process.path, process.line, "unit", name, process.hard, process.hard, 0)
         first_of.setdefault((name, process.hard), limit)
     return list(first_of.values())
 
 
-def offenders(limits: t.Iterable[HardLimit], now: t.Optional[int], after_boot: int) -> t.List[Offender]:
-    """Return the limits above the nr_open of their time; ``now`` is None where there is no present."""
+def offenders(
+    limits: t.Iterable[HardLimit], now: t.Optional[int], after_boot: int, inherited: t.Optional[Inherited] = None
+) -> t.List[Offender]:
+    """Return the limits above the nr_open of their time, and those above what is inherited where nobody can raise it.
+
+    now: None where there is no present
+    """
     found = []
     for limit in limits:
-        if now is not None and limit.now > now:
-            found.append(Offender(limit, now, NOW))
-        if limit.after_boot > after_boot:
-            found.append(Offender(limit, after_boot, AFTER_BOOT))
+        most = inherited.most(limit) if inherited is not None else None
+        most_now, most_after_boot = (now, after_boot)
+        if most is not None:
+            most_now, most_after_boot = None if now is None else min(now, most[0]), min(after_boot, most[1])
+        if most_now is not None and limit.now > most_now:
+            found.append(Offender(limit, most_now, NOW))
+        if limit.after_boot > most_after_boot:
+            found.append(Offender(limit, most_after_boot, AFTER_BOOT))
     return found
 
 

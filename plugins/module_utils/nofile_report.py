@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    containment,
     limits_plan,
     name_service,
     nofile,
@@ -17,7 +18,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     pam_limits,
     systemd_limits,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.containment import in_container
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
@@ -100,7 +100,7 @@ def check(
     root = request.root
     tree = HostTree(root)
     own = nofile.own_files(tree)
-    container = in_container(root)
+    container = containment.in_container(root)
     now = nofile.nr_open_now(root) if live else None
     boot = _after_boot(root, planned, container and live)
     plan = limits_plan.Plan({}, {}, None)
@@ -122,9 +122,13 @@ def check(
     limits = nofile.hard_limits(then, live)
     # A container cannot have its plan for nr_open carried out.
     now_planned = now if now is None or planned.nr_open is None or container else planned.nr_open
-    found = nofile.offenders(limits, now_planned, boot.value)
+    host = nofile_subjects.Planned(then, now_planned, boot.value)
+    inherited = None
+    if nofile.highest(root) is not None:
+        inherited = nofile_subjects.Subjects(Reading(root), {}, host).inherited(plan.files())
+    found = nofile.offenders(limits, now_planned, boot.value, inherited)
     if request.own_absent:
-        before = nofile.offenders(nofile.hard_limits(tree, live), now_planned, boot.value)
+        before = nofile.offenders(nofile.hard_limits(tree, live), now_planned, boot.value, inherited)
         found = [offender for offender in found if offender not in before]
     offenders = _blamed([offender.as_dict() for offender in found], request, planned, plan)
     known = [systemd_limits.drop_in(unit) for unit in request.units]
@@ -132,7 +136,6 @@ def check(
     removals = [path for path in own + nofile.left_over(tree, known) if path not in plan.files()]
     short: t.List[nofile_shortfalls.Shortfall] = []
     if request.needed is not None:
-        host = nofile_subjects.Planned(then, now_planned, boot.value)
         subjects = nofile_subjects.Subjects(Reading(root), accounts or {}, host)
         short = nofile_shortfalls.shortfalls(
             subjects, request.users, request.units, request.needed, request.variable_prefix
@@ -155,7 +158,7 @@ def check(
         "systemd_running": live and os.path.isdir("/run/systemd/system"),
     }
     if offenders or request.needed is None:
-        return result, _message(result, _WayOut(planned, boot, root), _consequences(tree, result))
+        return result, _message(result, _WayOut(planned, boot, root), _consequences(tree, result), inherited)
     return result, "\n".join(one.text(request.needed, request.variable_prefix) for one in short)
 
 
@@ -222,28 +225,57 @@ def _consequences(tree: HostTree, result: t.Mapping[str, t.Any]) -> t.List[str]:
     return found
 
 
-def _message(result: t.Mapping[str, t.Any], way_out: _WayOut, consequences: t.List[str]) -> str:
+def _message(
+    result: t.Mapping[str, t.Any],
+    way_out: _WayOut,
+    consequences: t.List[str],
+    inherited: t.Optional[nofile.Inherited],
+) -> str:
     """Return every offender in one line each, between what holds and what that leads to, with the way out."""
     offenders = result["offenders"]
     if not offenders:
         return ""
+    by_nr_open = [one for one in offenders if one["maximum"] >= _nr_open_of(result, one)]
+    by_rights = [one for one in offenders if one not in by_nr_open]
+    lines = []
+    if by_nr_open:
+        now = "unknown" if result["nr_open_now"] is None else result["nr_open_now"]
+        lines.append(
+            "Hard nofile limits above fs.nr_open (%s now, %d after the next boot from %s), which lock out whoever has "
+            "them:" % (now, result["nr_open_after_boot"], result["nr_open_source"])
+        )
+        lines += _in_lines(by_nr_open)
+    if by_rights and inherited is not None:
+        lines.append(
+            "Hard nofile limits that nobody can have here: PID 1 has %d, and root has no CAP_SYS_RESOURCE in the "
+            "machine's first user namespace, without which no limit is raised:" % inherited.units
+        )
+        lines += _in_lines(by_rights)
+    lines += consequences
+    if by_nr_open:
+        lines.append(way_out.text(dict(result, offenders=by_nr_open)))
+    if by_rights:
+        needed = max((one["value"] for one in by_rights if isinstance(one["value"], int)), default=0)
+        most = min(one["maximum"] for one in by_rights)
+        ways = "lower these limits to at most %d, or %s" % (most, containment.start_with_nofile(needed or "more"))
+        lines.append("Either %s." % ways)
+    return "\n".join(lines)
+
+
+def _nr_open_of(result: t.Mapping[str, t.Any], offender: t.Mapping[str, t.Any]) -> int:
+    """Return the fs.nr_open of the time that an offender is about."""
+    now = result["nr_open_now"]
+    return int(now if offender["when"] == nofile.NOW and now is not None else result["nr_open_after_boot"])
+
+
+def _in_lines(offenders: t.Iterable[t.Mapping[str, t.Any]]) -> t.List[str]:
     times: t.Dict[t.Tuple[str, str, t.Any, int], t.List[str]] = {}
     for offender in offenders:
         source = "%(source)s:%(line)d" % offender if offender["line"] else offender["source"]
         subject = "domain %s" % offender["domain"] if "domain" in offender else "unit %s" % offender["unit"]
         when = "now" if offender["when"] == nofile.NOW else "after the next boot"
         times.setdefault((source, subject, offender["value"], offender["maximum"]), []).append(when)
-    lines = ["%s: %s, hard nofile %s, maximum %d %s" % (*row, " and ".join(when)) for row, when in times.items()]
-    now = "unknown" if result["nr_open_now"] is None else result["nr_open_now"]
-    head = (
-        "Hard nofile limits above fs.nr_open (%s now, %d after the next boot from %s), which lock out whoever has them:"
-        % (
-            now,
-            result["nr_open_after_boot"],
-            result["nr_open_source"],
-        )
-    )
-    return "\n".join([head, *lines, *consequences, way_out.text(result)])
+    return ["%s: %s, hard nofile %s, maximum %d %s" % (*row, " and ".join(when)) for row, when in times.items()]
 
 
 class _WayOut(t.NamedTuple):

@@ -91,6 +91,7 @@ def _nofile(
         "file_max": dict(_numbers(known.get("fs.file-max")), allocated=_allocated(reading)),
         "subjects": _subjects(subjects, request),
         "offenders": subjects.offenders(),
+        "inherited": subjects.most_inherited(),
     }
 
 

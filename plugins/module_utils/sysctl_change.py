@@ -10,7 +10,6 @@ the first change, and check mode is planning without the rest.
 from __future__ import annotations
 
 import errno
-import os
 import re
 import typing as t
 
@@ -20,6 +19,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     kernel_values,
     nofile,
     port_set,
+    proc_sys,
     socket_count,
     sysctl_d,
 )
@@ -32,7 +32,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host_files impor
     drop_state,
     exists,
     load_state,
-    located,
     read_text,
     save_state,
     unfinished,
@@ -428,7 +427,7 @@ def _plan_key(
             "%s or more: %s" % (before, _who_needs(root, then)),
             "Move it to %sfloors, which raises and never lowers." % request.prefix,
         )
-    if not os.access(located(root, sysctl_d.proc_path(key)) or "", os.W_OK):
+    if not proc_sys.is_writable(root, key, proc_sys.mounted(root)):
         return plan._replace(outcome=READ_ONLY, persist=None, why="this host does not let it be written")
     return plan._replace(outcome=APPLIED, target=wanted)
 

@@ -114,6 +114,7 @@ def rich(host):
     host.put("/usr/lib/systemd/systemd", "")
     host.put("/usr/lib/systemd/system/app.service", "[Service]\nLimitNOFILE=1:90000000\n")
     host.put("/proc/self/limits", "Max open files 1 2 files\n")
+    host.put("/proc/1/limits", "Max open files 1048576 1048576 files\n")
     host.put("/proc/self/cgroup", "0::/a\n")
     host.put("/proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n")
     host.put("/sys/fs/cgroup/a/memory.max", "1000000\n")

@@ -391,6 +391,7 @@ def test_units_that_need_a_restart(debian):
 
 def test_a_container_whose_pid_1_may_not_raise_limits(debian):
     debian.put("/run/systemd/container", "podman\n")
+    debian.put("/proc/1/status", "CapEff:\t00000000a82435fb\n")
     debian.put("/proc/1/limits", TABLE % (20000, 20000))
     debian.put("/proc/5/limits", TABLE % (1024, 20000))
     debian.put("/proc/5/cgroup", "0::/system.slice/cron.service\n")

@@ -8,7 +8,13 @@ import os
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import drop_in, host_files, sysctl_change, sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    drop_in,
+    host_files,
+    proc_sys,
+    sysctl_change,
+    sysctl_d,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
@@ -229,7 +235,7 @@ def test_digits_of_another_script_in_somebody_s_file(stock):
 
 
 def test_a_read_only_key_is_reported_and_not_persisted(stock, monkeypatch):
-    monkeypatch.setattr(sysctl_change.os, "access", lambda path, _mode: "tcp_tw_reuse" not in path)
+    monkeypatch.setattr(proc_sys.os, "access", lambda path, _mode: "tcp_tw_reuse" not in path)
     key = plan(stock, values={"net.ipv4.tcp_tw_reuse": 1}).keys[0]
     assert (key.outcome, key.target, key.persist) == ("read_only", None, None)
 
