@@ -84,7 +84,7 @@ def applied(reading: Reading) -> Applied:
         floors,
         reading.attempt(pam_limits.DROP_IN, lambda: _own_lines(reading)) or [],
         _own_units(reading),
-        _own_limit(reading, systemd_limits.DEFAULT_DROP_IN, "Manager", "DefaultLimitNOFILE"),
+        _own_limit(reading, systemd_limits.DEFAULT_DROP_INS, "Manager", "DefaultLimitNOFILE"),
         added,
         reading.attempt("our address files", lambda: network_providers.persisted(reading.root, links)) or set(),
         missing,
@@ -182,11 +182,11 @@ def _nofile(subjects: Subjects, own: Applied, users: t.Iterable[str]) -> t.List[
     for name, (_soft, hard) in sorted(own.units.items()):
         if subjects.knows_unit(name):
             limit = units.limit(name)
-            wins = limit is not None and limit.path == systemd_limits.drop_in(name)
+            wins = limit is not None and limit.path in systemd_limits.drop_ins(name)
             found += _below("nofile of %s" % name, hard, subjects.unit("", name), wins)
     every = subjects.every_unit() if own.default is not None else None
     if own.default is not None and every is not None:
-        wins = systemd_limits.default(subjects.tree).path == systemd_limits.DEFAULT_DROP_IN
+        wins = systemd_limits.default(subjects.tree).path in systemd_limits.DEFAULT_DROP_INS
         found += _below("nofile of %s" % every["name"], own.default[1], every, wins)
     return found
 
@@ -253,14 +253,15 @@ def _own_units(reading: Reading) -> t.Dict[str, t.Tuple[int, int]]:
         unit = name[:-2]
         section = systemd_limits.section_of(unit) if name.endswith(".d") else None
         if section is not None:
-            pair = _own_limit(reading, systemd_limits.drop_in(unit), section, "LimitNOFILE")
+            pair = _own_limit(reading, systemd_limits.drop_ins(unit), section, "LimitNOFILE")
             if pair is not None:
                 found[unit] = pair
     return found
 
 
-def _own_limit(reading: Reading, path: str, section: str, key: str) -> t.Optional[t.Tuple[int, int]]:
-    values = systemd_limits.assignments(_own_text(reading, path) or "", section, key)
+def _own_limit(reading: Reading, paths: t.Iterable[str], section: str, key: str) -> t.Optional[t.Tuple[int, int]]:
+    """Return the limit that the last of the files by our names sets."""
+    values = [row for path in paths for row in systemd_limits.assignments(_own_text(reading, path) or "", section, key)]
     return systemd_limits.parse_rlimit(values[-1][1]) if values else None
 
 

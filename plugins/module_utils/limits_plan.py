@@ -108,8 +108,7 @@ def planned(tree: HostTree, plan: Plan) -> HostTree:
 
 def units_of(paths: t.Iterable[str]) -> t.List[str]:
     """Return the units whose drop-ins are among ``paths``."""
-    tail = ".d/" + systemd_limits.DROP_IN_NAME
-    names = [path[: -len(tail)].rpartition("/")[2] for path in paths if path.endswith(tail)]
+    names = [systemd_limits.unit_of(path) or "" for path in paths]
     return [name for name in names if systemd_limits.section_of(name) is not None]
 
 

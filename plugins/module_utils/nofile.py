@@ -312,8 +312,11 @@ def left_over(tree: HostTree, asked: t.Container[str]) -> t.List[str]:
 
 
 def _own_paths(tree: HostTree) -> t.List[str]:
-    """Return where files of role limits may be, in directories that exist."""
+    """Return where files of role limits may be, in directories that exist.
+
+    Of one unit those by earlier names come first: removed in this order, each step leaves the winner for the last.
+    """
     directories = [name for name in tree.names(systemd_limits.UNIT_DIRECTORY) if name.endswith(".d")]
-    paths = [pam_limits.DROP_IN, systemd_limits.DEFAULT_DROP_IN]
-    paths += [systemd_limits.drop_in(name[:-2]) for name in directories]
+    paths = [pam_limits.DROP_IN, *systemd_limits.DEFAULT_DROP_INS]
+    paths += [path for name in directories for path in systemd_limits.drop_ins(name[:-2])]
     return [path for path in paths if tree.exists(os.path.dirname(path))]

@@ -69,11 +69,12 @@ FILES: dict[str, str] = {
     "/usr/lib/systemd/libsystemd-shared-252.so": "",
     "/etc/systemd/system.conf": "[Manager]\n#DefaultLimitNOFILE=1024:524288\nDefaultLimitNOFILE=1024:600000\n",
     "/etc/systemd/user.conf": "[Manager]\nDefaultLimitNOFILE=infinity\n",
-    "/etc/systemd/system.conf.d/fourtuple.conf": _MARK % "limits" + "[Manager]\nDefaultLimitNOFILE=1024:700000\n",
+    "/etc/systemd/system.conf.d/zzzz-fourtuple.conf": _MARK % "limits" + "[Manager]\nDefaultLimitNOFILE=1024:700000\n",
     "/usr/lib/systemd/system/ssh.service": _UNIT,
     "/usr/lib/systemd/system/load@.service": _UNIT + "LimitNOFILE=4096 \\\n\n",
     "/etc/systemd/system/load@1.service.d/override.conf": "[Service]\nLimitNOFILE=\nLimitNOFILE=0x100:0o777\n",
-    "/etc/systemd/system/ssh.service.d/fourtuple.conf": _MARK % "limits" + "[Service]\nLimitNOFILE=1048576:1048576\n",
+    "/etc/systemd/system/ssh.service.d/zzzz-fourtuple.conf": _MARK % "limits"
+    + "[Service]\nLimitNOFILE=1048576:1048576\n",
     # --- TuneD ---
     "/run/tuned/tuned.pid": "99\n",
     "/etc/tuned/active_profile": "throughput mine\n",

@@ -128,7 +128,7 @@ class TestLimits:
     def test_a_higher_limit_of_others_stays(self) -> None:
         units = [
             subject("unit", "a.service", 2000000, by="/etc/systemd/system/a.service:5"),
-            subject("unit", "b.service", 2000000, by="/etc/systemd/system/b.service.d/fourtuple.conf:2"),
+            subject("unit", "b.service", 2000000, by="/etc/systemd/system/b.service.d/zzzz-fourtuple.conf:2"),
             subject("unit", "c.service", 2000000),
         ]
         limits = limits_of(nofile={"subjects": units})
