@@ -8,7 +8,8 @@ the plan that tuned it:
 
 * a floor is what the request needs, whatever the present value; sysctl_apply keeps a higher one;
 * keys of the machine under a container are left out; the host is refused where they do not suffice;
-* the addresses that an earlier run added count as not there.
+* the addresses that an earlier run added count as not there;
+* nor do listeners whose port the kernel chose, who have another one at the next run.
 
 Not planned: net.ipv4.tcp_max_tw_buckets. Connections that close beyond it leave no TIME_WAIT, which takes neither
 four-tuple nor memory; the ceilings warn of it.
@@ -103,7 +104,8 @@ def _plan(limits: Limits, request: Request) -> dict[str, t.Any]:
     port_set.parse_ports("sysctl_reserved_ports", explicit.sysctl_reserved_ports)
     settings = _network_settings(request)
     part = _slice(limits, request)
-    bare = predict(limits, settings)
+    lasting = _without_automatic(limits)
+    bare = predict(lasting, settings)
     allowed = _four_tuples(bare, request)
     if request.target is None:
         planned_for = max(1, min(allowed.advised or 0, _most(limits, request)))
@@ -115,9 +117,15 @@ def _plan(limits: Limits, request: Request) -> dict[str, t.Any]:
     settings.update(_limits_settings(limits, request, planned_for))
     settings["sysctl_floors"] = _floors(limits, request, planned_for, settings["limits_nofile_hard"])
 
+    predicted = predict(lasting, settings)
+    target = _target(predicted, request, model.ceilings_of(predicted, request))
     predicted = predict(limits, settings)
     after = model.ceilings_of(predicted, request)
-    target = _target(predicted, request, after)
+    if after["ceiling"] is not None and after["ceiling"] < target:
+        # The listeners of now take ports that the advice did not leave free.
+        if request.target is not None:
+            raise _refusal(predicted, request, after["constraints"][0], target)
+        target = after["ceiling"]
     return {
         "settings": settings,
         "after": after,
@@ -199,6 +207,7 @@ class _Need:
     def __init__(self, limits: Limits, request: Request, target: int) -> None:
         self.request, self.target = request, target
         self.ports = limits["ports"]["usable"]
+        self.claimed = _claimed(limits)
         self.present = model.source_intervals(limits, request.interface) or {4: [], 6: []}
         sources = {family: model.count(found) for family, found in self.present.items()}
         self.capacity = model.capacity_of_a_source(request, self.ports, sources)
@@ -233,7 +242,7 @@ class _Need:
         if self.request.binding == AUTOBIND:
             ways = ["let it bind (tune_binding: bind_no_port)", *self._without_addresses(most, sources)]
             mend = "A program that does not bind has one source address: %s." % _alternatives(ways)
-        return Refusal("tune_target_connections", self.target, allowed, mend)
+        return Refusal("tune_target_connections", self.target, allowed, mend + self.claimed)
 
     def _more_addresses(self, part: fleet.Slice | None, missing: int) -> str:
         if self.request.explicit.addresses_list:
@@ -386,6 +395,8 @@ def _refusal(predicted: Limits, request: Request, lowest: t.Mapping[str, t.Any],
     elif name in _MEMORY:
         return _memory_refusal(predicted, request, lowest, target)
     mend = "%s." % (lowest["change"][0].upper() + lowest["change"][1:])
+    if name == "four_tuples":
+        mend += _claimed(predicted)
     return Refusal("tune_target_connections", request.target, allowed, mend)
 
 
@@ -497,23 +508,49 @@ def _set(tree: dict[str, t.Any], place: t.Sequence[str], value: int) -> None:
 
 
 def _ports(limits: Limits, new_range: str | None, named: t.Sequence[t.Any]) -> t.Mapping[str, t.Any]:
-    """Return the ports as sysctl_apply leaves them: reserved are those of before, the named, and who listens."""
+    """Return the ports as sysctl_apply leaves them: reserved are those of before, the named, and what is in use.
+
+    A port that the kernel chose for a listener is not reserved; it is taken as long as it listens.
+    """
     ports = limits["ports"]
     if ports["low"] is None or not (new_range or named):
         return t.cast(t.Mapping[str, t.Any], ports)
     low, high = port_set.parse_range("sysctl_values[%s]" % PORT_RANGE, new_range or [ports["low"], ports["high"]])
-    listening = {port for port in port_set.parse_kernel_list(ports["listeners"] or "") if low <= port <= high}
+    automatic = port_set.parse_kernel_list(ports.get("automatic") or "")
+    in_use = port_set.parse_kernel_list(ports["listeners"] or "") - automatic
+    for text in (ports.get("udp"), *(claim["ports"] for claim in ports.get("claimed") or ())):
+        in_use |= port_set.parse_kernel_list(text or "")
     boot = (limits["keys"].get(RESERVED_PORTS) or {}).get("after_boot")
-    reserved = port_set.parse_ports("sysctl_reserved_ports", named) | listening
-    for present in (ports["reserved"], boot):
-        reserved |= port_set.parse_kernel_list(present or "")
+    asked = port_set.parse_ports("sysctl_reserved_ports", named)
+    reserved = port_set.to_reserve((ports["reserved"], boot), asked, in_use, low, high)
     return dict(
         ports,
         low=low,
         high=high,
         reserved=port_set.format_kernel_list(reserved),
-        usable=high - low + 1 - len([port for port in reserved if low <= port <= high]),
+        usable=high - low + 1 - sum(low <= port <= high for port in reserved | automatic),
     )
+
+
+def _without_automatic(limits: Limits) -> Limits:
+    """Return the snapshot as if no listener had a port that the kernel chose."""
+    ports = limits["ports"]
+    automatic = port_set.parse_kernel_list(ports.get("automatic") or "")
+    if not automatic:
+        return limits
+    named = port_set.parse_kernel_list(ports["listeners"] or "") - automatic
+    return dict(limits, ports=dict(ports, automatic="", listeners=port_set.format_kernel_list(named)))
+
+
+def _claimed(limits: Limits) -> str:
+    """Return which ports of the range are left to somebody who does not use them yet, as the end of a refusal."""
+    ports = limits["ports"]
+    said = [
+        "%s (%s, %s)" % (claim["ports"], claim["why"], claim["by"])
+        for claim in ports.get("claimed") or ()
+        if any(ports["low"] <= port <= ports["high"] for port in port_set.parse_kernel_list(claim["ports"]))
+    ]
+    return " Reserved of the range: %s." % "; ".join(said) if said else ""
 
 
 def _subjects(limits: Limits, settings: Settings) -> list[t.Mapping[str, t.Any]]:

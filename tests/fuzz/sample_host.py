@@ -74,6 +74,12 @@ FILES: dict[str, str] = {
     "/usr/lib/systemd/system/load@.service": _UNIT + "LimitNOFILE=4096 \\\n\n",
     "/etc/systemd/system/load@1.service.d/override.conf": "[Service]\nLimitNOFILE=\nLimitNOFILE=0x100:0o777\n",
     "/etc/systemd/system/ssh.service.d/fourtuple.conf": _MARK % "limits" + "[Service]\nLimitNOFILE=1048576:1048576\n",
+    "/etc/systemd/system/app@.socket": "[Socket]\nListenStream=%i\nListenStream=\nListenStream=0x1F90\n",
+    "/etc/systemd/system/sockets.target.wants/app@5.socket": "",
+    "/etc/systemd/system/app@.socket.d/x.conf": "[Socket]\nListenDatagram=[::1]:%i\nListenFIFO=/run/%t\n",
+    # --- Kubernetes ---
+    "/etc/kubernetes/manifests/kube-apiserver.yaml": "spec:\n  - --service-node-port-range=20000-22767\n",
+    "/etc/rancher/k3s/config.yaml.d/5.yaml": "service-node-port-range: 30000+5 # x\n",
     # --- TuneD ---
     "/run/tuned/tuned.pid": "99\n",
     "/etc/tuned/active_profile": "throughput mine\n",
@@ -153,6 +159,7 @@ FILES: dict[str, str] = {
     "/proc/net/sockstat6": "TCP6: inuse 2\n",
     "/proc/net/snmp": "Tcp: RtoAlgorithm CurrEstab\nTcp: 1 4\n",
     "/proc/net/tcp": _TCP,
+    "/proc/net/udp": _TCP.replace(":0016 00000000:0000 0A", ":14E9 00000000:0000 07"),
     "/proc/net/tcp6": _TCP,
     "/proc/net/ip_tables_names": "filter\nnat\n",
 }

@@ -23,9 +23,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     host_identity,
     interface_addresses,
     limits_plan,
+    listening,
     netlink,
     nofile_report,
     pam_limits,
+    port_claims,
     port_set,
     probe_request,
     refusal,
@@ -155,6 +157,14 @@ TEXT: dict[str, Target] = {
     "port_set.parse_kernel_list": _text(
         port_set.parse_kernel_list, "8080,9000-9010\n", "1-65535", errors=(Refusal,)
     ),
+    "port_claims.listen_port": _text(
+        port_claims.listen_port, "127.0.0.1:8080", "[fe80::1]:0x1F90%eth0", "017", "vsock:2:3"
+    ),
+    "port_claims.node_port_range": _text(
+        port_claims.node_port_range,
+        "  - --service-node-port-range=30000-32767 # x\n  - '--service-node-port-range'\n  - '80+9'\n",
+        "service-node-port-range: \"1\"\n",
+    ),
     "port_set.parse_range": _text(
         lambda text: port_set.parse_range("tune_port_range", text), "1024 65535", "1024-65535", errors=(Refusal,)
     ),
@@ -264,7 +274,7 @@ BYTES: dict[str, Target] = {
     ),
     "sink_tun.Routes.take": Target(_read(sink_tun.Routes), octets(*_DUMPS), (NetlinkError,)),
     "socket_count.Tally.feed": Target(_tally, octets(*_DUMPS), (NetlinkError,)),
-    "socket_count._Listeners.take": Target(_read(socket_count._Listeners), octets(*_DUMPS), (NetlinkError,)),
+    "listening.Sockets.take": Target(_read(listening.Sockets), octets(*_DUMPS), (NetlinkError,)),
     "netlink.attributes": Target(
         lambda data: netlink.attributes(data, 0, len(data)), octets(_ADDRESS[24:], _ROUTE[28:]), (NetlinkError,)
     ),
