@@ -49,8 +49,10 @@ CONNTRACK_MAX = "net.netfilter.nf_conntrack_max"
 #: The kernel's own fs.nr_open (include/uapi/linux/fs.h, NR_OPEN is 1024 * 1024), at least what any distribution
 #: grants: with less, logins would lose what systemd gives them (DefaultLimitNOFILE=1024:524288).
 _USUAL_NOFILE = 1048576
-#: Processes do not share connections out evenly.
-_UNEVEN = 1024
+#: Room in descriptors, and the step of the soft limit. Processes do not share connections out evenly: each has a
+#: quarter more.
+_NOFILE_ROOM = 1024
+_UNEVEN = 4
 _ROOM = 65536
 #: fs/file.c, sysctl_nr_open_max: INT_MAX rounded down to a word of the descriptor bitmap.
 _MOST_NOFILE = 2**31 - 64
@@ -107,14 +109,16 @@ def _plan(limits: Limits, request: Request) -> dict[str, t.Any]:
     lasting = _without_automatic(limits)
     bare = predict(lasting, settings)
     allowed = _four_tuples(bare, request)
+    most = _most(limits, request)
     if request.target is None:
-        planned_for = max(1, min(allowed.advised or 0, _most(limits, request)))
+        planned_for = max(1, min(allowed.advised or 0, most))
     else:
         planned_for = request.target
         if (allowed.advised or 0) < planned_for:
             part = part or _slice(limits, request, needed=True)
             settings["addresses_list"] = _addresses(bare, request, planned_for, part)
-    settings.update(_limits_settings(limits, request, planned_for))
+    possible = planned_for if request.target is not None else min(max(planned_for, allowed.allows or 0), most)
+    settings.update(_limits_settings(limits, request, planned_for, possible))
     settings["sysctl_floors"] = _floors(limits, request, planned_for, settings["limits_nofile_hard"])
 
     predicted = predict(lasting, settings)
@@ -277,16 +281,24 @@ def _alternatives(ways: t.Sequence[str]) -> str:
 # --- limits and keys ---
 
 
-def _limits_settings(limits: Limits, request: Request, planned_for: int) -> Settings:
+def _limits_settings(limits: Limits, request: Request, planned_for: int, possible: int) -> Settings:
+    """Return the hard limit that everybody may have, and the soft one that the request needs.
+
+    Only the hard one is for programs that nobody has asked about. Whoever walks all descriptors up to the soft limit
+    pays for each (docs/safe-order.md); whoever needs more of them raises it himself. nofile_check leaves a higher soft
+    limit that others grant.
+
+    possible: the connections that the soft limit is to allow, ``planned_for`` or what the four-tuples allow
+    """
     explicit = request.explicit
     bounds = [bound for bound in (_nr_open_at_most(limits, request), _inherited(limits)) if bound is not None]
-    nofile = min([max(_USUAL_NOFILE, model.descriptors_needed(request, planned_for) + _UNEVEN), *bounds])
-    hard = nofile
+    needed = model.descriptors_needed(request, planned_for)
+    hard = min([max(_USUAL_NOFILE, needed + _NOFILE_ROOM), *bounds])
     if explicit.limits_nofile_hard is not None:
         mend = "Write a number, never unlimited."
         hard = whole_number("limits_nofile_hard", explicit.limits_nofile_hard, 1, _MOST_NOFILE, mend)
         _refuse_above_machine(limits, hard)
-    soft = hard
+    soft = min(_with_room(request, model.descriptors_needed(request, possible)), hard)
     if explicit.limits_nofile_soft is not None:
         soft = whole_number("limits_nofile_soft", explicit.limits_nofile_soft, 1, _MOST_NOFILE, "Write a number.")
     domains = explicit.limits_domains
@@ -298,6 +310,12 @@ def _limits_settings(limits: Limits, request: Request, planned_for: int) -> Sett
         "limits_domains": list(domains),
         "limits_units": list(request.units),
     }
+
+
+def _with_room(request: Request, needed: int) -> int:
+    """Return the soft limit of a process that needs so many descriptors, a whole number of steps."""
+    room = max(_NOFILE_ROOM, needed // _UNEVEN) if request.processes > 1 else _NOFILE_ROOM
+    return _NOFILE_ROOM * math.ceil((needed + room) / _NOFILE_ROOM)
 
 
 def _nr_open_at_most(limits: Limits, request: Request) -> int | None:
@@ -581,11 +599,12 @@ def _reaches(domains: t.Sequence[str], user: str) -> bool:
 
 
 def _granted(subject: t.Mapping[str, t.Any], planned: t.Mapping[str, int], path: str, by: str) -> t.Mapping[str, t.Any]:
-    """Return a subject with the planned limits, or the higher ones that a file of others gives it."""
-    now = dict(planned)
-    theirs = by.startswith("/etc/security/") if subject["kind"] == "user" else bool(by)
-    if theirs and not by.startswith(path) and subject["now"]:
-        now = {kind: max(planned[kind], subject["now"][kind]) for kind in now}
+    """Return a subject with the planned limits, or the higher ones that it has without us."""
+    now, has = dict(planned), subject["now"]
+    if has and by and not by.startswith(path):
+        now["soft"] = max(planned["soft"], min(has["soft"], planned["hard"]))
+        if subject["kind"] == "unit" or by.startswith("/etc/security/"):
+            now = {kind: max(planned[kind], has[kind]) for kind in now}
     return dict(subject, now=now, after_boot=dict(now), by=path)
 
 
