@@ -116,24 +116,37 @@ class Keys:
         return {"after_boot": won.value, "by": "%s:%d" % (won.path, won.line)}
 
 
-def ports(keys: Keys, listening: t.Sequence[int]) -> t.Dict[str, t.Any]:
-    """Return the local port range and what of it the kernel can choose; ``listening``: the ports that listen.
+def ports(
+    keys: Keys,
+    listening: t.Iterable[int],
+    automatic: t.Iterable[int] = (),
+    udp: t.Iterable[int] = (),
+    claimed: t.Iterable[t.Mapping[str, str]] = (),
+) -> t.Dict[str, t.Any]:
+    """Return the local port range, what of it the kernel can choose, and which ports others need.
+
+    listening: the TCP ports that listen; automatic: those of them that the kernel chose
+    udp:       the UDP ports that somebody named; claimed: what port_claims tells, as a snapshot has it
 
     connect() passes over reserved ports, and over a port whose bind bucket somebody holds for himself, as every
-    listener does (net/ipv4/inet_hashtables.c, __inet_hash_connect: tb->fastreuse >= 0).
+    listener does (net/ipv4/inet_hashtables.c, __inet_hash_connect: tb->fastreuse >= 0). Sockets of UDP are no obstacle.
     """
+    listening = set(listening)
     ends = keys.numbers(PORT_RANGE)
     reserved = keys.live(RESERVED_PORTS)
     low, high = ends if ends is not None and len(ends) == 2 else (None, None)
     usable = None
     if low is not None and high is not None:
-        taken = port_set.parse_kernel_list(reserved or "") | set(listening)
+        taken = port_set.parse_kernel_list(reserved or "") | listening
         usable = high - low + 1 - sum(low <= port <= high for port in taken)
     return {
         "low": low,
         "high": high,
         "reserved": reserved,
         "listeners": port_set.format_kernel_list(listening),
+        "automatic": port_set.format_kernel_list(automatic),
+        "udp": port_set.format_kernel_list(udp),
+        "claimed": list(claimed),
         "usable": usable,
     }
 

@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     interface_addresses,
+    listening,
     name_service,
     netlink,
     socket_count,
@@ -28,6 +29,7 @@ def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
     system = os.uname()
     sockets = socket_count.count()
     unread = sockets.pop("unread")
+    waiting = listening.listening()
     interfaces = None
     try:
         interfaces = interface_addresses.observe()
@@ -43,6 +45,8 @@ def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
         "accounts": name_service.accounts(users),
         "interfaces": interfaces,
         "sockets": sockets,
-        "listeners": sorted(socket_count.listeners()),
+        "listeners": sorted(waiting.tcp.named | waiting.tcp.automatic),
+        "automatic_listeners": sorted(waiting.tcp.automatic),
+        "udp_listeners": sorted(waiting.udp.named),
         "unread": unread,
     }

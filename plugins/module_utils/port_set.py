@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sets of TCP ports: the local port range, the reserved ports, and the ports that listen."""
+"""Sets of ports: the local port range, the reserved ports, and the ports that listen."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import R
 
 HIGHEST_PORT = 65535
 
-#: A socket in state 0A, TCP_LISTEN (include/net/tcp_states.h), as /proc/net/tcp and tcp6 print it; no line is as long.
-_LISTENER = re.compile(r"\s*[0-9]+: [0-9A-F]{8,32}:([0-9A-F]{4}) [0-9A-F]{8,32}:[0-9A-F]{4} 0A\s")
+#: A socket as /proc/net/tcp, udp and the like print it: its port and its state; no line is as long.
+_SOCKET = re.compile(r"\s*[0-9]+: [0-9A-F]{8,32}:([0-9A-F]{4}) [0-9A-F]{8,32}:[0-9A-F]{4} ([0-9A-F]{2})\s")
 _LONGEST_LINE = 512
 #: Of an unsigned long: one of 32 bits refuses what is above every port, too.
 _WORD_SIZE = 64
+#: include/net/tcp_states.h; an unconnected socket of UDP is in TCP_CLOSE.
+_LISTEN, _CLOSE = "0A", "07"
 
 
 def parse_ports(where: str, entries: t.Iterable[object]) -> t.Set[int]:
@@ -87,6 +89,20 @@ def parse_range(where: str, value: object) -> t.Tuple[int, int]:
     return low, high
 
 
+def to_reserve(
+    present: t.Iterable[t.Optional[str]], asked: t.Set[int], in_use: t.Set[int], low: int, high: int
+) -> t.Set[int]:
+    """Return every port to reserve; a write replaces the whole list, so ours holds everybody's.
+
+    present: lists as the kernel prints them, of those reserved already, now and by the next boot
+    asked:   the ports that the operator names
+    in_use:  the ports that somebody else waits on or will want, of which those from ``low`` to ``high`` count, the
+             local port range: the kernel chooses no others
+    """
+    found = asked | {port for port in in_use if low <= port <= high}
+    return found.union(*(parse_kernel_list(text or "") for text in present))
+
+
 def listeners(root: str) -> t.Set[int]:
     """Return the TCP ports that listen in this network namespace, on any address and either family.
 
@@ -95,14 +111,27 @@ def listeners(root: str) -> t.Set[int]:
     """
     ports = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        stream = open_text(root, table)
-        if stream is None:
-            continue
-        with stream:
-            stream.readline(_LONGEST_LINE)
-            # "sl local_address rem_address st ...": addresses are HEX:PORT (proc_pid_net(5))
-            found = _LISTENER.match(stream.readline(_LONGEST_LINE))
-            while found is not None:
-                ports.add(int(found.group(1), 16))
-                found = _LISTENER.match(stream.readline(_LONGEST_LINE))
+        for port, state in _sockets(root, table):
+            if state != _LISTEN:
+                break
+            ports.add(port)
     return ports
+
+
+def bound_udp(root: str) -> t.Set[int]:
+    """Return the UDP ports that unconnected sockets of this network namespace are bound to, of either family."""
+    tables = ("/proc/net/udp", "/proc/net/udp6")
+    return {port for table in tables for port, state in _sockets(root, table) if state == _CLOSE and port}
+
+
+def _sockets(root: str, table: str) -> t.Iterator[t.Tuple[int, str]]:
+    """Yield port and state of each line up to the first that is no socket (proc_pid_net(5))."""
+    stream = open_text(root, table)
+    if stream is None:
+        return
+    with stream:
+        stream.readline(_LONGEST_LINE)
+        found = _SOCKET.match(stream.readline(_LONGEST_LINE))
+        while found is not None:
+            yield int(found.group(1), 16), found.group(2)
+            found = _SOCKET.match(stream.readline(_LONGEST_LINE))

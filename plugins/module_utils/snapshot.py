@@ -18,8 +18,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     host_identity,
     interface_addresses,
     kernel_limits,
+    kernel_values,
+    listening,
     nofile,
     overrides,
+    port_claims,
     slab,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.conntrack import conntrack
@@ -63,7 +66,7 @@ def snapshot(root: str, observation: t.Mapping[str, t.Any], request: Request) ->
         "schema": SCHEMA,
         "host": host_identity.identity(reading, observation),
         "keys": known,
-        "ports": kernel_limits.ports(keys, observation["listeners"]),
+        "ports": _ports(reading, keys, observation),
         "nofile": _nofile(reading, known, subjects, request),
         "epoll": {"max_user_watches": keys.number("fs.epoll.max_user_watches")},
         "conntrack": conntrack(reading, sockets["established"], containment.in_container(root)),
@@ -81,6 +84,17 @@ def snapshot(root: str, observation: t.Mapping[str, t.Any], request: Request) ->
     }
     limits["unread"] = reading.unread + list(observation["unread"])
     return limits
+
+
+def _ports(reading: Reading, keys: kernel_limits.Keys, observation: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Return the local ports; an observation that does not tell automatic ones is one of an earlier release."""
+    listeners, automatic = observation["listeners"], observation.get("automatic_listeners")
+    if automatic is None:
+        low, high = listening.range_in_force(keys.live(kernel_values.PORT_RANGE))
+        automatic = listening.guessed(listeners, low, high).automatic
+    claims = reading.attempt("claims of ports", lambda: port_claims.claims(reading.tree)) or []
+    udp = observation.get("udp_listeners") or ()
+    return kernel_limits.ports(keys, listeners, automatic, udp, [claim.as_dict() for claim in claims])
 
 
 def _nofile(

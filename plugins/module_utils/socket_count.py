@@ -17,7 +17,6 @@ sum; by source they are then estimated, from those in a few windows of the local
 from __future__ import annotations
 
 import collections
-import contextlib
 import errno
 import heapq
 import ipaddress
@@ -25,7 +24,7 @@ import os
 import struct
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import netlink, port_set
+from ansible_collections.fourtuple.clients.plugins.module_utils import listening, netlink, port_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import read_text
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 
@@ -151,30 +150,10 @@ class Tally(netlink.Reader):
         return found
 
 
-class _Listeners(netlink.Reader):
-    """Takes the ports of a dump of listening sockets."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ports: t.Set[int] = set()
-
-    def take(self, kind: int, data: bytes, start: int, end: int) -> None:
-        if kind != _TCPDIAG_GETSOCK or end - start < _MESSAGE_SIZE:
-            raise netlink.NetlinkError("a message of type %d and %d bytes is no socket" % (kind, end - start))
-        # struct inet_diag_sockid begins with the source port, in network order
-        self.ports.add(int.from_bytes(data[start + 4 : start + 6], "big"))
-
-
 def listeners(root: str = "/") -> t.Set[int]:
-    """Return the TCP ports that listen in this network namespace, on any address and either family.
-
-    A dump of TCP_LISTEN alone never walks the established hash (inet_diag_dump_icsk); /proc/net/tcp6, where there is
-    no socket of IPv6, walks all of it to find that out: a third of a second at a million.
-    """
-    if os.path.realpath(root) == "/":
-        with contextlib.suppress(netlink.NetlinkError):
-            return _ask(1 << _LISTEN, b"", _Listeners).ports
-    return port_set.listeners(root)
+    """Return the TCP ports that listen in this network namespace, on any address and either family."""
+    tcp = listening.listening(root).tcp
+    return set(tcp.named | tcp.automatic)
 
 
 def _uniform(length: int) -> struct.Struct:

@@ -17,10 +17,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     containment,
     host_identity,
     kernel_values,
+    listening,
     nofile,
+    port_claims,
     port_set,
     proc_sys,
-    socket_count,
     sysctl_d,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
@@ -40,6 +41,10 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import
 from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_values import PORT_RANGE, RESERVED_PORTS, Kernel
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal, whole_number
+
+#: So many ports stay reserved on which somebody waited at an earlier run and nobody does now: services that happen to
+#: be stopped. Of more, as of a daemon that picks a port itself at each start, the oldest are given back.
+_MOST_UNUSED = 64
 
 MODULES_LOAD = "/etc/modules-load.d/fourtuple.conf"
 
@@ -112,13 +117,17 @@ class Request(t.NamedTuple):
 
 
 class Change(t.NamedTuple):
-    """A planned change: ``keys`` in the order of writing, and what only a person can judge."""
+    """A planned change: ``keys`` in the order of writing, and what only a person can judge.
+
+    listeners: the ports to be reserved for nothing but that somebody waits on them, or did, the first one first
+    """
 
     keys: t.List[KeyPlan]
     modules: t.List[str]
     overridden: t.List[t.Dict[str, t.Any]]
     refused: t.List[sysctl_d.RefusedLine]
     warnings: t.List[str]
+    listeners: t.Sequence[int] = ()
 
 
 def kernel_module_of(key: str) -> t.Optional[str]:
@@ -138,14 +147,15 @@ def plan_present(root: str, request: Request, modules_loadable: bool = True) -> 
     values = {key: _value(request, key, value, kernel) for key, value in _keys(request, "values", request.values)}
     _refuse_conflicts(request, floors, values)
     warnings = _check_port_range(root, request, values)
-    reserved = _merged_reserved_ports(root, request, values)
+    reserved = _plan_reserved(root, request, values)
 
     others = sysctl_d.at_boot(root, own={})
     contained = containment.in_container(root)
     keys: t.List[KeyPlan] = []
     # The listeners are reserved before the range is widened over them.
-    if reserved is not None:
-        keys.append(_plan_key(root, "reserved", RESERVED_PORTS, reserved, contained, modules_loadable, request))
+    if reserved.text:
+        plan = _plan_key(root, "reserved", RESERVED_PORTS, reserved.text, contained, modules_loadable, request)
+        keys.append(plan._replace(why=plan.why or reserved.why))
     for key, number in floors.items():
         keys.append(_plan_floor(root, key, number, others, contained, modules_loadable, request))
     for key, text in values.items():
@@ -157,7 +167,7 @@ def plan_present(root: str, request: Request, modules_loadable: bool = True) -> 
     _refuse_limits_above_next_boot(root, persisted)
     modules = sorted({module for module in map(kernel_module_of, persisted) if module})
     refused = sysctl_d.refused_lines(root, persisted, persisted)
-    return Change(keys + dropped, modules, _overridden(root, persisted), refused, warnings)
+    return Change(keys + dropped, modules, _overridden(root, persisted), refused, warnings, reserved.listeners)
 
 
 def plan_absent(root: str, limits_absent: bool = False) -> Change:
@@ -322,30 +332,70 @@ def _check_port_range(root: str, request: Request, values: t.Mapping[str, str]) 
     return []
 
 
-def _merged_reserved_ports(root: str, request: Request, values: t.Mapping[str, str]) -> t.Optional[str]:
-    """Return the reserved ports to set: what is there, what the operator names, what listens in the range.
+class _InUse(t.NamedTuple):
+    """Ports of the local port range that somebody waits on, and those that somebody will want."""
 
-    A write replaces the whole list, so ours holds everybody's. None where nothing asks for it.
-    """
-    named = port_set.parse_ports(request.prefix + "reserved_ports", request.reserved_ports)
-    if not named and PORT_RANGE not in values:
-        return None
+    waiting: t.Set[int]
+    claims: t.List[port_claims.Claim]
+
+    @property
+    def ports(self) -> t.Set[int]:
+        return self.waiting.union(*(claim.ports for claim in self.claims))
+
+    def said(self, of: t.Set[int]) -> str:
+        """Return whose some ports are, for people."""
+        whose = [(self.waiting, "somebody waits on them")]
+        whose += [(claim.ports, "%s (%s)" % (claim.why, claim.by)) for claim in self.claims]
+        return "; ".join(
+            "%s: %s" % (port_set.format_kernel_list(ports & of), who) for ports, who in whose if ports & of
+        )
+
+
+def _in_use(root: str, low: int, high: int) -> _InUse:
+    """Return what is in use of the range from ``low`` to ``high``; not the ports that the kernel chose itself."""
+    found = listening.listening(root)
+    waiting = {port for port in found.tcp.named | found.udp.named if low <= port <= high}
+    claims = [claim for claim in port_claims.claims(HostTree(root)) if claim.low <= high and claim.high >= low]
+    return _InUse(waiting, claims)
+
+
+class _Reserved(t.NamedTuple):
+    """The list of reserved ports to set, empty where there is none; why, and what of it is recorded as listeners."""
+
+    text: str = ""
+    why: str = ""
+    listeners: t.Sequence[int] = ()
+
+
+def _plan_reserved(root: str, request: Request, values: t.Mapping[str, str]) -> _Reserved:
+    """Return what is to be reserved: what is there, what the operator names, what is in use in the range."""
+    asked = port_set.parse_ports(request.prefix + "reserved_ports", request.reserved_ports)
+    if not asked and PORT_RANGE not in values:
+        return _Reserved()
     at_boot = sysctl_d.after_boot(root, RESERVED_PORTS, own={})
-    present = port_set.parse_kernel_list(sysctl_d.live(root, RESERVED_PORTS) or "")
-    present |= port_set.parse_kernel_list((at_boot.value if at_boot else None) or "")
+    live, boot = sysctl_d.live(root, RESERVED_PORTS), at_boot.value if at_boot else None
     low, high = port_set.parse_range(PORT_RANGE, values.get(PORT_RANGE) or sysctl_d.live(root, PORT_RANGE) or "1 65535")
-    listening = {port for port in socket_count.listeners(root) if low <= port <= high}
-    unreserved = listening - present - named
+    in_use = _in_use(root, low, high)
+    wanted = port_set.to_reserve((live, boot), asked, in_use.ports, low, high)
+    unreserved = wanted - port_set.to_reserve((live, boot), asked, set(), low, high)
     if unreserved and not request.reserve_listeners:
-        ports = port_set.format_kernel_list(unreserved)
         raise Refusal(
             "%svalues[%s]" % (request.prefix, PORT_RANGE),
             "%d %d" % (low, high),
-            "a range without the ports that listen on this host (%s)" % ports,
-            "Add them to %sreserved_ports, or set %sreserve_listeners to true." % (request.prefix, request.prefix),
+            "a range without the ports that are in use on this host (%s)" % port_set.format_kernel_list(unreserved),
+            "Add them to %sreserved_ports, or set %sreserve_listeners to true (%s)."
+            % (request.prefix, request.prefix, in_use.said(unreserved)),
         )
-    merged = present | named | listening
-    return port_set.format_kernel_list(merged) if merged else None
+    record = records(root).get(RESERVED_PORTS) or {}
+    recorded: t.List[int] = record.get("listeners") or []
+    present = port_set.parse_kernel_list(live or "")
+    if wanted != present:
+        # A run changes nothing for that alone.
+        others = port_set.to_reserve((record.get("before"), boot), asked, in_use.ports, low, high)
+        wanted -= set([port for port in recorded if port not in others][:-_MOST_UNUSED])
+    kept = [port for port in recorded if port in wanted]
+    first_seen = (in_use.waiting & wanted) - asked - present - set(kept)
+    return _Reserved(port_set.format_kernel_list(wanted), in_use.said(wanted), kept + sorted(first_seen))
 
 
 def _plan_floor(
@@ -503,6 +553,8 @@ def records(root: str) -> t.Dict[str, t.Dict[str, t.Any]]:
             and isinstance(record.get("order"), int)
             and isinstance(record.get("ours"), list)
             and all(isinstance(value, str) for value in record["ours"])
+            and isinstance(record.get("listeners", []), list)
+            and all(isinstance(port, int) for port in record.get("listeners", []))
         ):
             raise broken_state(_TOPIC, "no record of %s as it is written" % key)
     return state
@@ -520,7 +572,11 @@ def _record(root: str, change: Change) -> None:
         record = recorded.setdefault(
             plan.key, {"before": plan.before, "kind": plan.kind, "order": len(recorded), "ours": []}
         )
-        if plan.target not in record["ours"]:
+        if plan.key == RESERVED_PORTS:
+            # One list of all: a run may add a port each time.
+            ours = port_set.to_reserve([*record["ours"], plan.target], set(), set(), 0, 0)
+            record.update(ours=[port_set.format_kernel_list(ours)], listeners=list(change.listeners))
+        elif plan.target not in record["ours"]:
             record["ours"] = record["ours"] + [plan.target]
     # Also what was left to the next boot, when that boot is to keep it after all.
     lasting = load_state(root, _TOPIC) or {}

@@ -53,6 +53,8 @@ _UNIT_PATH = (
     "/lib/systemd/system",
     "/run/systemd/generator.late",
 )
+#: The directories of links that make one unit start another (systemd.unit(5)).
+_DEPENDENCIES = (".wants", ".requires", ".upholds")
 #: FOLLOW_MAX
 _MOST_ALIASES = 8
 
@@ -237,6 +239,7 @@ class Units:
         self.tree = tree
         self._file_of: t.Dict[str, str] = {}
         self._drop_in_directories: t.Dict[str, t.List[str]] = {}
+        self._dependency_directories: t.List[str] = []
         self._aliases: t.Dict[str, t.List[str]] = {}
         self._alias_of: t.Dict[str, str] = {}
         self._search_path = {tree.resolve(directory) or directory for directory in _UNIT_PATH}
@@ -245,6 +248,8 @@ class Units:
                 path = "%s/%s" % (directory, name)
                 if name.endswith(".d"):
                     self._drop_in_directories.setdefault(name[:-2], []).append(path)
+                elif name.endswith(_DEPENDENCIES):
+                    self._dependency_directories.append(path)
                 elif _suffix(name) is not None and name not in self._file_of:
                     alias = self._alias(directory, name)
                     if alias is not None:
@@ -309,9 +314,15 @@ class Units:
 
     def limit(self, unit: str) -> t.Optional[Limit]:
         """Return the unit's own LimitNOFILE=, from its file and its drop-ins, or None where it sets none."""
-        path, suffix = self.file(unit), _suffix(unit) or ""
-        if path is None or self.is_masked(unit):
+        if self.is_masked(unit):
             return None
+        return _last(self.tree, self.files(unit), section_of(unit) or "", "LimitNOFILE")
+
+    def files(self, unit: str) -> t.List[str]:
+        """Return the unit's file and its drop-ins in the order in which they are read; none without a file."""
+        path, suffix = self.file(unit), _suffix(unit) or ""
+        if path is None:
+            return []
         name = self.real_name(unit)
         directories: t.List[str] = []
         names = [name] + self._aliases.get(name, [])
@@ -326,7 +337,19 @@ class Units:
             directories += self._directories(one)
         # "service.d" and the like hold for every unit of the type and come last.
         directories += self._drop_in_directories.get(suffix[1:], [])
-        return _last(self.tree, [path] + _in_order(self.tree, directories), section_of(unit) or "", "LimitNOFILE")
+        return [path] + _in_order(self.tree, directories)
+
+    def wanted(self) -> t.Set[str]:
+        """Return the names of the units that links make another one start: those that are enabled.
+
+        Of equal links the first directory's counts, and one to /dev/null takes it back (src/core/load-dropin.c,
+        process_deps).
+        """
+        link_of: t.Dict[t.Tuple[str, str], str] = {}
+        for directory in self._dependency_directories:
+            for name in self.tree.names(directory):
+                link_of.setdefault((os.path.basename(directory), name), "%s/%s" % (directory, name))
+        return {name for (_of, name), path in link_of.items() if self.tree.link(path) != os.devnull}
 
     def _directories(self, unit: str) -> t.List[str]:
         """Return the drop-in directories of one name, the one that wins a basename first."""

@@ -215,6 +215,29 @@ limits:
         listeners:
           description: The TCP ports that listen.
           type: str
+        automatic:
+          description:
+            - Those of RV(limits.ports.listeners) that the kernel chose, as for C(bind) with port 0. They are others
+              after the program's next start, and are never reserved.
+            - Where the kernel cannot be asked, the ones inside the local port range.
+          type: str
+        udp:
+          description: The UDP ports that unconnected sockets are bound to, but for those that the kernel chose.
+          type: str
+        claimed:
+          description: The ports that somebody will want, whether or not a socket is there now.
+          type: list
+          elements: dict
+          contains:
+            ports:
+              description: The ports, as the kernel prints reserved ones.
+              type: str
+            why:
+              description: Whose they are, an enabled socket unit or Kubernetes.
+              type: str
+            by:
+              description: The file that says so, and the line in it, if it is one line.
+              type: str
         usable:
           description: The ports of the range that are neither reserved nor listen.
           type: int
@@ -309,8 +332,8 @@ limits:
               elements: dict
         offenders:
           description:
-            - Hard limits above the C(fs.nr_open) that holds then, and those that nobody can have because root cannot raise
-              them where pam_limits then refuses the session, as in M(fourtuple.clients.nofile_check).
+            - Hard limits above the C(fs.nr_open) that holds then, and those that nobody can have because root cannot
+              raise them where pam_limits then refuses the session, as in M(fourtuple.clients.nofile_check).
           type: list
           elements: dict
           contains:

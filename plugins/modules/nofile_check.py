@@ -39,7 +39,8 @@ options:
       - A whole number. V(unlimited) is refused, because pam_limits and systemd each make something else of it.
     type: raw
   nofile_soft:
-    description: The soft nofile limit that is planned, at most O(nofile_hard).
+    description:
+      - The soft nofile limit that is planned, at most O(nofile_hard). Without one the soft limits stay what they are.
     type: raw
   nr_open:
     description:

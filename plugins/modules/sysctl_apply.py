@@ -58,8 +58,14 @@ options:
     default: []
   reserve_listeners:
     description:
-      - Reserve the TCP ports that listen inside the local port range, so that a service finds its port free
-        when it starts again.
+      - Reserve the ports inside the local port range that others need, so that a service finds its port free when it
+        starts again. These are the TCP ports that listen, and the UDP ports to which unconnected sockets are bound,
+        but for those that the kernel chose itself, which are others after each start; the ports of enabled socket
+        units; and on a node of Kubernetes the range of its NodePorts.
+      - Where the kernel cannot be asked who chose a port (C(sock_diag) is missing or not permitted), a port inside the
+        local port range of now is taken for one that the kernel chose. Name it in O(reserved_ports).
+      - A port on which somebody waited at an earlier run stays reserved while the service is stopped. Of more than 64
+        such ports the oldest are given back, with the next change of the list.
       - When V(false), a range that covers such a port is refused.
     type: bool
     default: true
@@ -138,7 +144,9 @@ keys:
       description: The value after, in check mode the one that would be.
       type: str
     why:
-      description: The reason, where the class alone does not say it.
+      description:
+        - The reason, where the class alone does not say it.
+        - For C(net.ipv4.ip_local_reserved_ports) also whose ports they are.
       type: str
 persist:
   description: The keys and values that the next boot must set.
@@ -265,7 +273,7 @@ def result(change: sysctl_change.Change, keys: t.List[sysctl_change.KeyPlan]) ->
         "refused": [line.as_dict() for line in change.refused],
         "diff": {
             "before": "".join("%s = %s\n" % (key.key, key.before) for key in written),
-            "after": "".join("%s = %s\n" % (key.key, key.target) for key in written),
+            "after": "".join("%s = %s%s\n" % (key.key, key.target, key.why and "  # " + key.why) for key in written),
             "before_header": "sysctl, live",
             "after_header": "sysctl, live",
         },

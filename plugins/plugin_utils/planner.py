@@ -9,7 +9,8 @@ the plan that tuned it:
 * a floor is what the request needs, whatever the present value; sysctl_apply keeps a higher one;
 * keys of the machine under a container, and those that the host cannot write, stay as they are; the host is refused
   where they do not suffice;
-* the addresses that an earlier run added count as not there.
+* the addresses that an earlier run added count as not there;
+* nor do listeners whose port the kernel chose, who have another one at the next run.
 
 Not planned: net.ipv4.tcp_max_tw_buckets. Connections that close beyond it leave no TIME_WAIT, which takes neither
 four-tuple nor memory; the ceilings warn of it.
@@ -52,8 +53,10 @@ CONNTRACK_MAX = "net.netfilter.nf_conntrack_max"
 #: The kernel's own fs.nr_open (include/uapi/linux/fs.h, NR_OPEN is 1024 * 1024), at least what any distribution
 #: grants: with less, logins would lose what systemd gives them (DefaultLimitNOFILE=1024:524288).
 _USUAL_NOFILE = 1048576
-#: Processes do not share connections out evenly.
-_UNEVEN = 1024
+#: Room in descriptors, and the step of the soft limit. Processes do not share connections out evenly: each has a
+#: quarter more.
+_NOFILE_ROOM = 1024
+_UNEVEN = 4
 _ROOM = 65536
 #: Free memory changes by itself: a target that nobody has stated leaves a tenth of it.
 _OF_MEMORY = 0.9
@@ -109,21 +112,30 @@ def _plan(limits: Limits, request: Request) -> dict[str, t.Any]:
     settings = _network_settings(request)
     _refuse_unreserved(limits, settings)
     part = _slice(limits, request)
-    bare = predict(limits, settings)
+    lasting = _without_automatic(limits)
+    bare = predict(lasting, settings)
     allowed = _four_tuples(bare, request)
+    most = _most(limits, request)
     if request.target is None:
-        planned_for = max(1, min(allowed.advised or 0, _most(limits, request)))
+        planned_for = max(1, min(allowed.advised or 0, most))
     else:
         planned_for = request.target
         if (allowed.advised or 0) < planned_for:
             part = part or _slice(limits, request, needed=True)
             settings["addresses_list"] = _addresses(bare, request, planned_for, part)
-    settings.update(_limits_settings(limits, request, planned_for))
+    possible = planned_for if request.target is not None else min(max(planned_for, allowed.allows or 0), most)
+    settings.update(_limits_settings(limits, request, planned_for, possible))
     settings["sysctl_floors"] = _floors(limits, request, planned_for, settings["limits_nofile_hard"])
 
+    predicted = predict(lasting, settings)
+    target = _target(predicted, request, model.ceilings_of(predicted, request))
     predicted = predict(limits, settings)
     after = model.ceilings_of(predicted, request)
-    target = _target(predicted, request, after)
+    if after["ceiling"] is not None and after["ceiling"] < target:
+        # The listeners of now take ports that the advice did not leave free.
+        if request.target is not None:
+            raise _refusal(predicted, request, after["constraints"][0], target)
+        target = after["ceiling"]
     return {
         "settings": settings,
         "after": after,
@@ -210,6 +222,7 @@ class _Need:
     def __init__(self, limits: Limits, request: Request, target: int) -> None:
         self.limits, self.request, self.target = limits, request, target
         self.ports = limits["ports"]["usable"]
+        self.claimed = _claimed(limits)
         self.present = model.source_intervals(limits, request.interface) or {4: [], 6: []}
         sources = {family: model.count(found) for family, found in self.present.items()}
         self.capacity = model.capacity_of_a_source(request, self.ports, sources)
@@ -244,8 +257,7 @@ class _Need:
         if self.request.binding == AUTOBIND:
             ways = ["let it bind (tune_binding: bind_no_port)", *self._without_addresses(most, sources)]
             mend = "A program that does not bind has one source address: %s." % _alternatives(ways)
-        mend += self._fixed_range()
-        return Refusal("tune_target_connections", self.target, allowed, mend)
+        return Refusal("tune_target_connections", self.target, allowed, mend + self._fixed_range() + self.claimed)
 
     def _fixed_range(self) -> str:
         """Return what would widen the range, where only that keeps it from what was asked for."""
@@ -322,8 +334,7 @@ def _refuse_unreserved(limits: Limits, settings: Settings) -> None:
         return
     wanted = settings["sysctl_values"][PORT_RANGE]
     low, high = port_set.parse_range("sysctl_values[%s]" % PORT_RANGE, wanted)
-    listening = port_set.parse_kernel_list(ports["listeners"] or "")
-    exposed = {p for p in listening - present if low <= p <= high and not ports["low"] <= p <= ports["high"]}
+    exposed = {p for p in _in_use(ports) - present if low <= p <= high and not ports["low"] <= p <= ports["high"]}
     if exposed:
         listed = port_set.format_kernel_list(exposed)
         allowed = "a range without ports that listen here and are not reserved (%s)" % listed
@@ -333,18 +344,26 @@ def _refuse_unreserved(limits: Limits, settings: Settings) -> None:
         raise Refusal("sysctl_values[%s]" % PORT_RANGE, wanted, allowed, mend)
 
 
-def _limits_settings(limits: Limits, request: Request, planned_for: int) -> Settings:
+def _limits_settings(limits: Limits, request: Request, planned_for: int, possible: int) -> Settings:
+    """Return the hard limit that everybody may have, and the soft one that the request needs.
+
+    Only the hard one is for programs that nobody has asked about. Whoever walks all descriptors up to the soft limit
+    pays for each (docs/safe-order.md); whoever needs more of them raises it himself. nofile_check leaves a higher soft
+    limit that others grant.
+
+    possible: the connections that the soft limit is to allow, ``planned_for`` or what the four-tuples allow
+    """
     explicit = request.explicit
     _least, most = kernel_values.bounds_of_nr_open(_kernel(limits))
     bounds = [bound for bound in (most, _nr_open_at_most(limits, request), _inherited(limits)) if bound is not None]
-    nofile = min([max(_USUAL_NOFILE, model.descriptors_needed(request, planned_for) + _UNEVEN), *bounds])
-    hard = nofile
+    needed = model.descriptors_needed(request, planned_for)
+    hard = min([max(_USUAL_NOFILE, needed + _NOFILE_ROOM), *bounds])
     if explicit.limits_nofile_hard is not None:
         mend = "Write a number, never unlimited."
         hard = whole_number("limits_nofile_hard", explicit.limits_nofile_hard, 1, most, mend)
         _refuse_above_machine(limits, hard)
         _refuse_above_inherited(limits, hard)
-    soft = hard
+    soft = min(_with_room(request, model.descriptors_needed(request, possible)), hard)
     if explicit.limits_nofile_soft is not None:
         soft = whole_number("limits_nofile_soft", explicit.limits_nofile_soft, 1, most, "Write a number.")
     domains = explicit.limits_domains
@@ -356,6 +375,12 @@ def _limits_settings(limits: Limits, request: Request, planned_for: int) -> Sett
         "limits_domains": list(domains),
         "limits_units": list(request.units),
     }
+
+
+def _with_room(request: Request, needed: int) -> int:
+    """Return the soft limit of a process that needs so many descriptors, a whole number of steps."""
+    room = max(_NOFILE_ROOM, needed // _UNEVEN) if request.processes > 1 else _NOFILE_ROOM
+    return _NOFILE_ROOM * math.ceil((needed + room) / _NOFILE_ROOM)
 
 
 def _nr_open_at_most(limits: Limits, request: Request) -> int | None:
@@ -482,6 +507,8 @@ def _refusal(predicted: Limits, request: Request, lowest: t.Mapping[str, t.Any],
     key = _KEY_OF.get(name, "")
     if key in predicted["keys"] and not model.is_settable(predicted, key) and "machine" not in mend:
         mend += " It cannot be written here: do that from where /proc/sys can be."
+    if name == "four_tuples":
+        mend += _claimed(predicted)
     return Refusal("tune_target_connections", request.target, allowed, mend)
 
 
@@ -632,23 +659,55 @@ def _set(tree: dict[str, t.Any], place: t.Sequence[str], value: int) -> None:
 
 
 def _ports(limits: Limits, new_range: str | None, named: t.Sequence[t.Any]) -> t.Mapping[str, t.Any]:
-    """Return the ports as sysctl_apply leaves them: reserved are those of before, the named, and who listens."""
+    """Return the ports as sysctl_apply leaves them: reserved are those of before, the named, and what is in use.
+
+    A port that the kernel chose for a listener is not reserved; it is taken as long as it listens.
+    """
     ports = limits["ports"]
     if ports["low"] is None or not (new_range or named):
         return t.cast(t.Mapping[str, t.Any], ports)
     low, high = port_set.parse_range("sysctl_values[%s]" % PORT_RANGE, new_range or [ports["low"], ports["high"]])
-    listening = {port for port in port_set.parse_kernel_list(ports["listeners"] or "") if low <= port <= high}
+    automatic = port_set.parse_kernel_list(ports.get("automatic") or "")
     boot = (limits["keys"].get(RESERVED_PORTS) or {}).get("after_boot")
-    reserved = port_set.parse_ports("sysctl_reserved_ports", named) | listening
-    for present in (ports["reserved"], boot):
-        reserved |= port_set.parse_kernel_list(present or "")
+    asked = port_set.parse_ports("sysctl_reserved_ports", named)
+    reserved = port_set.to_reserve((ports["reserved"], boot), asked, _in_use(ports), low, high)
     return dict(
         ports,
         low=low,
         high=high,
         reserved=port_set.format_kernel_list(reserved),
-        usable=high - low + 1 - len([port for port in reserved if low <= port <= high]),
+        usable=high - low + 1 - sum(low <= port <= high for port in reserved | automatic),
     )
+
+
+def _in_use(ports: t.Mapping[str, t.Any]) -> set[int]:
+    """Return the ports that somebody named, waits on or will want."""
+    found = port_set.parse_kernel_list(ports["listeners"] or "")
+    found -= port_set.parse_kernel_list(ports.get("automatic") or "")
+    for text in (ports.get("udp"), *(claim["ports"] for claim in ports.get("claimed") or ())):
+        found |= port_set.parse_kernel_list(text or "")
+    return found
+
+
+def _without_automatic(limits: Limits) -> Limits:
+    """Return the snapshot as if no listener had a port that the kernel chose."""
+    ports = limits["ports"]
+    automatic = port_set.parse_kernel_list(ports.get("automatic") or "")
+    if not automatic:
+        return limits
+    named = port_set.parse_kernel_list(ports["listeners"] or "") - automatic
+    return dict(limits, ports=dict(ports, automatic="", listeners=port_set.format_kernel_list(named)))
+
+
+def _claimed(limits: Limits) -> str:
+    """Return which ports of the range are left to somebody who does not use them yet, as the end of a refusal."""
+    ports = limits["ports"]
+    said = [
+        "%s (%s, %s)" % (claim["ports"], claim["why"], claim["by"])
+        for claim in ports.get("claimed") or ()
+        if any(ports["low"] <= port <= ports["high"] for port in port_set.parse_kernel_list(claim["ports"]))
+    ]
+    return " Reserved of the range: %s." % "; ".join(said) if said else ""
 
 
 def _subjects(limits: Limits, settings: Settings) -> list[t.Mapping[str, t.Any]]:
@@ -679,11 +738,12 @@ def _reaches(domains: t.Sequence[str], user: str) -> bool:
 
 
 def _granted(subject: t.Mapping[str, t.Any], planned: t.Mapping[str, int], path: str, by: str) -> t.Mapping[str, t.Any]:
-    """Return a subject with the planned limits, or the higher ones that a file of others gives it."""
-    now = dict(planned)
-    theirs = by.startswith("/etc/security/") if subject["kind"] == "user" else bool(by)
-    if theirs and not by.startswith(path) and subject["now"]:
-        now = {kind: max(planned[kind], subject["now"][kind]) for kind in now}
+    """Return a subject with the planned limits, or the higher ones that it has without us."""
+    now, has = dict(planned), subject["now"]
+    if has and by and not by.startswith(path):
+        now["soft"] = max(planned["soft"], min(has["soft"], planned["hard"]))
+        if subject["kind"] == "unit" or by.startswith("/etc/security/"):
+            now = {kind: max(planned[kind], has[kind]) for kind in now}
     return dict(subject, now=now, after_boot=dict(now), by=path)
 
 

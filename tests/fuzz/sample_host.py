@@ -12,7 +12,7 @@ import typing as t
 
 from recorded import Recording
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import kernel_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils import kernel_limits, kernel_values
 
 #: As much of a snapshot as no file has: what observation.observe() returns.
 OBSERVATION: dict[str, t.Any] = Recording.load("debian-12").content["observation"]
@@ -75,6 +75,12 @@ FILES: dict[str, str] = {
     "/etc/systemd/system/load@1.service.d/override.conf": "[Service]\nLimitNOFILE=\nLimitNOFILE=0x100:0o777\n",
     "/etc/systemd/system/ssh.service.d/zzzz-fourtuple.conf": _MARK % "limits"
     + "[Service]\nLimitNOFILE=1048576:1048576\n",
+    "/etc/systemd/system/app@.socket": "[Socket]\nListenStream=%i\nListenStream=\nListenStream=0x1F90\n",
+    "/etc/systemd/system/sockets.target.wants/app@5.socket": "",
+    "/etc/systemd/system/app@.socket.d/x.conf": "[Socket]\nListenDatagram=[::1]:%i\nListenFIFO=/run/%t\n",
+    # --- Kubernetes ---
+    "/etc/kubernetes/manifests/kube-apiserver.yaml": "spec:\n  - --service-node-port-range=20000-22767\n",
+    "/etc/rancher/k3s/config.yaml.d/5.yaml": "service-node-port-range: 30000+5 # x\n",
     # --- TuneD ---
     "/run/tuned/tuned.pid": "99\n",
     "/etc/tuned/active_profile": "throughput mine\n",
@@ -154,14 +160,15 @@ FILES: dict[str, str] = {
     "/proc/net/sockstat6": "TCP6: inuse 2\n",
     "/proc/net/snmp": "Tcp: RtoAlgorithm CurrEstab\nTcp: 1 4\n",
     "/proc/net/tcp": _TCP,
+    "/proc/net/udp": _TCP.replace(":0016 00000000:0000 0A", ":14E9 00000000:0000 07"),
     "/proc/net/tcp6": _TCP,
     "/proc/net/ip_tables_names": "filter\nnat\n",
 }
 FILES.update(
     {
-        "/proc/sys/" + key.replace(".", "/"): "1024 65535\n" if key == kernel_limits.PORT_RANGE else "1048576\n"
+        "/proc/sys/" + key.replace(".", "/"): "1024 65535\n" if key == kernel_values.PORT_RANGE else "1048576\n"
         for key in kernel_limits.KEYS
-        if key not in ("net.ipv4.tcp_mem", kernel_limits.RESERVED_PORTS)
+        if key not in ("net.ipv4.tcp_mem", kernel_values.RESERVED_PORTS)
     }
 )
 FILES["/proc/sys/net/ipv4/ip_local_reserved_ports"] = "8080\n"

@@ -24,9 +24,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     interface_addresses,
     kernel_values,
     limits_plan,
+    listening,
     netlink,
     nofile_report,
     pam_limits,
+    port_claims,
     port_set,
     probe_request,
     refusal,
@@ -174,6 +176,14 @@ TEXT: dict[str, Target] = {
     "kernel_values.number": _text(_kernel_number, "0x10 # x", "18446744073709551616", "-8", "017"),
     "kernel_values.same": _text(_same_values, "1024\t65535 # x", "8080,9000-9010", "4096 131072 6291456"),
     "kernel_values.word_size": _text(kernel_values.word_size, "x86_64", "i686", "armv7l"),
+    "port_claims.listen_port": _text(
+        port_claims.listen_port, "127.0.0.1:8080", "[fe80::1]:0x1F90%eth0", "017", "vsock:2:3"
+    ),
+    "port_claims.node_port_range": _text(
+        port_claims.node_port_range,
+        "  - --service-node-port-range=30000-32767 # x\n  - '--service-node-port-range'\n  - '80+9'\n",
+        "service-node-port-range: \"1\"\n",
+    ),
     "port_set.parse_range": _text(
         lambda text: port_set.parse_range("tune_port_range", text), "1024 65535", "1024-65535", errors=(Refusal,)
     ),
@@ -283,7 +293,7 @@ BYTES: dict[str, Target] = {
     ),
     "sink_tun.Routes.take": Target(_read(sink_tun.Routes), octets(*_DUMPS), (NetlinkError,)),
     "socket_count.Tally.feed": Target(_tally, octets(*_DUMPS), (NetlinkError,)),
-    "socket_count._Listeners.take": Target(_read(socket_count._Listeners), octets(*_DUMPS), (NetlinkError,)),
+    "listening.Sockets.take": Target(_read(listening.Sockets), octets(*_DUMPS), (NetlinkError,)),
     "netlink.attributes": Target(
         lambda data: netlink.attributes(data, 0, len(data)), octets(_ADDRESS[24:], _ROUTE[28:]), (NetlinkError,)
     ),

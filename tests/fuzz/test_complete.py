@@ -46,7 +46,8 @@ _NOT_READERS = {
     "sysctl_change": {"carry_out", "forget"},
     "netlink": {"dump", "request"},
     "interface_addresses": {"describe"},
-    "socket_count": {"towards", "bytecode_to", "bytecode_of", "port_windows"},
+    "listening": {"told_apart"},
+    "socket_count": {"listeners", "towards", "bytecode_to", "bytecode_of", "port_windows"},
     "address_set": {
         "plan", "in_order", "check_against_host", "default_interfaces", "find_link", "live_pairs", "primaries",
         "address_infos",

@@ -44,7 +44,16 @@ _PLAIN: dict[str, t.Any] = {
         key: {"now": now, "after_boot": None, "by": None, "scope": "namespace", "writable": True}
         for key, now in _KEYS.items()
     },
-    "ports": {"low": 32768, "high": 60999, "reserved": "", "listeners": "22", "usable": 28232},
+    "ports": {
+        "low": 32768,
+        "high": 60999,
+        "reserved": "",
+        "listeners": "22",
+        "automatic": "",
+        "udp": "",
+        "claimed": [],
+        "usable": 28232,
+    },
     "nofile": {
         "nr_open": {"now": 1048576, "after_boot": 1048576, "by": None},
         "file_max": {"now": 9223372036854775807, "after_boot": None, "by": None, "allocated": 1200},

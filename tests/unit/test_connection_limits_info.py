@@ -109,6 +109,7 @@ def rich(host):
     """A host of which every kind of thing can be said."""
     host.put("/etc/os-release", "ID=debian\n")
     host.put("/etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+    host.put("/etc/kubernetes/kubelet.conf", "")
     host.put("/etc/security/limits.conf", "")
     host.put("/etc/security/limits.d/x.conf", "x hard nofile 90000000\n")
     host.put("/usr/lib/systemd/systemd", "")

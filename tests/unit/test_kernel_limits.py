@@ -52,11 +52,15 @@ def test_in_a_container_the_machines_keys_are_not_set_at_boot(machine):
 
 def test_usable_ports(host):
     host.sysctl(net__ipv4__ip_local_port_range="10 19", net__ipv4__ip_local_reserved_ports="8-11,15")
-    assert kernel_limits.ports(Keys(Reading(host.root)), [15, 16, 80]) == {
+    claimed = [{"ports": "5", "why": "a test", "by": "/etc/x"}]
+    assert kernel_limits.ports(Keys(Reading(host.root)), [15, 16, 80], [16], [17], claimed) == {
         "low": 10,
         "high": 19,
         "reserved": "8-11,15",
         "listeners": "15-16,80",
+        "automatic": "16",
+        "udp": "17",
+        "claimed": claimed,
         "usable": 6,
     }
 

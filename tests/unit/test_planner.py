@@ -48,7 +48,7 @@ def test_nothing_stated_plans_for_one_source_address() -> None:
         "sysctl_floors": {"fs.nr_open": 1048576, "fs.file-max": 97792, "fs.epoll.max_user_watches": 32320},
         "sysctl_values": {"net.ipv4.ip_local_port_range": "1024 65535"},
         "sysctl_reserved_ports": [],
-        "limits_nofile_soft": 1048576,
+        "limits_nofile_soft": 66560,
         "limits_nofile_hard": 1048576,
         "limits_domains": ["*", "root"],
         "limits_units": [],
@@ -135,7 +135,7 @@ class TestLimits:
         planned = settings(limits, units=["a.service", "b.service", "c.service"])
         after = {one["name"]: one["now"]["soft"] for one in planner.predict(limits, planned)["nofile"]["subjects"]}
         assert after["a.service"] == 2000000
-        assert after["b.service"] == after["c.service"] == 1048576
+        assert after["b.service"] == after["c.service"] == planned["limits_nofile_soft"] == 66560
 
     def test_others_who_have_many_files_keep_room(self) -> None:
         limits = limits_of(nofile={"file_max": {"allocated": 100012}})
