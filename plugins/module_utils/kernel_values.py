@@ -120,6 +120,7 @@ _KEYS: t.Dict[str, _Key] = {
     "net.ipv4.neigh.default.gc_thresh3": _NOT_NEGATIVE,
     "net.ipv4.tcp_abort_on_overflow": _BYTE,
     "net.ipv4.tcp_child_ehash_entries": _Key(UINT, 0, 2**24),
+    "net.ipv4.tcp_comp_sack_delay_ns": _Key(ULONG),
     "net.ipv4.tcp_fastopen": _ANY_INT,
     "net.ipv4.tcp_fin_timeout": _SECONDS,
     "net.ipv4.tcp_keepalive_intvl": _SECONDS,

@@ -165,12 +165,7 @@ def boots_with_systemd(root: str) -> bool:
 
 def kernel_now(root: str) -> Kernel:
     """Return what the kernel of the host below ``root`` takes now."""
-    start, local = (kernel_values.first_number(live(root, key)) for key in (UNPRIVILEGED_START, PORT_RANGE))
-    kernel = kernel_at_start(root)
-    return kernel._replace(
-        unprivileged_start=kernel.unprivileged_start if start is None else start,
-        range_start=kernel.range_start if local is None else local,
-    )
+    return _as_set(kernel_at_start(root), {key: live(root, key) for key in (UNPRIVILEGED_START, PORT_RANGE)})
 
 
 def kernel_at_start(root: str) -> Kernel:
@@ -242,42 +237,54 @@ def _options(assignments: t.Iterable[Assignment]) -> t.List[Assignment]:
 
 
 def written(assignments: t.Sequence[Assignment], key: str) -> t.List[Assignment]:
-    """Return the assignments that are written to ``key``, in their order.
+    """Return the assignments that are written to ``key``, in their order."""
+    return [assignment for _key, assignment in _writes(assignments, (key,))]
 
-    A line that names the key excludes it from all globs, wherever they stand.
+
+def _writes(assignments: t.Sequence[Assignment], keys: t.Iterable[str]) -> t.List[t.Tuple[str, Assignment]]:
+    """Return what is written to each of ``keys``, in the order of writing.
+
+    A line that names a key excludes it from all globs, wherever they stand.
     """
-    named = any(assignment.key == key for assignment in assignments)
+    named = {assignment.key for assignment in assignments}
     found = []
     for assignment in assignments:
-        if assignment.value is None:
-            continue
-        if _GLOB_CHARACTERS.intersection(assignment.key):
-            applies = not named and _matches(assignment.key, key)
-        else:
-            applies = _written(assignment.key) == key
-        if applies:
-            found.append(assignment)
+        for key in keys if assignment.value is not None else ():
+            if _GLOB_CHARACTERS.intersection(assignment.key):
+                applies = key not in named and _matches(assignment.key, key)
+            else:
+                applies = _written(assignment.key) == key
+            if applies:
+                found.append((key, assignment))
     return found
 
 
 def settle(assignments: t.Sequence[Assignment], key: str, kernel: Kernel = _ANY_KERNEL) -> Settled:
     """Return what the kernel makes of the assignments for ``key``; ``kernel``: as it starts."""
-    if key == PORT_RANGE:
-        starts = settle(assignments, UNPRIVILEGED_START, kernel).won
-        first = kernel_values.first_number(starts.value if starts is not None else None)
-        kernel = kernel if first is None else kernel._replace(unprivileged_start=first)
-    now = _FIRST_RANGE if key == PORT_RANGE else None
+    # The local port range and the first unprivileged port bound each other.
+    keys = (PORT_RANGE, UNPRIVILEGED_START) if key in (PORT_RANGE, UNPRIVILEGED_START) else (key,)
+    values: t.Dict[str, str] = {PORT_RANGE: _FIRST_RANGE, UNPRIVILEGED_START: str(kernel.unprivileged_start)}
     won, refused = None, []
-    for assignment in written(assignments, key):
+    for name, assignment in _writes(assignments, keys):
         value = assignment.value
         if assignment.line != _PLANNED:
-            value = kernel_values.taken(key, value or "", kernel, now)
-        if value is None:
+            value = kernel_values.taken(name, value or "", _as_set(kernel, values), values.get(name))
+        if value is not None:
+            values[name] = value
+        if name == key and value is None:
             refused.append(assignment)
-        else:
-            now = value
+        elif name == key:
             won = assignment._replace(value=value)
     return Settled(won, refused)
+
+
+def _as_set(kernel: Kernel, values: t.Mapping[str, t.Optional[str]]) -> Kernel:
+    """Return the kernel with what these keys have."""
+    start, local = (kernel_values.first_number(values.get(key)) for key in (UNPRIVILEGED_START, PORT_RANGE))
+    return kernel._replace(
+        unprivileged_start=kernel.unprivileged_start if start is None else start,
+        range_start=kernel.range_start if local is None else local,
+    )
 
 
 def winner(assignments: t.Sequence[Assignment], key: str, kernel: Kernel = _ANY_KERNEL) -> t.Optional[Assignment]:

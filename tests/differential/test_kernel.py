@@ -1,0 +1,143 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kernel_values against the kernel that runs: each kind of key, and thousands of texts, most of them nearly right."""
+
+from __future__ import annotations
+
+import collections
+import errno
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import typing as t
+
+import pytest
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import kernel_values
+from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_values import (
+    PORT_RANGE,
+    RESERVED_PORTS,
+    UNPRIVILEGED_START,
+    Kernel,
+)
+
+_ORACLE = pathlib.Path(__file__).parent / "oracles/kernel.py"
+
+#: Keys that a new network namespace owns, of every kind.
+_KEYS = {
+    "int with a least value": "net.core.somaxconn",
+    "int": "net.ipv4.tcp_max_tw_buckets",
+    "uint": "net.ipv4.tcp_notsent_lowat",
+    "uint with a greatest value": "net.ipv4.tcp_child_ehash_entries",
+    "ulong": "net.ipv4.tcp_comp_sack_delay_ns",
+    "u8": "net.ipv4.ip_nonlocal_bind",
+    "u8 with a greatest value": "net.ipv4.tcp_tw_reuse",
+    "jiffies": "net.ipv4.tcp_fin_timeout",
+    "three ints": "net.ipv4.tcp_rmem",
+    "range": PORT_RANGE,
+    "first unprivileged port": UNPRIVILEGED_START,
+    "list of ports": RESERVED_PORTS,
+}
+#: For each of the trees that other resolvers get.
+_TEXTS_OF_A_TREE = 3
+
+_EDGES = [0, 1, 7, 64, 1023, 1024, 8080, 65535, 65536, 2147483, 8589934, 8589935]
+_EDGES += [2**power + more for power in (7, 8, 24, 31, 32, 63, 64) for more in (-1, 0, 1)]
+_ODD = ["010", "0200", "0x10", "0X1f", "0xg", "08", "0x", "00", "00000000000000000007", "000000000000000000007"]
+_ODD += ["-0", "-1", "-2147483648", "-2147483649", "+5", "1e3", "1_000", "1.0", "-", "--1"]
+_ENDS = ["", "\n", "\n", "\n", " \n", "\t\n", "  # why\n", " ; why\n"]
+_ENDS += ["#\n", "\r\n", " \r\n", "\n\n", "\0\n", " x", ","]
+_CHARACTERS = " \t\n\v\f\r\0\xa0,-;:#\"'x0189afg."
+
+
+def _text(choose: random.Random, kind: str) -> str:
+    """Return a text that this kind of key might take, often with a fault or two in it."""
+    if kind == "list of ports":
+        parts = [_ports(choose) for _ in range(choose.randint(0, 5))]
+        text = choose.choice([",", ",", ",", "\n", " ", ", "]).join(parts)
+    elif kind == "range":
+        low, high = sorted(choose.sample(range(900, 65600), 2))
+        text = "%d%s%d" % (low, choose.choice(" \t\n"), high)
+    else:
+        text = choose.choice("  \t\n").join(
+            _number(choose, _KEYS[kind]) for _ in range(choose.choice([1, 1, 1, 2, 3, 4]))
+        )
+    text = choose.choice(["", "", "", " ", "\t", "\n"]) + text + choose.choice(_ENDS)
+    for _ in range(choose.choice([0, 0, 0, 1, 2])):
+        place = choose.randint(0, len(text))
+        text = text[:place] + choose.choice([choose.choice(_CHARACTERS), ""]) + text[place + choose.randint(0, 1) :]
+    return text
+
+
+def _number(choose: random.Random, key: str) -> str:
+    least, most = kernel_values.bounds(key, Kernel()) or (0, 65535)
+    number = choose.choice(
+        [
+            choose.choice(_EDGES),
+            choose.choice([least, most]) + choose.randint(-1, 1),
+            choose.randint(least, most),
+            choose.randrange(2 ** choose.randint(1, 66)),
+        ]
+    )
+    spelled = choose.choice(["%d", "%d", "%d", "0x%x", "0%o"]) % number
+    return choose.choice([spelled, spelled, spelled, choose.choice(_ODD)])
+
+
+def _ports(choose: random.Random) -> str:
+    low = choose.randint(0, 65600)
+    port = choose.choice(["%d", "%d", "%d", "0x%x", "0%o"]) % low
+    return choose.choice([port, port, "%s-%d" % (port, low + choose.randint(-3, 30)), choose.choice(_ODD)])
+
+
+def _ask(texts: t.Sequence[tuple[str, str]]) -> list[tuple[str, str, int]]:
+    done = subprocess.run(
+        [sys.executable, "-B", _ORACLE], input=json.dumps(texts), stdout=subprocess.PIPE, text=True, check=True
+    )
+    return [(before, after, number) for before, after, number in json.loads(done.stdout)]
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Kernel:
+    """The kernel that runs, with its timer: of which the kernel tells by what it refuses alone."""
+    found = [Kernel(hz=hz) for hz in (100, 250, 300, 1000)]
+    longest = [kernel_values.bounds(_KEYS["jiffies"], one) or (0, 0) for one in found]
+    answers = _ask([(_KEYS["jiffies"], "%d\n" % high) for _low, high in longest])
+    return next(one for one, (_before, _after, number) in zip(found, answers, strict=True) if number == 0)
+
+
+@pytest.mark.parametrize("kind", _KEYS)
+def test_the_kernel_takes_what_we_say(kernel: Kernel, kind: str, trees: int, seed: int) -> None:
+    choose = random.Random("%s %s" % (kind, seed))
+    key = _KEYS[kind]
+    texts = [(key, _text(choose, kind)) for _ in range(trees * _TEXTS_OF_A_TREE)]
+    # Each begins where the one before has left the key.
+    answers = _ask(texts)
+    counts: collections.Counter[int] = collections.Counter()
+    for (_key, text), (before, after, number) in zip(texts, answers, strict=True):
+        said = kernel_values.written(key, text.encode("latin-1"), kernel, before)
+        assert number in (0, errno.EINVAL)
+        assert (said.value, said.refused) == (after, number != 0), "%r to %s, which was %s" % (text, key, before)
+        counts[number] += 1
+    # Neither of the answers is the usual one.
+    assert min(counts[0], counts[errno.EINVAL]) >= len(texts) / 10, counts
+
+
+def test_the_port_range_and_the_first_unprivileged_port_bound_each_other(kernel: Kernel, trees: int, seed: int) -> None:
+    choose = random.Random(seed)
+    keys = [choose.choice([PORT_RANGE, UNPRIVILEGED_START]) for _ in range(trees)]
+    edges = [0, 80, 1000, 1023, 1024, 1025, 32767, 32768, 32769, 65535]
+    texts = [(key, " ".join(str(choose.choice(edges)) for _ in range(1 + (key == PORT_RANGE)))) for key in keys]
+    values = {PORT_RANGE: "32768 60999", UNPRIVILEGED_START: "1024"}
+    taken = 0
+    for (key, text), (before, after, number) in zip(texts, _ask(texts), strict=True):
+        assert before == values[key]
+        start, first = int(values[UNPRIVILEGED_START]), int(values[PORT_RANGE].split()[0])
+        now = kernel._replace(unprivileged_start=start, range_start=first)
+        said = kernel_values.taken(key, text, now, before)
+        assert said == (None if number else after), "%r to %s, with %s" % (text, key, values)
+        values[key] = after
+        taken += not number
+    assert taken >= trees / 20
