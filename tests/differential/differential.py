@@ -39,10 +39,11 @@ Ours = t.Callable[[str, Given], dict[str, Answer]]
 class Host:
     """A disposable host, and the oracles in it. It goes when this process does, however it ends."""
 
-    def __init__(self, image: str) -> None:
+    def __init__(self, image: str, purpose: str = "differential", options: t.Sequence[str] = ()) -> None:
+        """options: of podman run, beside those of tests/images/start"""
         self.image = image
         checkout = hashlib.sha1(str(CHECKOUT).encode(), usedforsecurity=False).hexdigest()
-        self._name = "differential.%s.%s" % (checkout[:8], image)
+        self._name = "%s.%s.%s" % (purpose, checkout[:8], image)
         self._oracles: dict[str, subprocess.Popen[str]] = {}
         self._roots: dict[str, pathlib.Path] = {}
         keep = 'start=$1; shift; trap "" INT TERM; podman rm --force --ignore --time 0 "$1" >/dev/null; '
@@ -50,7 +51,7 @@ class Host:
         volume = "%s:/differential:ro" % HERE
         start = CHECKOUT / "tests/images/start"
         self._keeper = subprocess.Popen(
-            ["sh", "-c", keep, "keeper", start, self._name, image, "--volume", volume],
+            ["sh", "-c", keep, "keeper", start, self._name, image, "--volume", volume, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -69,6 +70,18 @@ class Host:
         assert self._keeper.stdin
         self._keeper.stdin.close()
         self._keeper.wait()
+
+    def run(self, *command: str, status: int = 0) -> str:
+        """Run a command on the host and return what it prints."""
+        done = subprocess.run(
+            ["podman", "exec", self._name, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status, done.stdout
+        return done.stdout
 
     def start_oracle(self, resolver: str, root: pathlib.Path) -> None:
         """Start the oracle, and make the folder for our own code: what it says of this host, and /lib as it is there.
