@@ -9,7 +9,8 @@ chooses another. The kernel knows which is which: SOCK_BINDPORT_LOCK is set wher
 (net/ipv4/af_inet.c, __inet_bind), and sock_diag(7) filters by it (net/ipv4/inet_diag.c, INET_DIAG_BC_AUTO).
 
 /proc/net does not show it. Where sock_diag is not to be had, and for a folder that stands for a host, a port inside
-the local port range may be an automatic one and is taken for one: nobody's list then grows by itself.
+the local port range and of the part that is in every usual one, from 32768 on, is taken for an automatic one. Below,
+where most services have their ports, it is taken for a named one, also where somebody has widened the range.
 """
 
 from __future__ import annotations
@@ -111,6 +112,8 @@ def range_in_force(text: t.Optional[str]) -> t.Tuple[int, int]:
 def guessed(ports: t.Iterable[int], low: int, high: int, known: t.Container[int] = ()) -> Ports:
     """Tell named from automatic ports where only the range in force, ``low`` to ``high``, is known."""
     found = frozenset(ports)
+    if high >= _DEFAULT_RANGE[0]:
+        low = max(low, _DEFAULT_RANGE[0])
     automatic = frozenset(port for port in found if low <= port <= high and port not in known)
     return Ports(found - automatic, automatic)
 

@@ -219,7 +219,7 @@ limits:
           description:
             - Those of RV(limits.ports.listeners) that the kernel chose, as for C(bind) with port 0. They are others
               after the program's next start, and are never reserved.
-            - Where the kernel cannot be asked, the ones inside the local port range.
+            - Where the kernel cannot be asked, the ones from 32768 on inside the local port range.
           type: str
         udp:
           description: The UDP ports that unconnected sockets are bound to, but for those that the kernel chose.

@@ -62,8 +62,8 @@ options:
         starts again. These are the TCP ports that listen, and the UDP ports to which unconnected sockets are bound,
         but for those that the kernel chose itself, which are others after each start; the ports of enabled socket
         units; and on a node of Kubernetes the range of its NodePorts.
-      - Where the kernel cannot be asked who chose a port (C(sock_diag) is missing or not permitted), a port inside the
-        local port range of now is taken for one that the kernel chose. Name it in O(reserved_ports).
+      - Where the kernel cannot be asked who chose a port (C(sock_diag) is missing or not permitted), a port from 32768
+        on inside the local port range of now is taken for one that the kernel chose. Name it in O(reserved_ports).
       - A port on which somebody waited at an earlier run stays reserved while the service is stopped. Of more than 64
         such ports the oldest are given back, with the next change of the list.
       - When V(false), a range that covers such a port is refused.

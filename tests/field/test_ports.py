@@ -141,6 +141,19 @@ def test_f15_where_the_kernel_cannot_be_asked_a_port_of_the_range_may_be_automat
     listens(host, "tcp", 22, 8080, 46289)
     assert run(host) == {}
     assert host.live(RESERVED) == "8080"
+    # Somebody has widened the range long ago: 9100 is a service's nevertheless.
+    listens(host, "tcp", 22, 8080, 9100, 51234)
+    assert run(host) == {RESERVED: "8080,9100"}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "automatic"),
+    [(32768, 60999, {40000, 60999}), (1024, 65535, {40000, 60999, 61000}), (9000, 20000, {9100}), (1, 2, set())],
+)
+def test_guessed_by_the_range_in_force(low, high, automatic):
+    ports = {22, 9100, 40000, 60999, 61000}
+    assert listening.guessed(ports, low, high) == (ports - automatic, automatic)
+    assert listening.guessed({40000}, 1024, 65535, {40000}).named == {40000}
 
 
 def test_f15_the_plan_is_the_same_whatever_the_daemon_has():
