@@ -53,5 +53,5 @@ def test_who_has_not_started_and_why():
     results = {"sink1": RUNS, "sink2": FAILED, "sink3": STOPPED, "sink4": None, "sink5": {"skipped": True}}
     assert value("__prove_not_started", "client1", results) == ["sink2", "sink3", "sink4", "sink5"]
     lost = "The host was lost, or the play has not come to it."
-    said = "sink2: prove_listen is '192.0.2.22:7000' sink3: {0} sink4: {0} sink5: {0}".format(lost)
+    said = f"sink2: prove_listen is '192.0.2.22:7000' sink3: {lost} sink4: {lost} sink5: {lost}"
     assert value("__prove_why_not_started", "client1", results).strip() == said
