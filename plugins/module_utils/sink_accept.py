@@ -21,7 +21,12 @@ import termios
 import time
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import memory_guard, sink_daemon, sink_state
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    memory_guard,
+    sink_daemon,
+    sink_sockets,
+    sink_state,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.endpoint import Endpoint, text_of
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 
@@ -117,9 +122,12 @@ class Accept(sink_daemon.Service):
             try:
                 self._listeners.append(listen(endpoint))
             except OSError as error:
-                raise OSError("%s cannot be listened on: %s" % (text_of(endpoint), error.strerror)) from None
+                reason = why_not(endpoint, error)
+                raise OSError("%s cannot be listened on: %s" % (text_of(endpoint), reason)) from None
         self._turns = Turns(len(os.sched_getaffinity(0)))
-        return {"processes": self.processes}
+        # The workers have them by the same numbers.
+        listeners = [[listener.fileno(), os.fstat(listener.fileno()).st_ino] for listener in self._listeners]
+        return {"processes": self.processes, "listeners": listeners}
 
     def leave(self) -> None:
         for listener in self._listeners:
@@ -139,7 +147,19 @@ class Accept(sink_daemon.Service):
         board.paused = left is not None and left < 0
 
 
-def listen(endpoint: Endpoint) -> socket.socket:
+def why_not(endpoint: Endpoint, error: OSError, holders: t.Optional[t.Sequence[sink_sockets.Socket]] = None) -> str:
+    """Return why an endpoint cannot be bound, with who has it; ``holders``: those, where they are known."""
+    words = error.strerror or str(error)
+    if error.errno == errno.EADDRNOTAVAIL:
+        return words + ", it is no address of this host"
+    if error.errno != errno.EADDRINUSE:
+        return words
+    found = sink_sockets.holders(endpoint) if holders is None else holders
+    return "%s: %s" % (words, ", ".join(map(sink_sockets.said, found)) or "the kernel does not say by whom")
+
+
+def bound(endpoint: Endpoint) -> socket.socket:
+    """Return a socket with an address and a port, as the sink has it: it shares them with nobody who listens."""
     opened = socket.socket(socket.AF_INET6 if ":" in endpoint[0] else socket.AF_INET, socket.SOCK_STREAM)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -147,6 +167,15 @@ def listen(endpoint: Endpoint) -> socket.socket:
         if opened.family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind(endpoint)
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def listen(endpoint: Endpoint) -> socket.socket:
+    opened = bound(endpoint)
+    try:
         # The kernel cuts it down to net.core.somaxconn (listen(2)).
         opened.listen(65535)
         opened.setblocking(False)

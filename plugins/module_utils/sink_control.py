@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import sink_daemon, sink_state, sink_tun
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    sink_check,
+    sink_daemon,
+    sink_state,
+    sink_tun,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.module_utils.sink_request import Request
 
@@ -15,36 +20,67 @@ Result = t.Dict[str, t.Any]
 
 
 def started(request: Request, directory: str, check: bool, variable_prefix: str = "") -> Result:
-    """Have a sink run as ``request`` says. raises: Refusal, sink_daemon.SinkFailed, OSError, netlink.NetlinkError"""
+    """Have a sink run here as ``request`` says. raises: Refusal, sink_daemon.SinkFailed, OSError, netlink.NetlinkError
+
+    Here is the network namespace of the process that asks. A sink is said to run when the kernel says so: its processes
+    live, and listen here, or have the device that the prefix's route leads to.
+    """
     service = request.service()
-    options = request.options()
     if check:
-        state = sink_state.read_state(directory, request.name)
-        return _compared(request, state, options, variable_prefix)
+        return _compared(request, _recorded(directory, request.name), variable_prefix)
     with sink_state.lock(directory):
-        state = sink_state.read_state(directory, request.name)
-        result = _compared(request, state, options, variable_prefix)
+        state = _recorded(directory, request.name)
+        result = _compared(request, state, variable_prefix)
         if state is not None and not result["changed"]:
             sink_daemon.renew(state)
             return result
         if state is not None:
             sink_daemon.stop(directory, request.name, state)
-        sink_daemon.start(directory, request.name, options, service, request.lifetime)
-        now = sink_state.read_state(directory, request.name)
-        if now is None or not now.alive:
-            raise sink_daemon.SinkFailed("The sink %s ended as soon as it had started." % request.name)
-        return {**describe(now), "changed": True}
+        sink_state.remove_stale(directory)
+        sink_daemon.start(directory, request.name, request.options(), service, request.lifetime)
+        return {**_begun(directory, request.name), "changed": True, "reason": result["reason"]}
 
 
-def _compared(
-    request: Request, state: t.Optional[sink_state.State], options: t.Dict[str, t.Any], variable_prefix: str
-) -> Result:
-    """Return what a sink is like that runs as asked, or what one will be like."""
-    if state is not None and state.alive and state.options == options:
-        return {**describe(state), "changed": False}
+def _recorded(directory: str, name: str) -> t.Optional[sink_state.State]:
+    """Return what is written down of a sink of this network namespace."""
+    state = sink_state.read_state(directory, name)
+    if state is not None and sink_check.serves_another(state):
+        text = "The sink %s serves in this network namespace, but its processes are in the PID namespace %d, not in %d."
+        now = sink_state.here().processes
+        raise sink_daemon.SinkFailed(
+            text % (name, state.place.processes, now) + " Start and stop it there, or use another name."
+        )
+    return state
+
+
+def _begun(directory: str, name: str) -> Result:
+    """Return what a sink is like that has just been started; one that does not serve is stopped."""
+    state = sink_state.read_state(directory, name)
+    if state is None:
+        raise sink_daemon.SinkFailed("The sink %s ended as soon as it had started." % name)
+    faults = sink_check.faults(state)
+    if faults:
+        sink_daemon.stop(directory, name, state)
+        raise sink_daemon.SinkFailed("The sink %s was started and does not serve: %s." % (name, "; ".join(faults)))
+    return describe(state)
+
+
+def _compared(request: Request, state: t.Optional[sink_state.State], variable_prefix: str) -> Result:
+    """Return what a sink is like that runs as asked, or what one will be like. raises: Refusal where none can be"""
+    options = request.options()
+    reason = None
+    if state is not None and state.options == options:
+        faults = sink_check.faults(state)
+        if not faults:
+            return {**describe(state), "changed": False}
+        reason = "; ".join(faults)
+    elif state is not None and state.alive:
+        reason = "it ran with other options"
+    own = {inode for _number, inode in state.details["listeners"]} if state is not None and state.visible else set()
+    sink_check.check_endpoints(variable_prefix + "listen", request.endpoints, own)
     if request.prefix is not None:
-        own = state.details.get("device") if state is not None else None
-        found = sink_tun.overlapping(request.prefix, but_for=own)
+        device = state.details.get("device") if state is not None else None
+        found = sink_tun.overlapping(request.prefix, but_for=device)
         if found is not None:
             raise Refusal(
                 variable_prefix + "prefix",
@@ -52,19 +88,22 @@ def _compared(
                 "a prefix that this host has neither an address nor a route in",
                 "It has %s: choose another, or remove that." % found,
             )
-    return {**_nothing(), **_shown(options), "running": True, "changed": True}
+    now = _nothing() if state is None else describe(state)
+    known = {"statistics": now["statistics"], "network_namespace": sink_state.here().network, "reason": reason}
+    return {**_nothing(), **_shown(options), **known, "running": True, "changed": True}
 
 
 def stopped(name: str, directory: str, check: bool) -> Result:
-    """Have no sink of that name. raises: sink_daemon.SinkFailed, OSError"""
-    state = sink_state.read_state(directory, name)
+    """Have no sink of that name in this network namespace. raises: sink_daemon.SinkFailed, OSError"""
+    state = _recorded(directory, name)
     if state is not None and not check:
         with sink_state.lock(directory):
             # Whoever held the lock may have stopped it.
-            state = sink_state.read_state(directory, name)
+            state = _recorded(directory, name)
             if state is not None:
                 last = describe(state)
                 sink_daemon.stop(directory, name, state)
+                sink_state.remove_stale(directory)
                 return {**last, "running": False, "pid": None, "changed": True}
     if state is None:
         return {**_nothing(), "changed": False}
@@ -78,6 +117,8 @@ def _nothing() -> Result:
         "pid": None,
         "since": None,
         "device": None,
+        "network_namespace": None,
+        "reason": None,
         "statistics": sink_state.read_board(b""),
     }
 
@@ -103,5 +144,7 @@ def describe(state: sink_state.State) -> Result:
         "since": state.since or None,
         "processes": state.details.get("processes"),
         "device": state.details.get("device"),
+        "network_namespace": state.place.network or None,
+        "reason": None,
         "statistics": state.statistics() if state.alive else sink_state.read_board(b""),
     }

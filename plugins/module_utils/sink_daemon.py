@@ -140,8 +140,11 @@ def _supervise(
         _fork_workers(service, board, workers, pipe)
         service.leave()
         me, now = os.getpid(), int(time.time())
-        started = sink_state.start_time(me) or 0
-        state = sink_state.State(me, started, list(workers.items()), options, now, board.fileno(), details)
+        started = sink_state.start_time(me)
+        if started is None:
+            raise SinkFailed("/proc is that of another PID namespace: the sink could not be found there again.")
+        number, place = board.fileno(), sink_state.here()
+        state = sink_state.State(me, started, list(workers.items()), options, now, number, details, place)
         sink_state.write_state(directory, name, state)
         os.write(pipe, b"{}")
     except BaseException as error:  # noqa: BLE001 a bug's only trace
@@ -165,7 +168,8 @@ def _supervise(
 def _words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is None:
         return error.strerror
-    return str(error) if isinstance(error, (OSError, Refusal, NetlinkError)) else traceback.format_exc()
+    known = (OSError, Refusal, NetlinkError, SinkFailed)
+    return str(error) if isinstance(error, known) else traceback.format_exc()
 
 
 def _detach(keep: int) -> None:

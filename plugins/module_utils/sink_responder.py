@@ -29,7 +29,8 @@ class Respond(sink_daemon.Service):
     def open(self) -> t.Dict[str, t.Any]:
         self._device = sink_tun.open_device(self.processes)
         sink_tun.add_route(self._prefix, self._device.name)
-        return {"processes": self.processes, "device": self._device.name}
+        # The workers have them by the same numbers, each its own.
+        return {"processes": self.processes, "device": self._device.name, "queues": list(self._device.queues)}
 
     def leave(self) -> None:
         # The device's end is then that of its last process; and a queue ends with its own.

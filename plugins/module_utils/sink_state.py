@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import json
 import mmap
 import os
@@ -112,6 +113,21 @@ def start_time(pid: int) -> t.Optional[int]:
     return None if found is None or found[1] in "ZX" else found[0]
 
 
+class Place(t.NamedTuple):
+    """Where a sink runs: the boot, and the inodes of its network namespace and of the one that its pids are of."""
+
+    boot: str
+    network: int
+    processes: int
+
+
+def here() -> Place:
+    """Return the place of the process that asks."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        boot = stream.read().strip()
+    return Place(boot, os.stat("/proc/self/ns/net").st_ino, os.stat("/proc/self/ns/pid").st_ino)
+
+
 class State(t.NamedTuple):
     """A state file's content; a process is known by its pid and start time, for pids are used again."""
 
@@ -122,16 +138,24 @@ class State(t.NamedTuple):
     since: int
     board: int
     details: t.Dict[str, t.Any]
+    place: Place
+
+    @property
+    def visible(self) -> bool:
+        """Whether its pids are those of this boot, and of this PID namespace."""
+        now = here()
+        return (self.place.boot, self.place.processes) == (now.boot, now.processes)
 
     @property
     def alive(self) -> bool:
-        """Whether the sink runs: its first process, without which the others do not live."""
-        return start_time(self.pid) == self.start
+        """Whether its first process lives, without which the others do not: sink_check tells whether it serves."""
+        return self.visible and start_time(self.pid) == self.start
 
     @property
     def gone(self) -> bool:
-        """Whether none of its processes is left."""
-        return all(start_time(pid) != start for pid, start in [(self.pid, self.start), *self.workers])
+        """Whether none of its processes is left that could be seen."""
+        processes = [(self.pid, self.start), *self.workers]
+        return not self.visible or all(start_time(pid) != start for pid, start in processes)
 
     def statistics(self) -> t.Dict[str, t.Any]:
         """Return what the sink has counted; zeros where it ends this very moment."""
@@ -142,16 +166,31 @@ class State(t.NamedTuple):
 
 
 def path_of(directory: str, name: str) -> str:
-    return os.path.join(directory, "sink-%s.json" % name)
+    """Return where a sink of this network namespace is written down: a name is one's own in each of them."""
+    return os.path.join(directory, "sink-%s.%d.json" % (name, here().network))
 
 
 def read_state(directory: str, name: str) -> t.Optional[State]:
     """Return what the state file says, None where there is none or it was not written by us."""
     try:
-        with open(path_of(directory, name), encoding="utf-8", errors="replace") as stream:
-            return parse_state(stream.read())
+        return _read(path_of(directory, name))
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _read(path: str) -> State:
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        return parse_state(stream.read())
+
+
+def remove_stale(directory: str) -> None:
+    """Remove what killed sinks have left in other network namespaces, which may never be asked for again."""
+    for path in glob.glob(os.path.join(glob.escape(directory), "sink-*.json")):
+        with contextlib.suppress(OSError):
+            state = _read(path)
+            # Of those of another PID namespace nothing is known, unless they are of another boot.
+            if state.gone and (state.visible or state.place.boot != here().boot):
+                os.unlink(path)
 
 
 def parse_state(text: str) -> State:
@@ -161,13 +200,17 @@ def parse_state(text: str) -> State:
         numbers = [int(found[key]) for key in ("pid", "start", "since", "board")]
         workers = [(int(pid), int(start)) for pid, start in found["workers"]]
         options, details = dict(found["options"]), dict(found["details"])
+        details["listeners"] = [(int(number), int(inode)) for number, inode in details.get("listeners", [])]
+        details["queues"] = [int(number) for number in details.get("queues", [])]
+        boot, network, of_processes = found["place"]
+        place = Place(str(boot), int(network), int(of_processes))
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return _UNKNOWN
-    return State(numbers[0], numbers[1], workers, options, numbers[2], numbers[3], details)
+    return State(numbers[0], numbers[1], workers, options, numbers[2], numbers[3], details, place)
 
 
 #: Stands for a file that says nothing: no process has the pid 0.
-_UNKNOWN = State(0, -1, [], {}, 0, -1, {})
+_UNKNOWN = State(0, -1, [], {}, 0, -1, {}, Place("", 0, 0))
 
 
 def write_state(directory: str, name: str, state: State) -> None:

@@ -19,13 +19,17 @@ description:
     machine's memory can go to the client's. It sends data back too.
   - Ends by itself when O(lifetime) has passed, so that a play that is killed leaves it no longer than that. Whatever
     ends its first process, also SIGKILL, ends the others, and with them the sockets, the tun device and its route. What
-    may stay then is the state file, C(/run/fourtuple/sink-NAME.json), which is known to be stale.
+    may stay then is the state file, C(/run/fourtuple/sink-NAME.NETWORK.json), which is known to be stale.
+  - Works in the network namespace in which it is run, and knows the sinks of that one only, also where several
+    namespaces share C(/run). C(NETWORK) is the number of that namespace, as in C(/proc/self/ns/net).
   - Writes no kernel parameter.
 author:
   - the fourtuple.clients contributors (@fourtuple)
 attributes:
   check_mode:
-    description: Predicts. That an address can be listened on, and a tun device made, shows only when it is done.
+    description:
+      - Predicts. Each address is bound for a moment, and never listened on, so that what cannot be had is refused
+        here too. That a tun device can be made shows only when it is done.
     support: full
   diff_mode:
     description: There is no text to compare.
@@ -37,9 +41,15 @@ attributes:
 options:
   state:
     description:
-      - With V(started) the sink runs with these options. One that runs with others is restarted, which ends its
+      - With V(started) the sink runs here with these options. One that runs with others is restarted, which ends its
         connections. One that runs with the same begins its O(lifetime) anew.
-      - With V(stopped) there is none of that O(name), and nothing of it is left.
+      - That one runs is not taken from its record but asked of the kernel - its processes are all there, and they
+        listen in this network namespace on every address and port, or have the tun device that the route of O(prefix)
+        leads to. One of which a part is missing is restarted; RV(reason) tells why.
+      - It is refused, and nothing is left running, where an address is none of this host's, or a port is somebody
+        else's; the message names who has it. A port is never shared, whatever the other one has set.
+      - With V(stopped) there is none of that O(name) in this network namespace, and nothing of it is left. One of
+        another network namespace goes on.
     type: str
     choices: [started, stopped]
     default: started
@@ -83,7 +93,7 @@ options:
     type: raw
     default: 1000000
   name:
-    description: Tells several sinks on a host apart.
+    description: Tells several sinks in a network namespace apart. In another one the name is free.
     type: str
     default: default
   variable_prefix:
@@ -119,7 +129,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 running:
-  description: Whether the sink runs after this; in check mode, whether it would.
+  description: Whether the sink runs and serves in this network namespace after this; in check mode, whether it would.
   returned: always
   type: bool
 mode:
@@ -155,6 +165,14 @@ lifetime:
   description: Its lifetime in seconds.
   returned: always
   type: int
+network_namespace:
+  description: The number of the network namespace that the sink runs in, as in C(/proc/self/ns/net).
+  returned: always
+  type: int
+reason:
+  description: Why a sink that was recorded was started anew; null where none was.
+  returned: always
+  type: str
 since:
   description: When it was started, in seconds since 1970.
   returned: always
@@ -228,6 +246,9 @@ def main() -> None:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.filename or DIRECTORY, error.strerror or error))
+    if result["reason"] and params["state"] == "started":
+        again = "would be" if module.check_mode else "was"
+        module.warn("The sink %s %s started anew: %s." % (params["name"], again, result["reason"]))
     exhausted = result["statistics"]["exhausted"]
     if exhausted:
         module.warn("The sink %s could not accept all: %s ran out." % (params["name"], ", ".join(exhausted)))

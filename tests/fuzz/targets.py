@@ -36,6 +36,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     sink_control,
     sink_packets,
     sink_request,
+    sink_sockets,
     sink_state,
     sink_tun,
     slab,
@@ -137,7 +138,8 @@ _STATE = {
     "options": {"mode": "accept"},
     "since": 9,
     "board": 4,
-    "details": {},
+    "details": {"listeners": [[3, 4]], "queues": [5]},
+    "place": ["boot", 6, 7],
 }
 _STAT = "77 (a) b) c) S 1 77 77 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1 1 1"
 
@@ -291,6 +293,8 @@ BYTES: dict[str, Target] = {
     "interface_addresses.Routes.take": Target(
         _read(lambda: interface_addresses.Routes(_NAMES)), octets(*_DUMPS), (NetlinkError,)
     ),
+    "sink_sockets.Sockets.take": Target(_read(sink_sockets.Sockets), octets(*_DUMPS), (NetlinkError,)),
+    "sink_tun._Way.take": Target(_read(sink_tun._Way), octets(*_DUMPS), (NetlinkError,)),
     "sink_tun.Routes.take": Target(_read(sink_tun.Routes), octets(*_DUMPS), (NetlinkError,)),
     "socket_count.Tally.feed": Target(_tally, octets(*_DUMPS), (NetlinkError,)),
     "listening.Sockets.take": Target(_read(listening.Sockets), octets(*_DUMPS), (NetlinkError,)),

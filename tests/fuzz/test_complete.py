@@ -28,6 +28,7 @@ _PLUGINS = pathlib.Path(plugins.__path__[0]).resolve()
 _ACT = {
     "probe_run": "forks and connects; what it reads of /proc is the kernel's own, its workers' words are its own",
     "processes": "prctl(2) and descriptors",
+    "sink_check": "asks the kernel, by what is fuzzed here; a sink's record comes from sink_state.parse_state",
     "sink_accept": "accepts and echoes; looks at no byte",
     "sink_control": "starts and stops",
     "sink_daemon": "forks; its pipe is its own",
@@ -45,6 +46,7 @@ _NOT_READERS = {
     "ceilings": {"other_entries", "tracked_after_close", "memory_needed"},
     "sysctl_change": {"carry_out", "forget"},
     "netlink": {"dump", "request"},
+    "sink_sockets": {"in_the_way", "holders", "said", "owner"},
     "interface_addresses": {"describe"},
     "listening": {"told_apart"},
     "socket_count": {"listeners", "towards", "bytecode_to", "bytecode_of", "port_windows"},

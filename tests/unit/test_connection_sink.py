@@ -5,92 +5,8 @@
 
 from __future__ import annotations
 
-import namespaces
 from namespaces import needs_root
-
-#: What every test begins with: a host with nothing but a loopback, addresses on it, and an empty /run.
-PRELUDE = r"""
-import json, os, resource, signal, socket, subprocess, sys, time
-sys.path[:0] = json.loads(sys.argv[1])
-
-def run(command):
-    return subprocess.run(command, shell=True, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-run("mount -t tmpfs tmpfs /run && ip link set lo up && ip route add local 10.240.0.0/16 dev lo")
-run("ip addr add 2001:db8::1/128 dev lo && ip addr add 10.0.0.1/32 dev lo")
-
-MODULE = '''
-import json, sys
-sys.path[:0] = json.loads(sys.argv[1])
-from ansible.module_utils.testing import patch_module_args
-from ansible_collections.fourtuple.clients.plugins.modules import connection_sink
-with patch_module_args(json.loads(sys.argv[2])):
-    connection_sink.main()
-'''
-
-def module(check=False, nofile=None, **options):
-    # It returns when its pipes are closed: whatever it leaves in the background has let go of them.
-    options.update(_ansible_remote_tmp="/tmp", _ansible_keep_remote_files=False, _ansible_check_mode=check)
-    limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))) if nofile else None
-    command = [sys.executable, "-c", MODULE, sys.argv[1], json.dumps(options)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, preexec_fn=limit, timeout=60)
-    return json.loads(done.stdout)
-
-def connect(target, source=None, buffer=None):
-    opened = socket.socket(socket.AF_INET6 if ":" in target[0] else socket.AF_INET)
-    if buffer:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-    opened.settimeout(20)
-    opened.setsockopt(socket.IPPROTO_IP, 24, 1)
-    if source:
-        opened.bind((source, 0))
-    opened.connect(target)
-    return opened
-
-def echoes(connections, size):
-    # All at once, then all back.
-    sent = [os.urandom(size) for _ in connections]
-    for connection, data in zip(connections, sent):
-        connection.sendall(data)
-    for connection, data in zip(connections, sent):
-        got = b""
-        while len(got) < size:
-            more = connection.recv(size)
-            assert more
-            got += more
-        assert got == data
-
-def states(*words):
-    return len(run("ss -Hant state " + " ".join(words)).splitlines())
-
-# Sockets in TIME_WAIT, which lasts a minute (tcp.h, TCP_TIMEWAIT_LEN), and so longer than until() waits.
-def waiting():
-    return int(open("/proc/net/sockstat").read().split("tw ")[1].split()[0])
-
-def left():
-    # Processes that are no zombies, devices, routes, files.
-    processes = [line for line in run("ps -eo stat=,comm=").splitlines() if "sink" in line and line[0] != "Z"]
-    devices = [line for line in run("ip -o link").splitlines() if "ftsink" in line]
-    routes = (run("ip route") + run("ip -6 route")).splitlines()
-    routes = [line for line in routes if "198.18." in line or "2001:2:" in line]
-    return processes + devices + routes
-
-def files():
-    return os.listdir("/run/fourtuple") if os.path.exists("/run/fourtuple") else []
-
-def until(condition):
-    ends = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < ends, left()
-        time.sleep(0.02)
-
-def alive():
-    return [line for line in left() if "sink" in line]
-"""
-
-
-def inside(script: str) -> None:
-    namespaces.inside(PRELUDE + script, 300)
+from sink_host import inside
 
 
 @needs_root
@@ -154,7 +70,7 @@ for options in ({"listen": ["127.0.0.1:7000"]}, {"mode": "responder", "prefix": 
     assert left()
     os.kill(started["pid"], signal.SIGKILL)
     until(lambda: not left())
-    assert files() == ["sink-default.json"]
+    assert files() == ["sink-default"]
     # The file is known to be stale: by a prediction, by a start, by a stop.
     assert module(check=True, **options)["changed"] is True
     started = module(**options)
@@ -164,12 +80,19 @@ for options in ({"listen": ["127.0.0.1:7000"]}, {"mode": "responder", "prefix": 
     stopped = module(state="stopped")
     assert not stopped["running"] and not left() and not files(), stopped
     assert module(state="stopped")["changed"] is False
-# A worker that dies takes no one along; it is told, and the sink goes on.
-started = module(listen=["127.0.0.1:7000"], processes=2)
-workers = json.load(open("/run/fourtuple/sink-default.json"))["workers"]
+# A worker that dies takes no one along, and the rest serves; but the sink is not whole, and is begun anew.
+options = {"listen": ["127.0.0.1:7000"], "processes": 2}
+started = module(**options)
+workers = json.load(open(glob.glob("/run/fourtuple/*")[0]))["workers"]
 os.kill(workers[0][0], signal.SIGKILL)
-until(lambda: module(listen=["127.0.0.1:7000"], processes=2)["statistics"]["lost_processes"] == 1)
+until(lambda: module(check=True, **options)["statistics"]["lost_processes"] == 1)
 echoes([connect(("127.0.0.1", 7000)) for _ in range(50)], 10)
+predicted = module(check=True, **options)
+assert predicted["changed"] and predicted["reason"] == "its process %d has ended" % workers[0][0], predicted
+assert "would be started anew: its process" in json.dumps(predicted["warnings"]), predicted
+again = module(**options)
+assert again["changed"] and again["pid"] != started["pid"] and again["reason"] == predicted["reason"], again
+assert module(**options)["changed"] is False
 module(state="stopped")
 assert not left() and not files()
 """)
@@ -182,11 +105,11 @@ one = module(name="one", listen=["127.0.0.1:7000"])
 two = module(name="two", listen=["127.0.0.1:7001"])
 three = module(name="three", mode="responder", prefix="2001:2::/48")
 assert len({one["pid"], two["pid"], three["pid"]}) == 3
-assert sorted(files()) == ["sink-one.json", "sink-three.json", "sink-two.json"]
+assert sorted(files()) == ["sink-one", "sink-three", "sink-two"]
 # A port that is taken; what was there stays.
 failed = module(name="four", listen=["127.0.0.1:7002", "127.0.0.1:7001"])
 assert failed["failed"] and "127.0.0.1:7001 cannot be listened on: Address already in use" in failed["msg"], failed
-assert sorted(files()) == ["sink-one.json", "sink-three.json", "sink-two.json"]
+assert sorted(files()) == ["sink-one", "sink-three", "sink-two"]
 # Other options: another process, and the connections end.
 held = connect(("127.0.0.1", 7000))
 assert module(check=True, name="one", listen=["127.0.0.1:7000"], lifetime=60)["changed"] is True

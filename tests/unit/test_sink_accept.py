@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 
 import pytest
@@ -293,11 +294,17 @@ def test_as_many_processes_as_nofile_demands(capacity, one, processors, expected
 
 def test_listening(monkeypatch):
     service = sink_accept.Accept([("127.0.0.1", 0), ("::1", 0)], 2)
-    assert service.open() == {"processes": 2}
+    opened = service.open()
     four, six = service._listeners
+    assert opened == {
+        "processes": 2,
+        "listeners": [[one.fileno(), os.fstat(one.fileno()).st_ino] for one in (four, six)],
+    }
     assert (four.family, six.family) == (socket.AF_INET, socket.AF_INET6)
     taken = ("127.0.0.1", four.getsockname()[1])
-    with pytest.raises(OSError, match=r"127\.0\.0\.1:%d cannot be listened on: Address already in use" % taken[1]):
+    with pytest.raises(
+        OSError, match=r"127\.0\.0\.1:%d cannot be listened on: Address already in use: .* listens on" % taken[1]
+    ):
         sink_accept.Accept([taken], 1).open()
     service.leave()
     assert four.fileno() == -1

@@ -39,18 +39,10 @@ class Failing(Counting):
         raise self.error
 
 
-class Exiting(Counting):
-    """The second of its processes ends at once."""
-
-    def work(self, index, board):
-        if index == 1:
-            raise RuntimeError
-        super().work(index, board)
-
-
 class FakeRequest:
     name = "a"
     prefix = None
+    endpoints = ()
 
     def __init__(self, lifetime=60, service=Counting):
         self.lifetime = lifetime
@@ -81,7 +73,7 @@ def test_from_start_to_stop(folder):
 
     first = sink_control.started(FakeRequest(), folder, False)
     assert (first["changed"], first["running"], first["processes"]) == (True, True, 3)
-    assert os.listdir(folder) == ["sink-a.json"]
+    assert os.listdir(folder) == ["sink-a.%d.json" % sink_state.here().network]
     state = sink_state.read_state(folder, "a")
     assert state.pid == first["pid"] != os.getpid()
     assert os.getsid(state.pid) != os.getsid(0)
@@ -122,7 +114,7 @@ def test_killed_it_leaves_a_file_that_is_known_to_be_stale(folder):
     state = sink_state.read_state(folder, "a")
     os.kill(state.pid, signal.SIGKILL)
     until(lambda: state.gone)
-    assert os.listdir(folder) == ["sink-a.json"]
+    assert os.listdir(folder) == ["sink-a.%d.json" % sink_state.here().network]
     predicted = sink_control.started(FakeRequest(), folder, True)
     assert predicted["changed"] is True
     again = sink_control.started(FakeRequest(), folder, False)
@@ -135,7 +127,7 @@ def test_killed_it_leaves_a_file_that_is_known_to_be_stale(folder):
 
 
 def test_another_process_that_has_its_pid_is_left_alone(folder):
-    me = sink_state.State(os.getpid(), 1, [], {"mode": "accept"}, 1, 0, {})
+    me = sink_state.State(os.getpid(), 1, [], {"mode": "accept"}, 1, 0, {}, sink_state.here())
     sink_state.write_state(folder, "a", me)
     assert sink_control.stopped("a", folder, False)["running"] is False
     assert not os.path.exists(folder)
@@ -162,7 +154,8 @@ def test_what_goes_wrong_at_the_start_is_told(folder, error, words):
 
 
 def test_a_process_that_is_lost_is_counted(folder):
-    sink_control.started(FakeRequest(service=Exiting), folder, False)
+    sink_control.started(FakeRequest(), folder, False)
+    os.kill(sink_state.read_state(folder, "a").workers[1][0], signal.SIGKILL)
     until(lambda: sink_control.started(FakeRequest(), folder, True)["statistics"]["lost_processes"] == 1)
     state = sink_state.read_state(folder, "a")
     # The last one's end is the sink's.
@@ -170,6 +163,17 @@ def test_a_process_that_is_lost_is_counted(folder):
         if sink_state.start_time(pid):
             os.kill(pid, signal.SIGKILL)
     until(lambda: state.gone and not os.path.exists(folder))
+
+
+def test_one_that_does_not_serve_when_it_has_started_is_stopped(folder):
+    class Listening(FakeRequest):
+        def options(self):
+            return {**super().options(), "listen": ["127.0.0.1:7000"]}
+
+    words = "The sink a was started and does not serve: its record names 0 sockets for 1 addresses"
+    with pytest.raises(SinkFailed, match=words):
+        sink_control.started(Listening(), folder, False)
+    assert not os.path.exists(folder)
 
 
 def test_what_does_not_end_is_killed(folder, monkeypatch):

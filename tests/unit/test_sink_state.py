@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import threading
@@ -31,7 +32,7 @@ def test_a_board_is_read_by_number(tmp_path):
     assert not board.paused
     board.paused = True
     assert board.paused
-    state = sink_state.State(os.getpid(), 0, [], {}, 0, board.fileno(), {})
+    state = sink_state.State(os.getpid(), 0, [], {}, 0, board.fileno(), {}, sink_state.here())
     expected = {
         "accepted": 303,
         "handshakes": 0,
@@ -79,13 +80,20 @@ def test_any_text_as_stat(text):
 
 
 def test_a_state_comes_back(tmp_path):
-    state = sink_state.State(os.getpid(), 5, [(7, 8)], {"listen": ["[::1]:1"]}, 9, 10, {"device": "ftsink0"})
+    here = sink_state.here()
+    details = {"device": "ftsink0", "listeners": [(4, 5)], "queues": [3]}
+    state = sink_state.State(os.getpid(), 5, [(7, 8)], {"listen": ["[::1]:1"]}, 9, 10, details, here)
     sink_state.write_state(str(tmp_path), "a", state)
-    assert os.listdir(tmp_path) == ["sink-a.json"]
+    assert os.listdir(tmp_path) == ["sink-a.%d.json" % here.network]
     assert sink_state.read_state(str(tmp_path), "a") == state
     # Another process has that pid now, so this one does not live.
     assert not state.alive
-    assert state._replace(start=sink_state.start_time(os.getpid())).alive
+    alive = state._replace(start=sink_state.start_time(os.getpid()))
+    assert alive.alive
+    # Pids of another boot, or of another PID namespace, are others' here.
+    for place in (here._replace(boot="another"), here._replace(processes=1)):
+        assert not alive._replace(place=place).alive
+        assert alive._replace(place=place).gone
     assert sink_state.read_state(str(tmp_path), "b") is None
     sink_state.remove_state(str(tmp_path), "a")
     sink_state.remove_state(str(tmp_path), "a")
@@ -94,7 +102,7 @@ def test_a_state_comes_back(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "7", '{"pid": 1, "start": null}'])
 def test_a_file_that_says_nothing_is_a_sink_that_is_gone(tmp_path, text):
-    (tmp_path / "sink-a.json").write_text(text)
+    pathlib.Path(sink_state.path_of(str(tmp_path), "a")).write_text(text)
     state = sink_state.read_state(str(tmp_path), "a")
     assert state is not None
     assert not state.alive
@@ -111,7 +119,7 @@ def test_a_file_that_says_nothing_is_a_sink_that_is_gone(tmp_path, text):
 )
 def test_any_json_as_a_state(tmp_path_factory, found):
     folder = tmp_path_factory.mktemp("state")
-    (folder / "sink-a.json").write_text(json.dumps(found))
+    pathlib.Path(sink_state.path_of(str(folder), "a")).write_text(json.dumps(found))
     assert isinstance(sink_state.read_state(str(folder), "a"), sink_state.State)
 
 

@@ -230,7 +230,7 @@ def test_the_service(monkeypatch, tmp_path):
     monkeypatch.setattr(sink_responder, "serve", lambda queue, responder, row: served.append(queue))
     network = ipaddress.ip_network("198.18.0.0/15")
     service = sink_responder.Respond(network, None, 2)
-    assert service.open() == {"processes": 2, "device": "ftsink3"}
+    assert service.open() == {"processes": 2, "device": "ftsink3", "queues": queues}
     assert routes == [(network, "ftsink3")]
     service.work(1, sink_state.Board(str(tmp_path), 2))
     assert served == [queues[1]]
