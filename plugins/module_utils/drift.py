@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     network_providers,
     nofile,
+    other_writers,
     pam_limits,
     port_set,
     sysctl_change,
@@ -137,7 +138,7 @@ def drift(
 
 def _sysctl(reading: Reading, keys: Keys, own: Applied) -> t.List[t.Dict[str, t.Any]]:
     found = []
-    assignments = reading.attempt("sysctl.d", lambda: sysctl_d.at_boot(reading.root)) or []
+    assignments = reading.attempt("sysctl.d", lambda: other_writers.at_boot(reading)) or []
     for key, value in own.sysctl.items():
         live = keys.live(key)
         if not _holds(own, key, value, live):

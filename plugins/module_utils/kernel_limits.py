@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     containment,
     nofile,
+    other_writers,
     port_set,
     sysctl_d,
 )
@@ -66,7 +67,7 @@ class Keys:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._contained = containment.in_container(reading.root)
-        self._at_boot = reading.attempt("sysctl.d", lambda: sysctl_d.at_boot(reading.root)) or []
+        self._at_boot = reading.attempt("sysctl.d", lambda: other_writers.at_boot(reading)) or []
 
     def live(self, key: str) -> t.Optional[str]:
         text = self._reading.text(sysctl_d.proc_path(key))

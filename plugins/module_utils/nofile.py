@@ -15,6 +15,8 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    container_engines,
+    other_writers,
     pam_limits,
     running_limits,
     sysctl_d,
@@ -23,6 +25,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.containment import in_container
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import OWNER_MARK, unfinished
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal
 
 NR_OPEN = "fs.nr_open"
@@ -101,19 +104,37 @@ def nr_open_at_start(root: str) -> int:
     seen = (nr_open_now(root), first.hard if first is not None else None)
     if NR_OPEN_MAXIMUM in seen and sysctl_d.boots_with_systemd(root):
         return NR_OPEN_MAXIMUM
-    return NR_OPEN_KERNEL
+    told = _by_kernel_line(root)
+    return told.value if told is not None else NR_OPEN_KERNEL
 
 
 def nr_open_after_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None) -> Ceiling:
     """Return the nr_open that holds after the next boot; ``own`` as in sysctl_d.after_boot.
 
     /run/sysctl.d is empty then, yet holds for whoever applies sysctl.d before: of the two values the lower counts.
+    So it does of what other programs set after or beside sysctl.d: in some part of a boot each of them holds.
     A container's boot changes nothing: the value is the machine's.
     """
     now = nr_open_now(root)
     if now is not None and in_container(root):
         return Ceiling(now, "the machine under this container", 0)
-    return min((_nr_open_set(root, own, volatile) for volatile in (False, True)), key=lambda found: found.value)
+    found = [_nr_open_set(root, own, volatile) for volatile in (False, True)]
+    return min(found + _ceilings(other_writers.settings(Reading(root))[1]), key=lambda found: found.value)
+
+
+def _ceilings(settings: t.Iterable[sysctl_d.Setting]) -> t.List[Ceiling]:
+    """Return what the lines that set nr_open make of it; one that the kernel refuses sets nothing."""
+    found = []
+    for one in settings:
+        value = _kernel_number(one.value) if one.key == NR_OPEN else None
+        if value is not None and NR_OPEN_MINIMUM <= value <= NR_OPEN_MAXIMUM:
+            found.append(Ceiling(value, one.path, one.line))
+    return found
+
+
+def _by_kernel_line(root: str) -> t.Optional[Ceiling]:
+    """Return the nr_open of the kernel's command line, of this boot's and the next one's the lower."""
+    return min(_ceilings(other_writers.kernel_line(Reading(root))), key=lambda found: found.value, default=None)
 
 
 def _nr_open_set(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool) -> Ceiling:
@@ -122,7 +143,10 @@ def _nr_open_set(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool
     if winner is not None and value is not None and NR_OPEN_MINIMUM <= value <= NR_OPEN_MAXIMUM:
         return Ceiling(value, winner.path, winner.line)
     # A value that the kernel refuses (EINVAL) leaves the one before.
-    return Ceiling(nr_open_at_start(root), "no sysctl.d file sets it: the default", 0)
+    start, told = nr_open_at_start(root), _by_kernel_line(root)
+    if told is not None and told.value == start:
+        return told
+    return Ceiling(start, "no sysctl.d file sets it: the default", 0)
 
 
 def _kernel_number(text: str) -> t.Optional[int]:
@@ -141,9 +165,19 @@ def hard_limits(tree: HostTree, live: bool = True) -> t.List[HardLimit]:
     found = _session_limits(tree)
     if systemd_limits.is_installed(tree):
         found += _systemd_limits(tree)
+    if not in_container(tree.root):
+        found += _engine_limits(tree)
     if live:
         found += _running_limits(tree)
     return found
+
+
+def _engine_limits(tree: HostTree) -> t.List[HardLimit]:
+    """Return what container engines will ask for when their next container starts, now as after a boot."""
+    return [
+        HardLimit(one.path, one.line, "unit", one.name, one.shown, one.hard, one.hard)
+        for one in container_engines.limits(Reading(tree.root))
+    ]
 
 
 def _session_limits(tree: HostTree) -> t.List[HardLimit]:

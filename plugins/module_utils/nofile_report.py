@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    container_engines,
     limits_plan,
     name_service,
     nofile,
@@ -212,12 +213,15 @@ def _consequences(tree: HostTree, result: t.Mapping[str, t.Any]) -> t.List[str]:
         offender
         for offender in offenders
         if "unit" in offender
+        and not container_engines.is_asked_by_one(offender["unit"])
         and offender["when"] == nofile.AFTER_BOOT
         and isinstance(offender["value"], int)
         and offender["value"] < most
     ]
     if refused and not result["container"]:
         found.append("After the next boot systemd does not start such a unit (205/LIMITS).")
+    if any(container_engines.is_asked_by_one(offender.get("unit", "")) for offender in offenders):
+        found.append("A container that is to have such a limit does not start.")
     return found
 
 
@@ -229,7 +233,7 @@ def _message(result: t.Mapping[str, t.Any], planned: Planned, consequences: t.Li
     times: t.Dict[t.Tuple[str, str, t.Any, int], t.List[str]] = {}
     for offender in offenders:
         source = "%(source)s:%(line)d" % offender if offender["line"] else offender["source"]
-        subject = "domain %s" % offender["domain"] if "domain" in offender else "unit %s" % offender["unit"]
+        subject = "domain %s" % offender["domain"] if "domain" in offender else _named(offender["unit"])
         when = "now" if offender["when"] == nofile.NOW else "after the next boot"
         times.setdefault((source, subject, offender["value"], offender["maximum"]), []).append(when)
     lines = ["%s: %s, hard nofile %s, maximum %d %s" % (*row, " and ".join(when)) for row, when in times.items()]
@@ -243,6 +247,10 @@ def _message(result: t.Mapping[str, t.Any], planned: Planned, consequences: t.Li
         )
     )
     return "\n".join([head, *lines, *consequences, _way_out(result, planned)])
+
+
+def _named(unit: str) -> str:
+    return unit if container_engines.is_asked_by_one(unit) else "unit %s" % unit
 
 
 def _way_out(result: t.Mapping[str, t.Any], planned: Planned) -> str:

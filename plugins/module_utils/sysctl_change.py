@@ -18,6 +18,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     containment,
     host_identity,
     nofile,
+    other_writers,
     port_set,
     socket_count,
     sysctl_d,
@@ -142,7 +143,7 @@ def plan_present(root: str, request: Request, modules_loadable: bool = True) -> 
     warnings = _check_port_range(root, request, values)
     reserved = _merged_reserved_ports(root, request, values)
 
-    others = sysctl_d.at_boot(root, own={})
+    others = other_writers.at_boot(Reading(root), own={})
     contained = containment.in_container(root)
     keys: t.List[KeyPlan] = []
     # The listeners are reserved before the range is widened over them.
@@ -342,7 +343,7 @@ def _plan_floor(
     root: str,
     key: str,
     number: int,
-    others: t.Sequence[sysctl_d.Assignment],
+    others: t.Sequence[sysctl_d.Line],
     contained: bool,
     modules_loadable: bool,
     request: Request,
@@ -553,7 +554,7 @@ def forget(root: str, plans: t.Iterable[KeyPlan]) -> None:
 
 def _overridden(root: str, persisted: t.Mapping[str, str]) -> t.List[t.Dict[str, t.Any]]:
     """Name every foreign line that will beat one of ours at the next boot."""
-    assignments = sysctl_d.at_boot(root, own=persisted)
+    assignments = other_writers.at_boot(Reading(root), own=persisted)
     found = []
     for key, value in persisted.items():
         winning = sysctl_d.winner(assignments, key)

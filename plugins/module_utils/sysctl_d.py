@@ -20,7 +20,14 @@ import os
 import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import is_directory, link, read_text, resolve
+from ansible_collections.fourtuple.clients.plugins.module_utils import containment
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
+    exists,
+    is_directory,
+    link,
+    read_text,
+    resolve,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
 
 #: Sorts after Debian 12's 99-sysctl.conf, the link to /etc/sysctl.conf, and nearly everything else.
@@ -40,6 +47,26 @@ _MOST_PATTERNS = 1000
 _GLOB_CHARACTERS = frozenset("*?[")
 
 
+#: Names of one and the same number: net/netfilter/nf_conntrack_standalone.c registers it twice, and until Linux 4.18
+#: nf_conntrack_l3proto_ipv4_compat.c and its like registered it under the old names, too.
+_ALIASES = (
+    (
+        "net.netfilter.nf_conntrack_max",
+        "net.nf_conntrack_max",
+        "net.ipv4.netfilter.ip_conntrack_max",
+        "net.ipv4.ip_conntrack_max",
+    ),
+)
+_NAMES_OF = {name: names for names in _ALIASES for name in names}
+
+#: Programs that are PID 1 to start a whole system, by their /proc/1/comm; "init" is sysvinit's, OpenRC's and others'.
+_INITS = frozenset(
+    ("init", "systemd", "openrc-init", "runit", "runit-init", "s6-svscan", "busybox", "upstart", "dinit", "finit")
+)
+_WSL_CONF = "/etc/wsl.conf"
+_SYSTEMD_SYSCTL = "/etc/systemd/system/systemd-sysctl.service"
+
+
 class Assignment(t.NamedTuple):
     """One ``key = value`` line; ``value`` is None for a ``-key`` line, which only excludes from globs."""
 
@@ -47,6 +74,30 @@ class Assignment(t.NamedTuple):
     value: t.Optional[str]
     path: str
     line: int
+
+
+class Setting(t.NamedTuple):
+    """A line of another program that sets a key, by its full name; ``who``: the program, and when, in words."""
+
+    key: str
+    value: str
+    path: str
+    line: int
+    who: str
+
+
+Line = t.Union[Assignment, Setting]
+
+
+class Applier(t.NamedTuple):
+    """Who applies sysctl.d when this host starts: ``systemd-sysctl``, ``procps``, or None for nobody, and why."""
+
+    name: t.Optional[str]
+    why: str = ""
+    remedy: str = ""
+
+
+SYSTEMD_SYSCTL, PROCPS = "systemd-sysctl", "procps"
 
 
 def normalize(key: str) -> str:
@@ -112,6 +163,61 @@ def boots_with_systemd(root: str) -> bool:
     return os.path.basename(target or "") == "systemd"
 
 
+def applier(root: str) -> Applier:
+    """Return who applies sysctl.d at the next start of this host.
+
+    Nobody does where PID 1 is a program and no init, as in most containers; in WSL, whose /init only looks into
+    /etc/wsl.conf; and where systemd-sysctl is masked.
+    """
+    if boots_with_systemd(root):
+        target = link(root, _SYSTEMD_SYSCTL)
+        if target == "/dev/null" or (target is None and read_text(root, _SYSTEMD_SYSCTL) == ""):
+            return Applier(None, "systemd-sysctl.service is masked", "systemctl unmask systemd-sysctl.service")
+        return Applier(SYSTEMD_SYSCTL)
+    if not is_directory(root, "/proc/1"):
+        return Applier(PROCPS)
+    if is_wsl(root):
+        return _wsl(root)
+    first = (read_text(root, "/proc/1/comm") or "").strip()
+    if first and first not in _INITS and containment.in_container(root):
+        return Applier(
+            None,
+            "PID 1 of this container is %s, which reads no sysctl.d" % first,
+            "give the keys to whoever starts the container (docker run --sysctl, securityContext.sysctls)",
+        )
+    return Applier(PROCPS)
+
+
+def is_wsl(root: str) -> bool:
+    """Tell whether the kernel is that of the Windows Subsystem for Linux, by the name of its release."""
+    return "microsoft" in (read_text(root, "/proc/sys/kernel/osrelease") or "").lower()
+
+
+def wsl_boot(root: str, option: str) -> t.Tuple[int, str]:
+    """Return line and value of ``option`` in ``[boot]`` of /etc/wsl.conf; line 0 where it is not there."""
+    section, found = "", (0, "")
+    for number, raw in enumerate((read_text(root, _WSL_CONF) or "").splitlines(), start=1):
+        line = raw.strip()
+        if line.startswith("["):
+            section = line.strip("[] ").lower()
+        name, equals, value = line.partition("=")
+        if equals and section == "boot" and name.strip().lower() == option:
+            found = (number, value.strip().strip("\"'"))
+    return found
+
+
+def _wsl(root: str) -> Applier:
+    if wsl_boot(root, "systemd")[1].lower() == "true":
+        return Applier(SYSTEMD_SYSCTL)
+    if re.search(r"sysctl\b.*\s--system\b|\bprocps\s+(?:re)?start\b", wsl_boot(root, "command")[1]):
+        return Applier(PROCPS)
+    return Applier(
+        None,
+        "WSL without systemd starts no service that reads them",
+        'write "systemd=true", or "command=sysctl --system", below [boot] in /etc/wsl.conf, then: wsl --shutdown',
+    )
+
+
 def at_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None, volatile: bool = True) -> t.List[Assignment]:
     """Return every assignment of the next boot, in the order in which they are applied.
 
@@ -120,7 +226,10 @@ def at_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None, volatile: bo
     """
     text = "".join("%s = %s\n" % line for line in own.items()) if own else None
     tree = HostTree(root, {} if own is None else {DROP_IN: text})
-    systemd = boots_with_systemd(root)
+    by = applier(root).name
+    if by is None:
+        return []
+    systemd = by == SYSTEMD_SYSCTL
     directory_of: t.Dict[str, str] = {}
     for directory in _DIRECTORIES:
         for name in tree.names(directory) if volatile or directory != _VOLATILE_DIRECTORY else []:
@@ -140,7 +249,20 @@ def at_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None, volatile: bo
         ]
     else:
         assignments += parse(tree.read(_SYSCTL_CONF) or "", _SYSCTL_CONF, systemd)
-    return [assignment for assignment in assignments if _is_opened(proc_path(assignment.key), systemd)]
+    return [
+        assignment
+        for assignment in assignments
+        if _is_opened(proc_path(assignment.key), systemd) and not is_gone(root, assignment.key)
+    ]
+
+
+def is_gone(root: str, key: str) -> bool:
+    """Tell whether ``key`` is another's old name that this kernel does not have, so that a line of it sets nothing."""
+    names = names_of(key)
+    if key == names[0] or not exists(root, proc_path(names[0])):
+        # Whatever a module brings that is not loaded: of the names only the present ones come with it.
+        return key in names[2:] and not exists(root, proc_path(key))
+    return not exists(root, proc_path(key))
 
 
 def _options(assignments: t.Iterable[Assignment]) -> t.List[Assignment]:
@@ -157,23 +279,36 @@ def _options(assignments: t.Iterable[Assignment]) -> t.List[Assignment]:
     return list(options.values())
 
 
-def winner(assignments: t.Sequence[Assignment], key: str) -> t.Optional[Assignment]:
+def winner(assignments: t.Sequence[Line], key: str) -> t.Optional[Line]:
     """Return the assignment that ``key`` has after the boot, or None where no file sets it.
 
-    A line that names the key excludes it from all globs, wherever they stand; of what is left the last wins.
+    A line that names the key excludes it from all globs, wherever they stand; of what is left the last wins, by
+    whichever of its names a line calls the key.
     """
-    named = any(assignment.key == key for assignment in assignments)
-    won = None
+    names = names_of(key)
+    named = {assignment.key for assignment in assignments if isinstance(assignment, Assignment)}.intersection(names)
+    open_names = [name for name in names if name not in named]
+    won: t.Optional[Line] = None
     for assignment in assignments:
         if assignment.value is None:
             continue
         if _GLOB_CHARACTERS.intersection(assignment.key):
-            applies = not named and _matches(assignment.key, key)
+            applies = any(_matches(assignment.key, name) for name in open_names)
         else:
-            applies = _written(assignment.key) == key
+            applies = _written(assignment.key) in names
         if applies:
             won = assignment
     return won
+
+
+def is_sorted(path: str) -> bool:
+    """Tell whether a file is one of sysctl.d, so that its name decides who wins."""
+    return path.startswith(tuple(directory + "/" for directory in _DIRECTORIES))
+
+
+def names_of(key: str) -> t.Tuple[str, ...]:
+    """Return every name of a normalized ``key``, its own among them."""
+    return _NAMES_OF.get(key, (key,))
 
 
 def _expanded(key: str) -> t.List[str]:
@@ -219,6 +354,6 @@ def _matches(pattern: str, key: str) -> bool:
 
 def after_boot(
     root: str, key: str, own: t.Optional[t.Mapping[str, str]] = None, volatile: bool = True
-) -> t.Optional[Assignment]:
+) -> t.Optional[Line]:
     """Return the assignment that wins for ``key`` at the next boot; ``own`` and ``volatile`` as in at_boot."""
     return winner(at_boot(root, own, volatile), key)
