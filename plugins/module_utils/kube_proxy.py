@@ -13,7 +13,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import running_limits, systemd_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils import systemd_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import read_text
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 from ansible_collections.fourtuple.clients.plugins.module_utils.sysctl_d import Setting
@@ -54,6 +55,7 @@ _UNITS = (
     "kube-proxy.service",
     "snap.microk8s.daemon-kubelite.service",
 )
+_NODE = ("/var/lib/kubelet", "/etc/kubernetes", "/var/lib/kube-proxy", "/var/lib/rancher", "/var/snap/microk8s")
 _PROCESSES = ("kube-proxy", "k3s-server", "k3s-agent", "k3s", "rke2", "kubelite")
 
 _OPTION = re.compile(
@@ -116,11 +118,22 @@ def conntrack_max(reading: Reading, cpus: t.Optional[int] = None) -> t.Optional[
 
 
 def _by_process(reading: Reading, found: _Found) -> None:
-    for process in running_limits.processes(reading.root):
-        if process.name in _PROCESSES:
-            path = "/proc/%d/cmdline" % process.pid
+    """Look for one that runs, where anything says that this is a node: not every host has its processes read."""
+    if reading.live and not any(reading.exists(place) for place in _NODE):
+        return
+    for name in reading.names("/proc"):
+        if decimal(name) is not None and _name_of(reading, name) in _PROCESSES:
+            path = "/proc/%s/cmdline" % name
             found.present(path)
             found.take(path, (reading.text(path) or "").replace("\0", " "), False)
+
+
+def _name_of(reading: Reading, pid: str) -> str:
+    try:
+        return (read_text(reading.root, "/proc/%s/comm" % pid) or "").strip()
+    except OSError:
+        # It has ended meanwhile.
+        return ""
 
 
 def _by_rancher(reading: Reading, found: _Found) -> None:

@@ -198,6 +198,9 @@ def _systemd_limits(tree: HostTree) -> t.List[HardLimit]:
     if default.line == 0 and now is not None and in_container(tree.root):
         # fallback_rlimit_nofile takes no more than the nr_open that it meets, which here never changes.
         default = default._replace(hard=min(default.hard, now))
+    if default.line == 0:
+        # Likewise where the kernel's command line has put it lower before systemd starts.
+        default = default._replace(hard=min(default.hard, nr_open_at_start(tree.root)))
     limits = [(EVERY_UNIT, default)] + list(systemd_limits.Units(tree).limits())
     user = systemd_limits.configured_default(tree, "user")
     if user is not None:

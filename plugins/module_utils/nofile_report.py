@@ -15,6 +15,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     nofile,
     nofile_shortfalls,
     nofile_subjects,
+    other_writers,
     pam_limits,
     systemd_limits,
 )
@@ -270,6 +271,8 @@ def _way_out(result: t.Mapping[str, t.Any], planned: Planned) -> str:
         )
     elif planned.nr_open is not None:
         raise_it = "plan fs.nr_open as at least %d" % needed
+    elif other_writers.comes_after(result["nr_open_source"].rpartition(":")[0]):
+        raise_it = "remove fs.nr_open from %s, or raise it there to at least %d" % (result["nr_open_source"], needed)
     else:
         raise_it = "first raise fs.nr_open to at least %d, live and in a file of sysctl.d that sorts last" % needed
     return "Either %s, or %s." % (raise_it, lower)

@@ -10,6 +10,7 @@ units come after sysinit.target and so after it. docs/other-peoples-settings.md 
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -77,6 +78,10 @@ _MODPROBE = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", 
 _EXEC = ("ExecStartPre", "ExecStart", "ExecStartPost")
 _PULLS_IN = re.compile(r"^\s*(?:Wants|Requires|Requisite|BindsTo|Upholds)\s*=(.*)$", re.MULTILINE)
 _STARTS = re.compile(r"^\s*Unit\s*=\s*(\S+)\s*$", re.MULTILINE)
+_MAY_SET = re.compile(
+    r"sysctl|/proc/sys/|ulimit|prlimit|chpst|^\s*Exec\w+\s*=[^\n]*(?:/usr/local/|/opt/|/root/|/etc/|/srv/|/home/)",
+    re.MULTILINE,
+)
 #: Units that start another, of their own name if none is named.
 _STARTERS = (".timer", ".path", ".socket")
 _RUN_LEVEL = re.compile(r"S[0-9]{2}(.+)")
@@ -100,11 +105,20 @@ def settings(reading: Reading) -> t.Tuple[t.List[Setting], t.List[Setting]]:
 
     Among those that come after, the order is one of many that a boot may have.
     """
-    after: t.List[Setting] = []
-    for writer in _WRITERS:
-        after += writer(reading)
-    after = [one for one in after if one.key != NOFILE]
-    return kernel_line(reading), [one for one in after if not sysctl_d.is_gone(reading.root, one.key)]
+    after = [
+        one
+        for one in reading.once("other writers", lambda: [one for writer in _WRITERS for one in writer(reading)])
+        if one.key != NOFILE and not sysctl_d.is_gone(reading.root, one.key)
+    ]
+    return kernel_line(reading), after
+
+
+def comes_after(path: str) -> bool:
+    """Tell whether a line in this file is applied after sysctl.d, which then cannot help."""
+    first = ("/proc/cmdline", *_BOOT_LOADERS)
+    return bool(path) and not (
+        sysctl_d.is_sorted(path) or path in first or path.startswith(("/etc/default/grub", "/boot/loader/"))
+    )
 
 
 def nofile_lines(reading: Reading) -> t.List[t.Tuple[Setting, str]]:
@@ -362,17 +376,34 @@ def _init_scripts(reading: Reading) -> t.List[t.Tuple[str, Setting]]:
 
 def _units(reading: Reading) -> t.List[t.Tuple[str, Setting]]:
     """Return what the commands of the units set that a boot starts, each with its unit."""
-    found = []
-    units = reading.attempt("units of systemd", lambda: systemd_limits.Units(reading.tree))
-    if units is None or not reading.exists("/etc/systemd"):
-        return []
-    for name in sorted(_wanted(reading)):
-        files = reading.attempt(name, lambda name=name: units.files(name)) or []  # type: ignore[misc]
+    return reading.once("commands of units", lambda: _of_wanted(reading))
+
+
+def _of_wanted(reading: Reading) -> t.List[t.Tuple[str, Setting]]:
+    names = sorted(_worth_reading(reading))
+    units = reading.attempt("units of systemd", lambda: systemd_limits.Units(reading.tree)) if names else None
+    found: t.List[t.Tuple[str, Setting]] = []
+    if units is None:
+        return found
+    for name in names:
+        files = reading.attempt(name, functools.partial(units.files, name)) or []
         for path, line, command in _commands(reading, files):
             actions = [action for words in _simple_commands(command) for action in shell_commands.command(words)]
-            who = "%s, when it starts" % name
-            found += [(name, one) for one in _of_actions(reading, actions, path, line, who)]
+            found += [(name, one) for one in _of_actions(reading, actions, path, line, "%s, when it starts" % name)]
     return found
+
+
+def _worth_reading(reading: Reading) -> t.List[str]:
+    """Return the units that a boot starts and of which some file has a command that may set something."""
+    listed = {directory: reading.names(directory) for directory in systemd_limits.UNIT_PATH}
+    texts = _wanted(reading, listed)
+    for directory, names in listed.items():
+        for name in names:
+            unit = name[:-2]
+            if name.endswith(".d") and unit in texts:
+                for path in _named(reading, "%s/%s" % (directory, name), ".conf"):
+                    texts[unit] += reading.text(path) or ""
+    return [unit for unit, text in texts.items() if unit.endswith(".service") and _MAY_SET.search(text)]
 
 
 def _commands(reading: Reading, files: t.Sequence[str]) -> t.List[t.Tuple[str, int, str]]:
@@ -400,27 +431,29 @@ def _simple_commands(text: str) -> t.Iterator[t.List[str]]:
     yield words
 
 
-def _wanted(reading: Reading) -> t.Set[str]:
-    """Return the units that a boot starts, or may: what a ``.wants`` directory has, and what that pulls in."""
-    listed = {directory: reading.names(directory) for directory in systemd_limits.UNIT_PATH}
+def _wanted(reading: Reading, listed: t.Mapping[str, t.Sequence[str]]) -> t.Dict[str, str]:
+    """Return the units that a boot starts, or may, with the texts of their files.
+
+    Those are what a ``.wants`` directory has, and what that pulls in.
+    listed: what each directory of units has
+    """
     todo = []
     for directory, names in listed.items():
         for name in names:
             if name.endswith((".wants", ".requires")):
                 todo += reading.names("%s/%s" % (directory, name))
-    wanted: t.Set[str] = set()
+    place_of: t.Dict[str, str] = {}
+    for directory, names in listed.items():
+        for name in names:
+            place_of.setdefault(name, "%s/%s" % (directory, name))
+    wanted: t.Dict[str, str] = {}
     while todo:
         name = todo.pop()
         if name in wanted:
             continue
-        wanted.add(name)
-        template = re.sub("@[^.]*", "@", name)
-        places = [d for d, names in listed.items() if name in names] or [d for d, n in listed.items() if template in n]
-        text = (
-            (reading.text("%s/%s" % (places[0], name if name in listed[places[0]] else template)) or "")
-            if places
-            else ""
-        )
+        path = place_of.get(name) or place_of.get(re.sub("@[^.]*", "@", name))
+        text = (reading.text(path) or "") if path is not None else ""
+        wanted[name] = text
         todo += [word for words in _PULLS_IN.findall(text) for word in words.split()]
         if name.endswith(_STARTERS):
             todo += _STARTS.findall(text) or [name.rpartition(".")[0] + ".service"]
