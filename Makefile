@@ -11,8 +11,10 @@ SHELL := /bin/bash
 .ONESHELL:
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-# The gates share the machine's two cores and Podman's store: one after the other.
+# The gates share the machine's two cores and Podman's store: one after the other, but for those that `make test` says.
+ifndef side_by_side
 .NOTPARALLEL:
+endif
 
 # The newest that ansible-core runs on; PYTHON=/path/to/python3.12 chooses another.
 PYTHON ?= $(shell tests/tools/newest_python ensurepip)
@@ -39,10 +41,12 @@ million: root $(environment) images ## a million real connections, in one run of
 	tests/million/run
 
 .PHONY: test
-test: lint unit fuzz sanity packaging examples report differential crash stateful molecule demo million ## the gates that fit into a run of CI, as .ci/run does
+test: test-quick differential crash stateful molecule demo million ## the gates that fit into a run of CI, as .ci/run does
 
 .PHONY: test-quick
-test-quick: lint unit fuzz sanity packaging examples report ## every gate that needs no disposable hosts
+test-quick: $(environment) system-browser ## every gate that needs no disposable hosts, two at a time
+	@$(MAKE) --jobs=2 --output-sync=target side_by_side=yes profile="$(profile)" \
+	    sanity unit lint fuzz packaging report examples
 
 # `make test` leaves out some gates, and a part of what others can generate and combine.
 cases := --release bookworm -m "not nightly"
@@ -130,7 +134,8 @@ bench: root $(environment) system-compiler ## counting against ss, connecting ag
 
 .PHONY: molecule
 molecule: root $(environment) images machines ## the roles on disposable hosts, and the machine compared before and after
-	@echo "molecule: the roles on disposable hosts; then the machine compared with how it was before"
+	@echo "molecule: the first host of a fresh machine; the roles on disposable hosts; the machine as it was before"
+	pytest tests/images
 	tests/molecule/run
 	for release in $(filter-out bookworm,$(releases)); do
 	    FOURTUPLE_RELEASE=$$release tests/molecule/run reboot

@@ -1,17 +1,35 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who owns a sysctl key: this container, or the machine under it."""
+"""Whether this host is a container, what its namespaces are, and who owns a sysctl key: it, or the machine under it."""
 
 from __future__ import annotations
 
+import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import exists, read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils import cgroup_paths, mounts
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import exists, link, read_text
 
 #: Left by the container manager for whoever runs inside: systemd's Container Interface
 #: (/run/systemd/container is written by PID 1 from its own $container), Podman, Docker.
-_MARKS = ("/run/systemd/container", "/run/.containerenv", "/.dockerenv")
+_WRITTEN = ("/run/systemd/container", "/run/host/container-manager")
+_MARKS = {"/run/.containerenv": "podman", "/.dockerenv": "docker"}
+
+#: kubelet tells every container where the cluster's own service is (pkg/kubelet/kubelet_pods.go, getServiceEnvVarMap).
+_KUBERNETES = "KUBERNETES_SERVICE_HOST"
+
+#: The first namespace of a kind, by include/linux/proc_ns.h: PROC_PID_INIT_INO, PROC_USER_INIT_INO.
+_FIRST = {"pid": 0xEFFFFFFC, "user": 0xEFFFFFFD}
+
+#: uid_map of the first user namespace (user_namespaces(7)); another can have the same, and tells by its number.
+_EVERY_UID = ["0", "0", "4294967295"]
+
+#: Where container managers take the limits of a container from.
+NOFILE_OPTIONS = (
+    "lxc.prlimit.nofile of LXC and Proxmox, limits.kernel.nofile of LXD and Incus, --ulimit nofile= of Podman and "
+    "Docker, --rlimit= of systemd-nspawn, for a pod LimitNOFILE= of its node's containerd or CRI-O"
+)
 
 #: The namespaces that own keys outside net.*: ipc/ipc_sysctl.c, ipc/mq_sysctl.c, kernel/utsname_sysctl.c.
 _OWN_KEYS = frozenset(("kernel.auto_msgmni", "kernel.domainname", "kernel.hostname", "kernel.sem"))
@@ -20,19 +38,101 @@ _OWN_PREFIXES = ("fs.mqueue.", "kernel.msg", "kernel.shm")
 
 def in_container(root: str = "/") -> bool:
     """Tell whether the host below ``root`` is a container and shares its kernel with a machine."""
-    if any(exists(root, mark) for mark in _MARKS):
-        return True
-    return any(entry.startswith("container=") for entry in _environment_of_init(root))
+    return container_kind(root) is not None
 
 
-def _environment_of_init(root: str) -> t.List[str]:
-    """Return PID 1's environment, where a manager that leaves no file sets ``container=``."""
+def container_kind(root: str = "/") -> t.Optional[str]:
+    """Return whose container the host is, such as ``lxc``; "" for one of unknown kind, None for none.
+
+    Each of these is enough:
+
+    * the mark of a container manager: a file, or ``container=`` in PID 1's environment;
+    * Kubernetes' variables in PID 1's environment; in our own, which a person may have set, only where the network or
+      the root is no machine's either;
+    * a control group of PID 1, or of ours, that a container manager makes for a container;
+    * a user namespace that is not the first: there nobody may write the machine's keys;
+    * a PID namespace that is not the first: there nobody sees the processes whose limits a machine's keys must suit.
+      The distributions of WSL2 have PID namespaces too, yet no machine under them but the virtual machine that is
+      theirs: they are hosts;
+    * root on an overlay in a network namespace that is not the first, and is PID 1's: a live system's root is one as
+      well, but its network is the machine's, and ``ip netns exec`` and PrivateNetwork= leave PID 1 where it is.
+    """
+    first, own = _environment(root, "1"), _environment(root, "self")
+    if _KUBERNETES in first or (_KUBERNETES in own and not (owns_network(root) and not _root_is_overlay(root))):
+        return "kubernetes"
+    for path in _WRITTEN:
+        written = _text(root, path)
+        if written.strip():
+            return written.strip()
+    for mark, kind in _MARKS.items():
+        if exists(root, mark):
+            return kind
+    if "container" in first:
+        return first["container"]
+    if any(exists(root, path) for path in _WRITTEN):
+        return ""
+    return _kind_by_kernel(root)
+
+
+def _kind_by_kernel(root: str) -> t.Optional[str]:
+    """Return what the kernel shows of a container that no manager has marked."""
+    for process in ("1", "self"):
+        for path in cgroup_paths.paths(_text(root, "/proc/%s/cgroup" % process)).values():
+            kind = cgroup_paths.container(path)
+            if kind is not None:
+                return kind
+    if not in_first_user_namespace(root):
+        return ""
+    if False in (_is_first(root, process, "pid") for process in ("self", "1")) and not _is_wsl(root):
+        return ""
+    if not owns_network(root) and _shares_network_with_init(root) and _root_is_overlay(root):
+        return ""
+    return None
+
+
+def in_first_user_namespace(root: str = "/") -> bool:
+    """Tell whether the host's own user namespace is the machine's first; taken for it where nothing tells."""
+    for process in ("self", "1"):
+        if _is_first(root, process, "user") is False:
+            return False
+        map_of = _text(root, "/proc/%s/uid_map" % process).split()
+        if map_of not in ([], _EVERY_UID):
+            return False
+    return True
+
+
+def _is_first(root: str, process: str, kind: str) -> t.Optional[bool]:
+    """Tell whether a namespace of a process is the machine's first, None where it may not be looked at."""
+    number = re.fullmatch(r"%s:\[([0-9]{1,10})\]" % kind, link(root, "/proc/%s/ns/%s" % (process, kind)) or "")
+    return None if number is None else int(number.group(1)) == _FIRST[kind]
+
+
+def _shares_network_with_init(root: str) -> bool:
+    mine, of_init = (link(root, "/proc/%s/ns/net" % process) for process in ("self", "1"))
+    return mine is None or of_init is None or mine == of_init
+
+
+def _root_is_overlay(root: str) -> bool:
+    mount = mounts.covering(mounts.parse(_text(root, "/proc/self/mountinfo")), "/")
+    return mount is not None and mount.kind in ("overlay", "fuse.fuse-overlayfs", "aufs")
+
+
+def _is_wsl(root: str) -> bool:
+    return "microsoft" in _text(root, "/proc/sys/kernel/osrelease").lower()
+
+
+def _environment(root: str, process: str) -> t.Dict[str, str]:
+    """Return the environment that a process was started with."""
+    entries = (entry.partition("=") for entry in _text(root, "/proc/%s/environ" % process).split("\0"))
+    return {name: value for name, equals, value in entries if equals}
+
+
+def _text(root: str, path: str) -> str:
     try:
-        text = read_text(root, "/proc/1/environ")
+        return read_text(root, path) or ""
     except OSError:
-        # Not ours to read, or no file at all.
-        return []
-    return (text or "").split("\0")
+        # Not ours to read.
+        return ""
 
 
 def owns_network(root: str = "/") -> bool:
@@ -53,3 +153,20 @@ def is_machine_wide(root: str, key: str) -> bool:
     if key.startswith("net."):
         return owns_network(root)
     return not (key in _OWN_KEYS or key.startswith(_OWN_PREFIXES))
+
+
+def start_with_nofile(hard: t.Union[int, str]) -> str:
+    """Return how a container comes to a hard limit that nobody inside can give it."""
+    return "start the container with a hard nofile of %s (%s)" % (
+        hard if isinstance(hard, str) else "%d or more" % hard,
+        NOFILE_OPTIONS,
+    )
+
+
+def start_with_sysctl(key: str, value: str) -> str:
+    """Return how a container comes to a value of a key that it cannot write itself."""
+    return (
+        "start the container with %s = %s (Podman, Docker: --sysctl; a pod: securityContext.sysctls; LXC: lxc.sysctl), "
+        "or with a /proc/sys that it may write (--security-opt; unmask=/proc/sys of Podman, "
+        "systempaths=unconfined of Docker)"
+    ) % (key, value)

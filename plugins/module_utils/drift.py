@@ -9,6 +9,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    kernel_values,
     network_providers,
     nofile,
     other_writers,
@@ -20,10 +21,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.address_set import Pair, in_order
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import OWNER_MARK, state_path
-from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_limits import RESERVED_PORTS, Keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_limits import Keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_subjects import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal
 
 LIVE, AFTER_BOOT, FILE = "live", "after_boot", "file"
 
@@ -85,7 +85,7 @@ def applied(reading: Reading) -> Applied:
         floors,
         reading.attempt(pam_limits.DROP_IN, lambda: _own_lines(reading)) or [],
         _own_units(reading),
-        _own_limit(reading, systemd_limits.DEFAULT_DROP_IN, "Manager", "DefaultLimitNOFILE"),
+        _own_limit(reading, systemd_limits.DEFAULT_DROP_INS, "Manager", "DefaultLimitNOFILE"),
         added,
         reading.attempt("our address files", lambda: network_providers.persisted(reading.root, links)) or set(),
         missing,
@@ -139,29 +139,27 @@ def drift(
 def _sysctl(reading: Reading, keys: Keys, own: Applied) -> t.List[t.Dict[str, t.Any]]:
     found = []
     assignments = reading.attempt("sysctl.d", lambda: other_writers.at_boot(reading)) or []
+    kernel = sysctl_d.kernel_at_start(reading.root)
     for key, value in own.sysctl.items():
         live = keys.live(key)
-        if not _holds(own, key, value, live):
+        if not _holds(own, key, value, live, kernel):
             found.append(_entry(key, value, live, LIVE))
-        won = sysctl_d.winner(assignments, key)
-        if won is not None and won.path != sysctl_d.DROP_IN and not _holds(own, key, value, won.value):
+        # What the kernel refuses changes nothing: the snapshot names such a line among the refused ones.
+        won = sysctl_d.winner(assignments, key, kernel)
+        if won is not None and won.path != sysctl_d.DROP_IN and not _holds(own, key, value, won.value, kernel):
             found.append(_entry(key, value, won.value, AFTER_BOOT, by="%s:%d" % (won.path, won.line)))
     return found
 
 
-def _holds(own: Applied, key: str, ours: str, value: t.Optional[str]) -> bool:
+def _holds(own: Applied, key: str, ours: str, value: t.Optional[str], kernel: kernel_values.Kernel) -> bool:
     """Tell whether ``value`` is as good as ``ours``: the same, for a floor no less, for a set of ports no fewer."""
     if value is None:
         return False
-    if value.split() == ours.split():
+    if key == kernel_values.RESERVED_PORTS:
+        return port_set.parse_kernel_list(ours) <= port_set.parse_kernel_list(value)
+    if kernel_values.same(key, value, ours, kernel):
         return True
-    if key == RESERVED_PORTS:
-        try:
-            return port_set.parse_kernel_list(ours) <= port_set.parse_kernel_list(value)
-        except Refusal:
-            # Somebody wrote into a file what the kernel does not take for a list.
-            return False
-    least, found = decimal(ours), decimal(value)
+    least, found = (kernel_values.number(key, text, kernel) for text in (ours, value))
     return key in own.floors and least is not None and found is not None and found >= least
 
 
@@ -177,7 +175,7 @@ def _nofile(subjects: Subjects, own: Applied, users: t.Iterable[str]) -> t.List[
         if account is None:
             continue
         grant = pam_limits.resolve(own.lines, build, name, *account)
-        _soft, hard = pam_limits.limits(grant, nofile.NR_OPEN_MAXIMUM)
+        _soft, hard = pam_limits.limits(grant, nofile.nr_open_bounds(subjects.tree.root)[1])
         winner = pam_limits.resolve(pam_limits.entries(subjects.tree, build), build, name, *account).hard
         wins = winner is not None and winner.path == pam_limits.DROP_IN
         found += _below("nofile of user %s" % name, hard, subjects.user("", name), wins)
@@ -185,11 +183,11 @@ def _nofile(subjects: Subjects, own: Applied, users: t.Iterable[str]) -> t.List[
     for name, (_soft, hard) in sorted(own.units.items()):
         if subjects.knows_unit(name):
             limit = units.limit(name)
-            wins = limit is not None and limit.path == systemd_limits.drop_in(name)
+            wins = limit is not None and limit.path in systemd_limits.drop_ins(name)
             found += _below("nofile of %s" % name, hard, subjects.unit("", name), wins)
     every = subjects.every_unit() if own.default is not None else None
     if own.default is not None and every is not None:
-        wins = systemd_limits.default(subjects.tree).path == systemd_limits.DEFAULT_DROP_IN
+        wins = systemd_limits.default(subjects.tree).path in systemd_limits.DEFAULT_DROP_INS
         found += _below("nofile of %s" % every["name"], own.default[1], every, wins)
     return found
 
@@ -256,14 +254,15 @@ def _own_units(reading: Reading) -> t.Dict[str, t.Tuple[int, int]]:
         unit = name[:-2]
         section = systemd_limits.section_of(unit) if name.endswith(".d") else None
         if section is not None:
-            pair = _own_limit(reading, systemd_limits.drop_in(unit), section, "LimitNOFILE")
+            pair = _own_limit(reading, systemd_limits.drop_ins(unit), section, "LimitNOFILE")
             if pair is not None:
                 found[unit] = pair
     return found
 
 
-def _own_limit(reading: Reading, path: str, section: str, key: str) -> t.Optional[t.Tuple[int, int]]:
-    values = systemd_limits.assignments(_own_text(reading, path) or "", section, key)
+def _own_limit(reading: Reading, paths: t.Iterable[str], section: str, key: str) -> t.Optional[t.Tuple[int, int]]:
+    """Return the limit that the last of the files by our names sets."""
+    values = [row for path in paths for row in systemd_limits.assignments(_own_text(reading, path) or "", section, key)]
     return systemd_limits.parse_rlimit(values[-1][1]) if values else None
 
 

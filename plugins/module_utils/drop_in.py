@@ -10,7 +10,6 @@ same time, in whatever order: each step leaves every hard nofile within the fs.n
 from __future__ import annotations
 
 import os
-import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
@@ -34,9 +33,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
 _FILES = (sysctl_d.DROP_IN, sysctl_change.MODULES_LOAD, pam_limits.DROP_IN, systemd_limits.DEFAULT_DROP_IN)
-_OF_UNIT = re.compile(
-    "%s/[^/]+[.]d/%s" % (re.escape(systemd_limits.UNIT_DIRECTORY), re.escape(systemd_limits.DROP_IN_NAME))
-)
 
 
 class Change(t.NamedTuple):
@@ -52,7 +48,7 @@ def plan(root: str, path: str, content: t.Optional[str]) -> Change:
 
     raises: Refusal
     """
-    if path not in _FILES and not _OF_UNIT.fullmatch(path):
+    if not _is_ours(path, content is None):
         raise Refusal(
             "path", path, "one of %s, and %s" % (", ".join(_FILES), systemd_limits.drop_in("UNIT")), "Correct it."
         )
@@ -62,6 +58,14 @@ def plan(root: str, path: str, content: t.Optional[str]) -> Change:
         )
     sysctl_change.refuse_foreign_file(root, path)
     return Change(path, read_text(root, path), content)
+
+
+def _is_ours(path: str, gone: bool) -> bool:
+    """Tell whether a path is one to write, or where it is to be ``gone``, one that an earlier release wrote."""
+    unit = systemd_limits.unit_of(path)
+    if gone:
+        return path in _FILES or path in systemd_limits.DEFAULT_DROP_INS or unit is not None
+    return path in _FILES or (unit is not None and path == systemd_limits.drop_in(unit))
 
 
 def is_due(root: str, change: Change) -> bool:
@@ -120,6 +124,6 @@ def _remove(root: str, path: str) -> None:
 def _is_empty_directory(root: str, path: str) -> bool:
     """Tell whether the file's directory is one of systemd's drop-ins, and empty: nobody reads anything there."""
     directory = os.path.dirname(path)
-    of_systemd = path == systemd_limits.DEFAULT_DROP_IN or _OF_UNIT.fullmatch(path) is not None
+    of_systemd = path in systemd_limits.DEFAULT_DROP_INS or systemd_limits.unit_of(path) is not None
     place = below(root, directory)
     return of_systemd and os.path.isdir(place) and not os.path.islink(place) and not list_directory(root, directory)

@@ -10,6 +10,7 @@ import shlex
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import containment, sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import read_text
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 
 #: include/uapi/linux/capability.h, by number.
@@ -57,14 +58,12 @@ _CAPABILITIES = (
     "CHECKPOINT_RESTORE",
 )
 
-_EVERY_UID = ["0", "0", "4294967295"]
-
 
 def identity(reading: Reading, observation: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """Return the ``host`` of a snapshot."""
     uid_map = reading.text("/proc/self/uid_map")
-    contained = containment.in_container(reading.root)
-    if not contained:
+    kind = containment.container_kind(reading.root)
+    if kind is None:
         # A manager that leaves no file sets container= there: where it is unreadable, say that this "no" is unsure.
         reading.text("/proc/1/environ")
     found: t.Dict[str, t.Any] = {
@@ -75,22 +74,46 @@ def identity(reading: Reading, observation: t.Mapping[str, t.Any]) -> t.Dict[str
         init=_init(reading),
         systemd=systemd_version(reading),
         pam=_version(reading, "libpam-modules"),
-        container=contained,
-        container_kind=_container_kind(reading) if contained else None,
+        container=kind is not None,
+        container_kind=kind or None,
         first_network_namespace=containment.owns_network(reading.root),
-        first_user_namespace=None if uid_map is None else uid_map.split() == _EVERY_UID,
+        first_user_namespace=None if uid_map is None else containment.in_first_user_namespace(reading.root),
         capabilities=capabilities(reading.text("/proc/self/status") or ""),
     )
     return found
 
 
-def capabilities(status: str) -> t.Optional[t.List[str]]:
-    """Return the effective capabilities that /proc/<pid>/status shows."""
-    match = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
+def capabilities(status: str, row: str = "CapEff") -> t.Optional[t.List[str]]:
+    """Return the capabilities that /proc/<pid>/status shows: the effective ones, or those of another ``row``."""
+    match = re.search(r"^%s:\s*([0-9a-f]+)$" % row, status, re.MULTILINE)
     if match is None:
         return None
     bits = int(match.group(1), 16)
     return ["CAP_" + name for number, name in enumerate(_CAPABILITIES) if bits >> number & 1]
+
+
+def may_raise(capabilities_of_root: t.Optional[t.Collection[str]], first_user_namespace: t.Optional[bool]) -> bool:
+    """Tell whether root can raise a hard limit: taken for so where it is not known.
+
+    do_prlimit asks for CAP_SYS_RESOURCE in the first user namespace (kernel/sys.c): in any other one root has every
+    capability, and may lower limits only.
+    """
+    if first_user_namespace is False:
+        return False
+    return capabilities_of_root is None or "CAP_SYS_RESOURCE" in capabilities_of_root
+
+
+def raises_limits(root: str = "/") -> bool:
+    """Tell whether services and sessions of the host below ``root`` can have a higher hard limit than PID 1.
+
+    What PID 1 has itself it may not pass on: who is executed has nothing beyond the bounding set (capabilities(7)).
+    """
+    try:
+        status = read_text(root, "/proc/1/status") or ""
+    except OSError:
+        status = ""
+    first = containment.in_first_user_namespace(root)
+    return all(may_raise(capabilities(status, row), first) for row in ("CapEff", "CapBnd"))
 
 
 def _system(reading: Reading) -> t.Dict[str, t.Optional[str]]:
@@ -133,15 +156,3 @@ def _systemd_by_library(reading: Reading) -> t.Optional[str]:
             if match is not None:
                 return match.group(1)
     return None
-
-
-def _container_kind(reading: Reading) -> t.Optional[str]:
-    written = (reading.text("/run/systemd/container") or "").strip()
-    if written:
-        return written
-    if reading.exists("/run/.containerenv"):
-        return "podman"
-    if reading.exists("/.dockerenv"):
-        return "docker"
-    entries = (reading.text("/proc/1/environ") or "").split("\0")
-    return next((entry.partition("=")[2] for entry in entries if entry.startswith("container=")), None)

@@ -13,14 +13,13 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     nofile,
     other_writers,
     port_set,
+    proc_sys,
     sysctl_d,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_values import PORT_RANGE, RESERVED_PORTS
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 from ansible_collections.fourtuple.clients.plugins.module_utils.socket_count import parse_sockstat
-
-PORT_RANGE = "net.ipv4.ip_local_port_range"
-RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
 
 #: Every key that the ceilings, the planner or the report use.
 KEYS = (
@@ -67,6 +66,8 @@ class Keys:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._contained = containment.in_container(reading.root)
+        self._kernel = sysctl_d.kernel_at_start(reading.root)
+        self._mounted = reading.attempt("/proc/self/mountinfo", lambda: proc_sys.mounted(reading.root)) or []
         self._at_boot = reading.attempt("sysctl.d", lambda: other_writers.at_boot(reading)) or []
 
     def live(self, key: str) -> t.Optional[str]:
@@ -93,7 +94,8 @@ class Keys:
         for key in KEYS:
             now = self.live(key)
             if now is not None:
-                found[key] = dict(self._after_boot(key), now=now, scope=self.scope(key))
+                writable = proc_sys.is_writable(self._reading.root, key, self._mounted, self._reading.uid)
+                found[key] = dict(self._after_boot(key), now=now, scope=self.scope(key), writable=writable)
         return found
 
     def scope(self, key: str) -> str:
@@ -108,11 +110,11 @@ class Keys:
         if key == nofile.NR_OPEN:
             boot = self._reading.attempt(key, lambda: nofile.nr_open_after_boot(self._reading.root))
             if boot is not None:
-                return {"after_boot": str(boot.value), "by": "%s:%d" % boot[1:] if boot.line else None}
-        won = None if self.scope(key) == MACHINE else sysctl_d.winner(self._at_boot, key)
+                return {"after_boot": str(boot.value), "by": boot.place if boot.line else None}
+        won = None if self.scope(key) == MACHINE else sysctl_d.winner(self._at_boot, key, self._kernel)
         if won is None or won.value is None:
             return {"after_boot": None, "by": None}
-        return {"after_boot": " ".join(won.value.split()), "by": "%s:%d" % (won.path, won.line)}
+        return {"after_boot": won.value, "by": "%s:%d" % (won.path, won.line)}
 
 
 def ports(keys: Keys, listening: t.Sequence[int]) -> t.Dict[str, t.Any]:
@@ -126,7 +128,7 @@ def ports(keys: Keys, listening: t.Sequence[int]) -> t.Dict[str, t.Any]:
     low, high = ends if ends is not None and len(ends) == 2 else (None, None)
     usable = None
     if low is not None and high is not None:
-        taken = _reserved(reserved) | set(listening)
+        taken = port_set.parse_kernel_list(reserved or "") | set(listening)
         usable = high - low + 1 - sum(low <= port <= high for port in taken)
     return {
         "low": low,
@@ -135,14 +137,6 @@ def ports(keys: Keys, listening: t.Sequence[int]) -> t.Dict[str, t.Any]:
         "listeners": port_set.format_kernel_list(listening),
         "usable": usable,
     }
-
-
-def _reserved(text: t.Optional[str]) -> t.Set[int]:
-    try:
-        return port_set.parse_kernel_list(text or "")
-    except Refusal:
-        # No kernel prints that; what it reserves is then unknown, and shown as it is.
-        return set()
 
 
 def tcp(reading: Reading, keys: Keys) -> t.Dict[str, t.Any]:

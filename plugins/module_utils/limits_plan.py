@@ -9,9 +9,14 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import pam_limits, running_limits, systemd_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.containment import in_container
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
-from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import EVERY_UNIT, HEADER, own_files
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
+    EVERY_UNIT,
+    HEADER,
+    highest,
+    own_files,
+    unit_default,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
 #: RLIM_INFINITY: ``unlimited`` to pam_limits, ``infinity`` to systemd.
@@ -103,8 +108,7 @@ def planned(tree: HostTree, plan: Plan) -> HostTree:
 
 def units_of(paths: t.Iterable[str]) -> t.List[str]:
     """Return the units whose drop-ins are among ``paths``."""
-    tail = ".d/" + systemd_limits.DROP_IN_NAME
-    names = [path[: -len(tail)].rpartition("/")[2] for path in paths if path.endswith(tail)]
+    names = [systemd_limits.unit_of(path) or "" for path in paths]
     return [name for name in names if systemd_limits.section_of(name) is not None]
 
 
@@ -127,19 +131,20 @@ def make_plan(
     check_domains(domains, where + "domains")
     build = pam_limits.behaviour(others)
     lines = pam_limits.entries(others, build)
+    most = highest(tree.root)
     by_domain = {}
     for domain in domains:
         granted = pam_limits.granted(others, lines, build, domain)
-        by_domain[domain] = _domain_grant(granted, (soft, hard), inherited, build)
+        by_domain[domain] = _domain_grant(granted, (soft, hard), inherited, build, most)
     by_unit: t.Dict[str, t.Optional[Grant]] = {}
     if units or default:
         check_units(others, units, where + ("units" if units else "systemd_default"))
     known = systemd_limits.Units(others)
-    fallback = systemd_limits.default(others)
+    fallback = _granted(unit_default(others), most)
     for unit in units:
         own = known.limit(unit)
         # A unit without a limit of its own keeps at least the default, but only its own file can be the cause.
-        by_unit[unit] = _unit_grant(own or fallback, soft, hard)
+        by_unit[unit] = _unit_grant(_granted(own, most) if own is not None else fallback, soft, hard)
     return Plan(by_domain, by_unit, _unit_grant(fallback, soft, hard) if default else None)
 
 
@@ -148,11 +153,15 @@ def _domain_grant(
     asked: t.Tuple[Number, Number],
     inherited: t.Tuple[int, int],
     build: pam_limits.Behaviour,
+    most: Number,
 ) -> Grant:
+    """most: what nobody can go beyond, where that is so: a line of others that asks for more grants nothing"""
     numbers: t.List[Number] = []
     source, hard = others.hard, asked[1]
     for number, entry, without in zip(asked, (others.soft, source), inherited):
-        if entry is not None and entry.value == pam_limits.UNLIMITED and build.caps_unlimited:
+        if entry is not None and most is not None:
+            numbers.append(_highest(number, min(entry.value, most)))
+        elif entry is not None and entry.value == pam_limits.UNLIMITED and build.caps_unlimited:
             numbers.append(None)
         elif entry is not None:
             numbers.append(_highest(number, entry.value))
@@ -169,6 +178,11 @@ def _domain_grant(
 
 def _highest(one: Number, other: Number) -> Number:
     return max((number for number in (one, other) if number is not None), default=None)
+
+
+def _granted(limit: systemd_limits.Limit, most: Number) -> systemd_limits.Limit:
+    """Return a unit's limit as it is got where nobody can have more than ``most`` (setrlimit_closest)."""
+    return limit if most is None else limit._replace(soft=min(limit.soft, most), hard=min(limit.hard, most))
 
 
 def _unit_grant(present: systemd_limits.Limit, soft: Number, hard: Number) -> t.Optional[Grant]:
@@ -274,18 +288,18 @@ def restart_needed(tree: HostTree, units: t.Iterable[str]) -> t.List[str]:
         if process.unit is not None:
             by_unit.setdefault(process.unit, []).append(process)
     first = running_limits.read_process(tree.root, 1)
-    most = first.hard if first is not None else _INFINITY
-    container = in_container(tree.root)
+    # What PID 1 may not set becomes its own hard limit (setrlimit_closest): infinity everywhere, and whatever is
+    # higher where nobody can raise a limit.
+    infinity = first.hard if first is not None else _INFINITY
+    most = highest(tree.root)
     known = systemd_limits.Units(tree)
     found = []
     for unit in units:
         present = by_unit.get(known.real_name(unit), [])
-        limit = known.limit(unit) or systemd_limits.default(tree)
+        limit = _granted(known.limit(unit) or unit_default(tree), most)
         soft, hard = limit.soft, limit.hard
-        # What PID 1 may not set becomes its own hard limit (setrlimit_closest): infinity everywhere, and in a
-        # container without CAP_SYS_RESOURCE whatever is higher.
-        if hard == _INFINITY or (container and all(process.hard <= most for process in present)):
-            soft, hard = min(soft, most), min(hard, most)
+        if hard == _INFINITY:
+            soft, hard = min(soft, infinity), infinity
         if present and (
             max(process.hard for process in present) != hard or max(process.soft for process in present) < soft
         ):

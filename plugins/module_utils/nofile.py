@@ -11,11 +11,12 @@ refuses the session, systemd fails the unit with 205/LIMITS.
 from __future__ import annotations
 
 import os
-import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     container_engines,
+    host_identity,
+    kernel_values,
     other_writers,
     pam_limits,
     running_limits,
@@ -28,12 +29,18 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal
 
-NR_OPEN = "fs.nr_open"
+NR_OPEN = kernel_values.NR_OPEN
 
-#: fs/file.c: sysctl_nr_open, sysctl_nr_open_min and sysctl_nr_open_max on 64 bits.
+#: fs/file.c: sysctl_nr_open, the kernel's own.
 NR_OPEN_KERNEL = 1048576
-NR_OPEN_MINIMUM = 64
-NR_OPEN_MAXIMUM = 1073741816
+#: Where the search of systemd 240 to 257 ends: from INT_MAX it halves what the kernel refuses, rounded down to a
+#: multiple of its own pointer (src/core/main.c, bump_file_max_and_nr_open). By a kernel and a systemd of 64 bits; a
+#: kernel of 64 and a systemd of 32; both of 32.
+_FOUND_BY_SYSTEMD = (1073741816, 1073741820, 536870908)
+#: What systemd from 258 on sets: the maximum, by its own size of a pointer (src/basic/fd-util.h, NR_OPEN_MAXIMUM).
+_SET_BY_SYSTEMD = tuple(
+    high for bits in (64, 32) for _low, high in [kernel_values.bounds_of_nr_open(kernel_values.Kernel(bits))]
+)
 
 #: The first line of the files that role limits writes; the rest of the line is part of the contract.
 HEADER = OWNER_MARK + " (role limits). Changes here are overwritten."
@@ -53,6 +60,11 @@ class Ceiling(t.NamedTuple):
     source: str
     line: int
 
+    @property
+    def place(self) -> str:
+        """The source with its line, where it has one."""
+        return "%s:%d" % (self.source, self.line) if self.line else self.source
+
 
 class HardLimit(t.NamedTuple):
     """A hard limit that somebody has or will get: what is asked of the kernel now, and after the next boot.
@@ -69,8 +81,29 @@ class HardLimit(t.NamedTuple):
     after_boot: int
 
 
+class Inherited(t.NamedTuple):
+    """The hard limits above which nobody can go on a host whose root cannot raise any.
+
+    now, after_boot: what sessions start with; units: PID 1's own, what systemd falls back to for a unit
+    locks_out: whether pam_limits of the host refuses a session that is to have more; otherwise it stays without
+    planned:   files of ours, which are to promise nothing that cannot be had
+    """
+
+    now: int
+    after_boot: int
+    units: int
+    locks_out: bool
+    planned: t.Container[str] = ()
+
+    def most(self, limit: HardLimit) -> t.Optional[t.Tuple[int, int]]:
+        """Return the most that a limit may be, now and after a boot; None where more does no harm."""
+        if limit.kind == "domain" and (self.locks_out or limit.source in self.planned):
+            return self.now, self.after_boot
+        return (self.units, self.units) if limit.source in self.planned else None
+
+
 class Offender(t.NamedTuple):
-    """A hard limit above the nr_open that holds then."""
+    """A hard limit above what holds then: nr_open, or what is inherited and cannot be raised."""
 
     limit: HardLimit
     maximum: int
@@ -93,19 +126,27 @@ def nr_open_now(root: str) -> t.Optional[int]:
     return None if text is None else decimal(text)
 
 
+def nr_open_bounds(root: str) -> t.Tuple[int, int]:
+    """Return the least and the greatest fs.nr_open that the kernel of this host takes."""
+    return kernel_values.bounds_of_nr_open(sysctl_d.kernel_at_start(root))
+
+
 def nr_open_at_start(root: str) -> int:
     """Return the nr_open of the moment at which PID 1 starts, before any sysctl.d is applied.
 
-    systemd since 240 may raise it to the maximum there, if built so, as on Debian 13 (src/core/main.c,
-    bump_file_max_and_nr_open); it then takes it for its own hard limit, which tells even where sysctl.d has
-    lowered the value since.
+    systemd since 240 may raise it there, if built so, as on Debian 13; it then takes it for its own hard limit, which
+    tells even where sysctl.d has lowered the value since. A live maximum that PID 1 has not met is somebody's else.
     """
-    first = running_limits.read_process(root, 1)
-    seen = (nr_open_now(root), first.hard if first is not None else None)
-    if NR_OPEN_MAXIMUM in seen and sysctl_d.boots_with_systemd(root):
-        return NR_OPEN_MAXIMUM
     told = _by_kernel_line(root)
-    return told.value if told is not None else NR_OPEN_KERNEL
+    kernels = told.value if told is not None else NR_OPEN_KERNEL
+    if not sysctl_d.boots_with_systemd(root):
+        return kernels
+    first, now = running_limits.read_process(root, 1), nr_open_now(root)
+    if first is not None and first.hard in _FOUND_BY_SYSTEMD + _SET_BY_SYSTEMD:
+        return first.hard
+    if now in _FOUND_BY_SYSTEMD or (first is None and now in _SET_BY_SYSTEMD):
+        return now
+    return kernels
 
 
 def nr_open_after_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None) -> Ceiling:
@@ -119,45 +160,59 @@ def nr_open_after_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None) -
     if now is not None and in_container(root):
         return Ceiling(now, "the machine under this container", 0)
     found = [_nr_open_set(root, own, volatile) for volatile in (False, True)]
-    return min(found + _ceilings(other_writers.settings(Reading(root))[1]), key=lambda found: found.value)
+    found += _ceilings(root, other_writers.settings(Reading(root))[1])
+    return min(found, key=lambda one: one.value)
 
 
-def _ceilings(settings: t.Iterable[sysctl_d.Setting]) -> t.List[Ceiling]:
+def _ceilings(root: str, settings: t.Iterable[sysctl_d.Setting]) -> t.List[Ceiling]:
     """Return what the lines that set nr_open make of it; one that the kernel refuses sets nothing."""
-    found = []
-    for one in settings:
-        value = _kernel_number(one.value) if one.key == NR_OPEN else None
-        if value is not None and NR_OPEN_MINIMUM <= value <= NR_OPEN_MAXIMUM:
-            found.append(Ceiling(value, one.path, one.line))
-    return found
+    kernel = sysctl_d.kernel_at_start(root)
+    values = [(kernel_values.number(NR_OPEN, one.value, kernel), one) for one in settings if one.key == NR_OPEN]
+    return [Ceiling(value, one.path, one.line) for value, one in values if value is not None]
 
 
 def _by_kernel_line(root: str) -> t.Optional[Ceiling]:
     """Return the nr_open of the kernel's command line, of this boot's and the next one's the lower."""
-    return min(_ceilings(other_writers.kernel_line(Reading(root))), key=lambda found: found.value, default=None)
+    return min(_ceilings(root, other_writers.kernel_line(Reading(root))), key=lambda one: one.value, default=None)
 
 
 def _nr_open_set(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool) -> Ceiling:
-    winner = sysctl_d.after_boot(root, NR_OPEN, own, volatile)
-    value = _kernel_number(winner.value) if winner is not None and winner.value is not None else None
-    if winner is not None and value is not None and NR_OPEN_MINIMUM <= value <= NR_OPEN_MAXIMUM:
-        return Ceiling(value, winner.path, winner.line)
-    # A value that the kernel refuses (EINVAL) leaves the one before.
-    start, told = nr_open_at_start(root), _by_kernel_line(root)
-    if told is not None and told.value == start:
+    won, refused = sysctl_d.settle(sysctl_d.at_boot(root, own, volatile), NR_OPEN, sysctl_d.kernel_at_start(root))
+    if won is not None:
+        return Ceiling(int(won.value or 0), won.path, won.line)
+    at_start, told = nr_open_at_start(root), _by_kernel_line(root)
+    if told is not None and told.value == at_start:
         return told
-    return Ceiling(start, "no sysctl.d file sets it: the default", 0)
+    if refused:
+        return Ceiling(at_start, "the default, as the kernel refuses %s:%d" % (refused[-1].path, refused[-1].line), 0)
+    return Ceiling(at_start, "no sysctl.d file sets it: the default", 0)
 
 
-def _kernel_number(text: str) -> t.Optional[int]:
-    """proc_get_long and its strtoul_lenient(base 0): decimal, 0x or octal."""
-    match = re.fullmatch(r"0[xX]([0-9a-fA-F]{1,16})|0([0-7]{0,22})|([1-9][0-9]{0,18})", text.strip())
-    if match is None:
+def highest(root: str) -> t.Optional[int]:
+    """Return the hard limit above which nobody on the host can go, PID 1's; None where root can raise it.
+
+    PID 1 has what the container was started with: systemd tries to raise its own, and stays there (src/core/main.c,
+    bump_rlimit_nofile).
+    """
+    if host_identity.raises_limits(root):
         return None
-    for digits, base in zip(match.groups(), (16, 8, 10)):
-        if digits is not None:
-            return int(digits or "0", base)
-    return None
+    first = running_limits.read_process(root, 1)
+    return None if first is None else first.hard
+
+
+def unit_default(tree: HostTree) -> systemd_limits.Limit:
+    """Return the limit of every unit that sets none itself, on this host.
+
+    systemd's built-in one is 524288, or what PID 1 was started with if that is more, and never above the nr_open that
+    it meets (src/core/main.c, fallback_rlimit_nofile). On a host of its own PID 1 is started with 4096.
+    """
+    default = systemd_limits.default(tree)
+    now = nr_open_now(tree.root)
+    if not default.line and not in_container(tree.root):
+        return default._replace(hard=min(default.hard, nr_open_at_start(tree.root)))
+    if default.line or now is None or not in_container(tree.root):
+        return default
+    return default._replace(hard=min(now, max(default.hard, highest(tree.root) or 0)))
 
 
 def hard_limits(tree: HostTree, live: bool = True) -> t.List[HardLimit]:
@@ -182,26 +237,24 @@ def _engine_limits(tree: HostTree) -> t.List[HardLimit]:
 
 def _session_limits(tree: HostTree) -> t.List[HardLimit]:
     build = pam_limits.behaviour(tree)
+    # What unlimited becomes matters only where less is the most that there can be.
+    capped = nr_open_now(tree.root) if build.caps_unlimited and highest(tree.root) is not None else None
     found = []
     for domain, grant in pam_limits.winning(pam_limits.entries(tree, build)).items():
         entry = grant.hard
-        if entry is None or (entry.value == pam_limits.UNLIMITED and build.caps_unlimited):
+        if entry is None:
             continue
-        shown = "unlimited" if entry.value == pam_limits.UNLIMITED else entry.value
-        found.append(HardLimit(entry.path, entry.line, "domain", domain, shown, entry.value, entry.value))
+        shown, asked = t.cast(t.Union[int, str], entry.value), entry.value
+        if entry.value == pam_limits.UNLIMITED:
+            if build.caps_unlimited and capped is None:
+                continue
+            shown, asked = "unlimited", entry.value if capped is None else capped
+        found.append(HardLimit(entry.path, entry.line, "domain", domain, shown, asked, asked))
     return found
 
 
 def _systemd_limits(tree: HostTree) -> t.List[HardLimit]:
-    default = systemd_limits.default(tree)
-    now = nr_open_now(tree.root)
-    if default.line == 0 and now is not None and in_container(tree.root):
-        # fallback_rlimit_nofile takes no more than the nr_open that it meets, which here never changes.
-        default = default._replace(hard=min(default.hard, now))
-    if default.line == 0:
-        # Likewise where the kernel's command line has put it lower before systemd starts.
-        default = default._replace(hard=min(default.hard, nr_open_at_start(tree.root)))
-    limits = [(EVERY_UNIT, default)] + list(systemd_limits.Units(tree).limits())
+    limits = [(EVERY_UNIT, unit_default(tree))] + list(systemd_limits.Units(tree).limits())
     user = systemd_limits.configured_default(tree, "user")
     if user is not None:
         limits.append((EVERY_USER_UNIT, user))
@@ -224,20 +277,29 @@ def _running_limits(tree: HostTree) -> t.List[HardLimit]:
     """Return one limit for each unit and value, not one for each of its thousand processes."""
     first_of: t.Dict[t.Tuple[str, int], HardLimit] = {}
     for process in running_limits.processes(tree.root):
-        name = process.unit or process.name
+        name = process.subject
         limit = HardLimit(process.path, process.line, "unit", name, process.hard, process.hard, 0)
         first_of.setdefault((name, process.hard), limit)
     return list(first_of.values())
 
 
-def offenders(limits: t.Iterable[HardLimit], now: t.Optional[int], after_boot: int) -> t.List[Offender]:
-    """Return the limits above the nr_open of their time; ``now`` is None where there is no present."""
+def offenders(
+    limits: t.Iterable[HardLimit], now: t.Optional[int], after_boot: int, inherited: t.Optional[Inherited] = None
+) -> t.List[Offender]:
+    """Return the limits above the nr_open of their time, and those above what is inherited where nobody can raise it.
+
+    now: None where there is no present
+    """
     found = []
     for limit in limits:
-        if now is not None and limit.now > now:
-            found.append(Offender(limit, now, NOW))
-        if limit.after_boot > after_boot:
-            found.append(Offender(limit, after_boot, AFTER_BOOT))
+        most = inherited.most(limit) if inherited is not None else None
+        most_now, most_after_boot = (now, after_boot)
+        if most is not None:
+            most_now, most_after_boot = None if now is None else min(now, most[0]), min(after_boot, most[1])
+        if most_now is not None and limit.now > most_now:
+            found.append(Offender(limit, most_now, NOW))
+        if limit.after_boot > most_after_boot:
+            found.append(Offender(limit, most_after_boot, AFTER_BOOT))
     return found
 
 
@@ -284,8 +346,11 @@ def left_over(tree: HostTree, asked: t.Container[str]) -> t.List[str]:
 
 
 def _own_paths(tree: HostTree) -> t.List[str]:
-    """Return where files of role limits may be, in directories that exist."""
+    """Return where files of role limits may be, in directories that exist.
+
+    Of one unit those by earlier names come first: removed in this order, each step leaves the winner for the last.
+    """
     directories = [name for name in tree.names(systemd_limits.UNIT_DIRECTORY) if name.endswith(".d")]
-    paths = [pam_limits.DROP_IN, systemd_limits.DEFAULT_DROP_IN]
-    paths += [systemd_limits.drop_in(name[:-2]) for name in directories]
+    paths = [pam_limits.DROP_IN, *systemd_limits.DEFAULT_DROP_INS]
+    paths += [path for name in directories for path in systemd_limits.drop_ins(name[:-2])]
     return [path for path in paths if tree.exists(os.path.dirname(path))]

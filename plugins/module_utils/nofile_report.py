@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     container_engines,
+    containment,
     limits_plan,
     name_service,
     nofile,
@@ -19,7 +20,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     pam_limits,
     systemd_limits,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.containment import in_container
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
@@ -59,7 +59,8 @@ def report(request: Request) -> t.Tuple[t.Dict[str, t.Any], str]:
 def read_planned(request: Request) -> Planned:
     """Return the planned values as numbers; refuse what is none, or cannot be."""
     where = request.variable_prefix
-    lowest_of = {"nofile_hard": 1, "nofile_soft": 1, "nr_open": nofile.NR_OPEN_MINIMUM}
+    least, most = nofile.nr_open_bounds(request.root)
+    lowest_of = {"nofile_hard": 1, "nofile_soft": 1, "nr_open": least}
     numbers: t.Dict[str, t.Optional[int]] = {}
     for name, lowest in lowest_of.items():
         value = getattr(request, name)
@@ -71,7 +72,7 @@ def read_planned(request: Request) -> Planned:
                 where + name,
                 value,
                 lowest,
-                nofile.NR_OPEN_MAXIMUM,
+                most,
                 "Write a number that the kernel takes: pam_limits and systemd each make something else of unlimited.",
             )
         )
@@ -101,7 +102,7 @@ def check(
     root = request.root
     tree = HostTree(root)
     own = nofile.own_files(tree)
-    container = in_container(root)
+    container = containment.in_container(root)
     now = nofile.nr_open_now(root) if live else None
     boot = _after_boot(root, planned, container and live)
     plan = limits_plan.Plan({}, {}, None)
@@ -123,9 +124,13 @@ def check(
     limits = nofile.hard_limits(then, live)
     # A container cannot have its plan for nr_open carried out.
     now_planned = now if now is None or planned.nr_open is None or container else planned.nr_open
-    found = nofile.offenders(limits, now_planned, boot.value)
+    host = nofile_subjects.Planned(then, now_planned, boot.value)
+    inherited = None
+    if nofile.highest(root) is not None:
+        inherited = nofile_subjects.Subjects(Reading(root), {}, host).inherited(plan.files())
+    found = nofile.offenders(limits, now_planned, boot.value, inherited)
     if request.own_absent:
-        before = nofile.offenders(nofile.hard_limits(tree, live), now_planned, boot.value)
+        before = nofile.offenders(nofile.hard_limits(tree, live), now_planned, boot.value, inherited)
         found = [offender for offender in found if offender not in before]
     offenders = _blamed([offender.as_dict() for offender in found], request, planned, plan)
     known = [systemd_limits.drop_in(unit) for unit in request.units]
@@ -133,7 +138,6 @@ def check(
     removals = [path for path in own + nofile.left_over(tree, known) if path not in plan.files()]
     short: t.List[nofile_shortfalls.Shortfall] = []
     if request.needed is not None:
-        host = nofile_subjects.Planned(then, now_planned, boot.value)
         subjects = nofile_subjects.Subjects(Reading(root), accounts or {}, host)
         short = nofile_shortfalls.shortfalls(
             subjects, request.users, request.units, request.needed, request.variable_prefix
@@ -144,7 +148,7 @@ def check(
         "shortfalls": [dict(one._asdict(), needed=request.needed) for one in short],
         "nr_open_now": now,
         "nr_open_after_boot": boot.value,
-        "nr_open_source": "%s:%d" % (boot.source, boot.line) if boot.line else boot.source,
+        "nr_open_source": boot.place,
         "nofile_hard_max": max((max(limit.now, limit.after_boot) for limit in limits), default=0),
         "container": container,
         "grants": plan.as_dict(),
@@ -156,7 +160,7 @@ def check(
         "systemd_running": live and os.path.isdir("/run/systemd/system"),
     }
     if offenders or request.needed is None:
-        return result, _message(result, planned, _consequences(tree, result))
+        return result, _message(result, _WayOut(planned, boot, root), _consequences(tree, result), inherited)
     return result, "\n".join(one.text(request.needed, request.variable_prefix) for one in short)
 
 
@@ -226,53 +230,97 @@ def _consequences(tree: HostTree, result: t.Mapping[str, t.Any]) -> t.List[str]:
     return found
 
 
-def _message(result: t.Mapping[str, t.Any], planned: Planned, consequences: t.List[str]) -> str:
+def _message(
+    result: t.Mapping[str, t.Any],
+    way_out: _WayOut,
+    consequences: t.List[str],
+    inherited: t.Optional[nofile.Inherited],
+) -> str:
     """Return every offender in one line each, between what holds and what that leads to, with the way out."""
     offenders = result["offenders"]
     if not offenders:
         return ""
+    by_nr_open = [one for one in offenders if one["maximum"] >= _nr_open_of(result, one)]
+    by_rights = [one for one in offenders if one not in by_nr_open]
+    lines = []
+    if by_nr_open:
+        now = "unknown" if result["nr_open_now"] is None else result["nr_open_now"]
+        lines.append(
+            "Hard nofile limits above fs.nr_open (%s now, %d after the next boot from %s), which lock out whoever has "
+            "them:" % (now, result["nr_open_after_boot"], result["nr_open_source"])
+        )
+        lines += _in_lines(by_nr_open)
+    if by_rights and inherited is not None:
+        lines.append(
+            "Hard nofile limits that nobody can have here: PID 1 has %d, and root has no CAP_SYS_RESOURCE in the "
+            "machine's first user namespace, without which no limit is raised:" % inherited.units
+        )
+        lines += _in_lines(by_rights)
+    lines += consequences
+    if by_nr_open:
+        lines.append(way_out.text(dict(result, offenders=by_nr_open)))
+    if by_rights:
+        needed = max((one["value"] for one in by_rights if isinstance(one["value"], int)), default=0)
+        most = min(one["maximum"] for one in by_rights)
+        ways = "lower these limits to at most %d, or %s" % (most, containment.start_with_nofile(needed or "more"))
+        lines.append("Either %s." % ways)
+    return "\n".join(lines)
+
+
+def _nr_open_of(result: t.Mapping[str, t.Any], offender: t.Mapping[str, t.Any]) -> int:
+    """Return the fs.nr_open of the time that an offender is about."""
+    now = result["nr_open_now"]
+    return int(now if offender["when"] == nofile.NOW and now is not None else result["nr_open_after_boot"])
+
+
+def _in_lines(offenders: t.Iterable[t.Mapping[str, t.Any]]) -> t.List[str]:
     times: t.Dict[t.Tuple[str, str, t.Any, int], t.List[str]] = {}
     for offender in offenders:
         source = "%(source)s:%(line)d" % offender if offender["line"] else offender["source"]
         subject = "domain %s" % offender["domain"] if "domain" in offender else _named(offender["unit"])
         when = "now" if offender["when"] == nofile.NOW else "after the next boot"
         times.setdefault((source, subject, offender["value"], offender["maximum"]), []).append(when)
-    lines = ["%s: %s, hard nofile %s, maximum %d %s" % (*row, " and ".join(when)) for row, when in times.items()]
-    now = "unknown" if result["nr_open_now"] is None else result["nr_open_now"]
-    head = (
-        "Hard nofile limits above fs.nr_open (%s now, %d after the next boot from %s), which lock out whoever has them:"
-        % (
-            now,
-            result["nr_open_after_boot"],
-            result["nr_open_source"],
-        )
-    )
-    return "\n".join([head, *lines, *consequences, _way_out(result, planned)])
+    return ["%s: %s, hard nofile %s, maximum %d %s" % (*row, " and ".join(when)) for row, when in times.items()]
 
 
 def _named(unit: str) -> str:
     return unit if container_engines.is_asked_by_one(unit) else "unit %s" % unit
 
 
-def _way_out(result: t.Mapping[str, t.Any], planned: Planned) -> str:
-    numbers = [offender["value"] for offender in result["offenders"] if isinstance(offender["value"], int)]
-    needed = max(numbers, default=nofile.NR_OPEN_MAXIMUM)
-    most = min(offender["maximum"] for offender in result["offenders"])
-    lower = "lower these limits to at most %d" % most
-    if result["container"]:
-        return "fs.nr_open belongs to the machine under this container: raise it there to %d, or %s." % (needed, lower)
-    if needed > nofile.NR_OPEN_MAXIMUM:
-        return "No fs.nr_open can be that high: %s." % lower
-    if planned.nr_open is not None and planned.nr_open >= needed:
+class _WayOut(t.NamedTuple):
+    """What a person can do about offenders; ``boot``: the nr_open of the next boot of the host below ``root``."""
+
+    planned: Planned
+    boot: nofile.Ceiling
+    root: str
+
+    def text(self, result: t.Mapping[str, t.Any]) -> str:
+        possible = nofile.nr_open_bounds(self.root)[1]
+        numbers = [offender["value"] for offender in result["offenders"] if isinstance(offender["value"], int)]
+        needed = max(numbers, default=possible)
+        lower = "lower these limits to at most %d" % min(offender["maximum"] for offender in result["offenders"])
+        if result["container"]:
+            return "fs.nr_open belongs to the machine under this container: raise it there to %d, or %s." % (
+                needed,
+                lower,
+            )
+        if needed > possible:
+            return "No fs.nr_open can be that high: %s." % lower
+        return "Either %s, or %s." % (self._raise(needed), lower)
+
+    def _raise(self, needed: int) -> str:
+        planned = self.planned.nr_open
+        if planned is None and self.boot.line and other_writers.comes_after(self.boot.source):
+            return "remove fs.nr_open from %s, or raise it there to at least %d" % (self.boot.place, needed)
+        if planned is None:
+            return "first raise fs.nr_open to at least %d, live and in a file of sysctl.d that sorts last" % needed
+        if planned < needed:
+            return "plan fs.nr_open as at least %d" % needed
+        if not self.boot.line:
+            # systemd-sysctl has kept a line that the kernel refuses, and so nobody writes the planned one.
+            return "remove or correct the line because of which the planned %d is not set at boot (%s)" % (
+                planned,
+                self.boot.place,
+            )
         # Planned high enough, and beaten by whoever sorts after our drop-in.
-        raise_it = "remove or raise fs.nr_open in %s, which beats the planned %d" % (
-            result["nr_open_source"],
-            planned.nr_open,
-        )
-    elif planned.nr_open is not None:
-        raise_it = "plan fs.nr_open as at least %d" % needed
-    elif other_writers.comes_after(result["nr_open_source"].rpartition(":")[0]):
-        raise_it = "remove fs.nr_open from %s, or raise it there to at least %d" % (result["nr_open_source"], needed)
-    else:
-        raise_it = "first raise fs.nr_open to at least %d, live and in a file of sysctl.d that sorts last" % needed
-    return "Either %s, or %s." % (raise_it, lower)
+        return "remove or raise fs.nr_open in %s, which beats the planned %d" % (self.boot.place, planned)

@@ -29,7 +29,7 @@ class Shortfall(t.NamedTuple):
         return str(Refusal(self.by, self.soft, allowed, self._way_out(where)))
 
     def _way_out(self, where: str) -> str:
-        if self.by.rpartition(":")[0] in (pam_limits.DROP_IN, systemd_limits.drop_in(self.name)):
+        if self.by.rpartition(":")[0] in (pam_limits.DROP_IN, *systemd_limits.drop_ins(self.name)):
             return "Raise %snofile_soft and %snofile_hard." % (where, where)
         if not self.by.startswith("/etc/"):
             return "Name it in %s." % (where + ("domains" if self.kind == "user" else "units"))

@@ -9,8 +9,8 @@ Asked for and got differ: what the kernel or the service manager refuses, it ref
   instead, its soft one cut to 1024 (027_pam_limits_better_init_allow_explicit_root and
   pam-limits-nofile-fd-setsize-cap in the source package); Debian 13's 1.7.0 no longer does.
 * The kernel refuses a hard limit above fs.nr_open, and one above the inherited hard limit to whoever
-  lacks CAP_SYS_RESOURCE. Debian's build then logs it and the session keeps what it inherited, soft and hard
-  (032_pam_limits_EPERM_NOT_FATAL); upstream's refuses the session, which here is a limit of 0.
+  lacks CAP_SYS_RESOURCE in the first user namespace. Debian's build then logs it and the session keeps what it
+  inherited, soft and hard (032_pam_limits_EPERM_NOT_FATAL); upstream's refuses the session, which here is a limit of 0.
 * systemd falls back to PID 1's own hard limit (src/basic/rlimit-util.c, setrlimit_closest); where fs.nr_open is even
   below that, the unit fails with 205/LIMITS, again a 0. Not so one with LimitNOFILE=infinity: it keeps what PID 1 has.
 """
@@ -44,8 +44,7 @@ _KERNEL = (1024, 4096)
 _FD_SETSIZE = 1024
 _FIRST_SOURCE = "/proc/1/limits, which Debian's pam_limits starts from"
 
-#: Who starts sessions, as a process and as a unit; Debian's name for the unit, and the others'.
-_SSH_PROCESS = "sshd"
+#: The units that start sessions: Debian's name, and the others'.
 _SSH_UNITS = ("ssh.service", "sshd.service")
 
 _DEFAULT_SOURCE = "DefaultLimitNOFILE= of systemd"
@@ -94,9 +93,12 @@ class Subjects:
         self.tree = reading.tree if planned is None else planned.tree
         self.accounts = accounts
         self.contained = in_container(reading.root)
+        self.raises_limits = host_identity.raises_limits(reading.root)
         self.booted = sysctl_d.boots_with_systemd(reading.root)
         self.has_systemd = systemd_limits.is_installed(self.tree)
-        self.processes = reading.attempt("/proc", lambda: running_limits.processes(reading.root)) or []
+        self.everybody = reading.attempt("/proc", lambda: running_limits.processes(reading.root)) or []
+        #: The host's own, without those of its containers.
+        self.processes = [process for process in self.everybody if process.guest is None]
         self.first = next((process for process in self.processes if process.pid == 1), None)
         if planned is not None:
             self.now, self.boot = planned.nr_open_now, planned.nr_open_after_boot
@@ -170,16 +172,27 @@ class Subjects:
         soft, hard = pam_limits.limits(grant, top)
         hard = base[1] if hard is None else hard
         soft = base[0] if soft is None else soft
-        if hard <= top and (hard <= inherited.pair[1] or self._may_raise()):
+        if hard <= top and (hard <= inherited.pair[1] or self.raises_limits):
             return Outcome((min(soft, hard), hard), by, soft_by=soft_by if soft < hard else None)
         if not build.refuses_session:
             return Outcome(inherited.pair, inherited.by, "%s: %s" % (by, _KEPT % hard))
         return Outcome((0, 0), by, _REFUSED % hard)
 
-    def _may_raise(self) -> bool:
-        """Tell whether services have CAP_SYS_RESOURCE, without which setrlimit(2) raises no hard limit."""
-        found = host_identity.capabilities(self.reading.text("/proc/1/status") or "")
-        return found is None or "CAP_SYS_RESOURCE" in found
+    def inherited(self, planned: t.Container[str] = ()) -> t.Optional[nofile.Inherited]:
+        """Return what nobody on this host can go beyond; None where root can raise limits, or PID 1 cannot be seen.
+
+        planned: the files of ours that will be written
+        """
+        if self.raises_limits or self.first is None:
+            return None
+        most = self.first.hard
+        sessions = (self._inherited_now().pair, self._service_limit(self.boot).pair)
+        now, boot = (most if pair is None else pair[1] for pair in sessions)
+        return nofile.Inherited(now, boot, most, pam_limits.behaviour(self.tree).refuses_session, planned)
+
+    def most_inherited(self) -> t.Optional[t.Dict[str, int]]:
+        """Return the limits of PID 1, which everybody on the host starts from; None where they cannot be seen."""
+        return None if self.first is None else {"soft": self.first.soft, "hard": self.first.hard}
 
     def _first_now(self) -> t.Optional[Pair]:
         return (self.first.soft, self.first.hard) if self.first is not None else None
@@ -193,7 +206,7 @@ class Subjects:
 
     def _inherited_now(self) -> Outcome:
         """Return what a session starts with: the limits of the ssh server, else those that services get."""
-        servers = [process for process in self.processes if process.name == _SSH_PROCESS]
+        servers = [process for process in self.processes if process.name == running_limits.SSH_PROCESS]
         if servers:
             server = min(servers)
             return Outcome((server.soft, server.hard), "%s:%d" % (server.path, server.line))
@@ -247,11 +260,11 @@ class Subjects:
         return dict(subject, **_NO_PROCESS)
 
     def _configured(self, limit: t.Optional[systemd_limits.Limit], top: int) -> Outcome:
-        chosen = limit or systemd_limits.default(self.tree)
+        chosen = limit or nofile.unit_default(self.tree)
         by = "%s:%d" % (chosen.path, chosen.line) if chosen.line else _DEFAULT_SOURCE
         most = self.first.hard if self.first is not None and self.booted else nofile.nr_open_at_start(self.reading.root)
         soft, hard = chosen.soft, chosen.hard
-        if hard > top or (hard > most and not self._may_raise()):
+        if hard > top or (hard > most and not self.raises_limits):
             soft, hard = min(soft, most), min(hard, most)
         # Where that comes to PID 1's own limits, soft and hard, it sets nothing, and so nothing is refused.
         if hard > top and not soft == hard == most:
@@ -264,7 +277,9 @@ class Subjects:
         """Return the processes of a name, or of a number; one entry without a limit where none runs."""
         found = [process for process in self.processes if name in (process.name, str(process.pid))]
         if not found:
-            missing = _subject("process", name, Outcome(None, None, "not running"), None)
+            guests = [one for one in self.everybody if name in (one.name, str(one.pid))]
+            note = "not running" if not guests else "not running on the host itself: %s" % guests[0].subject
+            missing = _subject("process", name, Outcome(None, None, note), None)
             return [dict(missing, unit=None, **_NO_PROCESS)]
         return [
             dict(
@@ -281,7 +296,7 @@ class Subjects:
         if row is None:
             return None
         outcome = Outcome(row[:2], "/proc/self/limits:%d" % row[2])
-        unit = running_limits.unit_of(self.reading.text("/proc/self/cgroup") or "")
+        unit = running_limits.unit_of(self.reading.text("/proc/self/cgroup") or "", self.reading.root)
         return dict(_subject("process", "this session", outcome, None), unit=unit, **_NO_PROCESS)
 
     @staticmethod
@@ -316,11 +331,13 @@ class Subjects:
         """Return every hard limit above the fs.nr_open that holds then, as nofile_check does."""
         limits = self.reading.attempt("nofile limits", lambda: nofile.hard_limits(self.tree, live=False)) or []
         first_of: t.Dict[t.Tuple[str, int], nofile.HardLimit] = {}
-        for process in self.processes:
-            name = process.unit or process.name
+        for process in self.everybody:
+            name = process.subject
             limit = nofile.HardLimit(process.path, process.line, "unit", name, process.hard, process.hard, 0)
             first_of.setdefault((name, process.hard), limit)
-        return [found.as_dict() for found in nofile.offenders([*limits, *first_of.values()], self.now, self.boot)]
+        everything = [*limits, *first_of.values()]
+        inherited = self.reading.attempt("nofile limits", self.inherited)
+        return [found.as_dict() for found in nofile.offenders(everything, self.now, self.boot, inherited)]
 
 
 def _subject(kind: str, name: str, now: Outcome, boot: t.Optional[Outcome]) -> t.Dict[str, t.Any]:

@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     containment,
     kernel_limits,
+    kernel_values,
     kube_proxy,
     other_writers,
     shell_limits,
@@ -37,23 +38,43 @@ def overrides(reading: Reading, ours: t.Mapping[str, str], cpus: t.Optional[int]
 
     A line that sets nofile for one service alone has its ``unit``, too.
     """
-    contained = containment.in_container(reading.root)
-    keys = [
-        key
-        for key in sorted(set(kernel_limits.KEYS) | set(ours))
-        if not (contained and containment.is_machine_wide(reading.root, key))
-    ]
+    keys = _keys(reading, ours)
     found = _at_boot(reading, ours, keys)
     active = reading.attempt("/etc/tuned", lambda: tuned.active(reading))
     if active is not None and not active.reapplies:
-        found += _by_tuned(ours, keys, active)
+        found += _by_tuned(reading, ours, keys, active)
     by_proxy = kube_proxy.conntrack_max(reading, cpus) if kube_proxy.KEY in keys else None
-    if by_proxy is not None and _differs(by_proxy.value, ours.get(kube_proxy.KEY)):
+    if by_proxy is not None and _differs(kube_proxy.KEY, by_proxy.value, ours.get(kube_proxy.KEY)):
         found.append(_entry(*by_proxy))
     found += [_entry(NOFILE, line.value, line.path, line.line, _SHELLS) for line in shell_limits.lines(reading)]
     for setting, unit in other_writers.nofile_lines(reading):
         found.append(dict(_entry(*setting), **({"unit": unit} if unit else {})))
     return list({(entry["key"], entry["file"]): entry for entry in reversed(found)}.values())[::-1]
+
+
+def refused(reading: Reading, ours: t.Mapping[str, str]) -> t.List[t.Dict[str, str]]:
+    """Return each line about one of the keys of overrides() that the kernel refuses, wherever it sorts."""
+    keys = _keys(reading, ours)
+    planned = {key: ours.get(key, "") for key in keys}
+    lines = reading.attempt("sysctl.d", lambda: sysctl_d.refused_lines(reading.root, keys, planned)) or []
+    found = [line.as_dict() for line in lines]
+    kernel = sysctl_d.kernel_at_start(reading.root)
+    before, after = other_writers.settings(reading)
+    for one in [*before, *after]:
+        if one.key in keys and sysctl_d.settle([one], one.key, kernel).refused:
+            why = "the kernel refuses it and takes %s" % kernel_values.allowed(one.key, kernel)
+            found.append({"key": one.key, "file": "%s:%d" % (one.path, one.line), "value": one.value, "why": why})
+    return found
+
+
+def _keys(reading: Reading, ours: t.Mapping[str, str]) -> t.List[str]:
+    """Return the keys of our drop-in and the usual ones, without those of the machine under a container."""
+    contained = containment.in_container(reading.root)
+    return [
+        key
+        for key in sorted(set(kernel_limits.KEYS) | set(ours))
+        if not (contained and containment.is_machine_wide(reading.root, key))
+    ]
 
 
 def _at_boot(reading: Reading, ours: t.Mapping[str, str], keys: t.Sequence[str]) -> t.List[t.Dict[str, str]]:
@@ -64,10 +85,11 @@ def _at_boot(reading: Reading, ours: t.Mapping[str, str], keys: t.Sequence[str])
     """
     planned = {key: ours.get(key, "") for key in keys}
     lines = reading.attempt("sysctl.d", lambda: other_writers.at_boot(reading, planned)) or []
+    kernel = sysctl_d.kernel_at_start(reading.root)
     found = []
     for key in keys:
-        won = sysctl_d.winner(lines, key)
-        if won is None or won.path == sysctl_d.DROP_IN or not _differs(won.value, ours.get(key)):
+        won = sysctl_d.winner(lines, key, kernel)
+        if won is None or won.path == sysctl_d.DROP_IN or not _differs(key, won.value, ours.get(key)):
             continue
         who = _PROCPS if won.path == _SYSCTL_CONF else _LATER
         if isinstance(won, sysctl_d.Setting):
@@ -76,17 +98,20 @@ def _at_boot(reading: Reading, ours: t.Mapping[str, str], keys: t.Sequence[str])
     return found
 
 
-def _by_tuned(ours: t.Mapping[str, str], keys: t.Sequence[str], active: tuned.Tuned) -> t.List[t.Dict[str, str]]:
+def _by_tuned(
+    reading: Reading, ours: t.Mapping[str, str], keys: t.Sequence[str], active: tuned.Tuned
+) -> t.List[t.Dict[str, str]]:
+    kernel = sysctl_d.kernel_now(reading.root)
     who = "TuneD profile %s" % active.profile
     return [
         _entry(key, active.keys[key].value, active.keys[key].path, active.keys[key].line, who)
         for key in keys
-        if key in active.keys and tuned.wins(active.keys[key], ours.get(key))
+        if key in active.keys and tuned.wins(key, active.keys[key], ours.get(key), kernel)
     ]
 
 
-def _differs(value: t.Optional[str], ours: t.Optional[str]) -> bool:
-    return ours is None or (value or "").split() != ours.split()
+def _differs(key: str, value: t.Optional[str], ours: t.Optional[str]) -> bool:
+    return ours is None or not kernel_values.same(key, ours, value or "", kernel_values.WIDEST)
 
 
 def _entry(key: str, value: t.Optional[str], path: str, line: int, who: str) -> t.Dict[str, str]:

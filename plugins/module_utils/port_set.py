@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import open_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_number import read_number
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
 
 HIGHEST_PORT = 65535
@@ -16,6 +17,8 @@ HIGHEST_PORT = 65535
 #: A socket in state 0A, TCP_LISTEN (include/net/tcp_states.h), as /proc/net/tcp and tcp6 print it; no line is as long.
 _LISTENER = re.compile(r"\s*[0-9]+: [0-9A-F]{8,32}:([0-9A-F]{4}) [0-9A-F]{8,32}:[0-9A-F]{4} 0A\s")
 _LONGEST_LINE = 512
+#: Of an unsigned long: one of 32 bits refuses what is above every port, too.
+_WORD_SIZE = 64
 
 
 def parse_ports(where: str, entries: t.Iterable[object]) -> t.Set[int]:
@@ -34,8 +37,29 @@ def parse_ports(where: str, entries: t.Iterable[object]) -> t.Set[int]:
 
 
 def parse_kernel_list(text: str) -> t.Set[int]:
-    """Return the ports of net.ipv4.ip_local_reserved_ports as the kernel prints them: ``8080,9000-9010``."""
-    return parse_ports("net.ipv4.ip_local_reserved_ports", [part.strip() for part in text.split(",") if part.strip()])
+    """Return the ports that the kernel makes of net.ipv4.ip_local_reserved_ports, none where it refuses the text."""
+    return read_kernel_list(text.encode("utf-8", "surrogateescape")) or set()
+
+
+def read_kernel_list(data: bytes) -> t.Optional[t.Set[int]]:
+    """Return the ports of ``8080,9000-9010`` as it is written to the key, None where the kernel refuses it.
+
+    proc_do_large_bitmap (kernel/sysctl.c): ends of lines separate as commas do, other white space does not, and port
+    0 is one.
+    """
+    ports: t.Set[int] = set()
+    data = data.lstrip(b"\n")
+    while data:
+        first = last = read_number(data, _WORD_SIZE, b"-,\n")
+        if first is not None and first.rest[:1] == b"-":
+            last = read_number(first.rest[1:], _WORD_SIZE, b",\n\0")
+        if first is None or last is None or first.negative or last.negative:
+            return None
+        if not first.size <= last.size <= HIGHEST_PORT:
+            return None
+        ports.update(range(first.size, last.size + 1))
+        data = last.rest[1:].lstrip(b"\n")
+    return ports
 
 
 def format_kernel_list(ports: t.Iterable[int]) -> str:

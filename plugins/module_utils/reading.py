@@ -26,7 +26,7 @@ class Reading:
         self.tree = HostTree(root)
         #: The host itself, and no folder that stands for one.
         self.live = os.path.realpath(root) == "/"
-        self._uid = uid
+        self.uid = uid
         self._why: t.Dict[str, str] = {}
         self._known: t.Dict[str, t.Any] = {}
 
@@ -42,7 +42,7 @@ class Reading:
         """Return the reason in words."""
         if error.errno not in _DENIED:
             return error.strerror or str(error)
-        if self._uid == 0:
+        if self.uid == 0:
             return "permission denied, also to root in this namespace"
         return "permission denied; run as root to read it"
 

@@ -79,6 +79,7 @@ def snapshot(root: str, observation: t.Mapping[str, t.Any], request: Request) ->
         "overrides": overrides.overrides(reading, applied.sysctl, observation["cpus"]),
         "boot": sysctl_d.applier(root)._asdict(),
         "engines": [] if containment.in_container(root) else container_engines.engines(reading),
+        "refused": overrides.refused(reading, applied.sysctl),
         "applied": drift.shown(applied),
         "drift": drift.drift(reading, keys, subjects, applied, addresses, request.all_users),
     }
@@ -94,6 +95,7 @@ def _nofile(
         "file_max": dict(_numbers(known.get("fs.file-max")), allocated=_allocated(reading)),
         "subjects": _subjects(subjects, request),
         "offenders": subjects.offenders(),
+        "inherited": subjects.most_inherited(),
     }
 
 

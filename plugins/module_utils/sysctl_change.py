@@ -10,16 +10,17 @@ the first change, and check mode is planning without the rest.
 from __future__ import annotations
 
 import errno
-import os
 import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     containment,
     host_identity,
+    kernel_values,
     nofile,
     other_writers,
     port_set,
+    proc_sys,
     socket_count,
     sysctl_d,
 )
@@ -32,24 +33,19 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host_files impor
     drop_state,
     exists,
     load_state,
-    located,
     read_text,
     save_state,
     unfinished,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_values import PORT_RANGE, RESERVED_PORTS, Kernel
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal, whole_number
-
-PORT_RANGE = "net.ipv4.ip_local_port_range"
-RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
 
 MODULES_LOAD = "/etc/modules-load.d/fourtuple.conf"
 
 _TOPIC = "sysctl"
 
-#: A sysctl holds a C long at most; fs.file-max is LONG_MAX under systemd (src/core/main.c, bump_file_max_and_nr_open).
-_LONG_MAX = 2**63 - 1
 _FILE_MAX = "fs.file-max"
 
 #: Registered for the first network namespace only (net/ipv4/sysctl_net_ipv4.c ipv4_table and
@@ -122,6 +118,7 @@ class Change(t.NamedTuple):
     keys: t.List[KeyPlan]
     modules: t.List[str]
     overridden: t.List[t.Dict[str, t.Any]]
+    refused: t.List[sysctl_d.RefusedLine]
     warnings: t.List[str]
 
 
@@ -137,8 +134,9 @@ def plan_present(root: str, request: Request, modules_loadable: bool = True) -> 
     """
     refuse_foreign_file(root, sysctl_d.DROP_IN)
     refuse_foreign_file(root, MODULES_LOAD)
-    floors = {key: _floor(request, key, value) for key, value in _keys(request, "floors", request.floors)}
-    values = {key: _value(request, key, value) for key, value in _keys(request, "values", request.values)}
+    kernel = sysctl_d.kernel_now(root)
+    floors = {key: _floor(request, key, value, kernel) for key, value in _keys(request, "floors", request.floors)}
+    values = {key: _value(request, key, value, kernel) for key, value in _keys(request, "values", request.values)}
     _refuse_conflicts(request, floors, values)
     warnings = _check_port_range(root, request, values)
     reserved = _merged_reserved_ports(root, request, values)
@@ -159,7 +157,8 @@ def plan_present(root: str, request: Request, modules_loadable: bool = True) -> 
     persisted = {plan.key: plan.persist for plan in keys if plan.persist is not None}
     _refuse_limits_above_next_boot(root, persisted)
     modules = sorted({module for module in map(kernel_module_of, persisted) if module})
-    return Change(keys + dropped, modules, _overridden(root, persisted), warnings)
+    refused = sysctl_d.refused_lines(root, persisted, persisted)
+    return Change(keys + dropped, modules, _overridden(root, persisted), refused, warnings)
 
 
 def plan_absent(root: str, limits_absent: bool = False) -> Change:
@@ -170,7 +169,7 @@ def plan_absent(root: str, limits_absent: bool = False) -> Change:
     refuse_foreign_file(root, sysctl_d.DROP_IN)
     refuse_foreign_file(root, MODULES_LOAD)
     _refuse_limits_above_next_boot(root, {}, limits_absent)
-    return Change(_plan_undo(root, limits_absent), [], [], [])
+    return Change(_plan_undo(root, limits_absent), [], [], [], [])
 
 
 def _refuse_limits_above_next_boot(root: str, persisted: t.Mapping[str, str], limits_absent: bool = False) -> None:
@@ -181,17 +180,18 @@ def _refuse_limits_above_next_boot(root: str, persisted: t.Mapping[str, str], li
     above = nofile.limits_above(root, planned.value, own_gone=limits_absent, live=False)
     if above:
         limit = max((offender.limit for offender in above), key=lambda found: found.after_boot)
-        place = "%s:%d" % (planned.source, planned.line)
         if limit.source in nofile.own_files(HostTree(root)):
             mend = "Take our limits back first (limits_state: absent), then the sysctls."
         else:
-            where = "in " + place if planned.line else "in a file of your own in /etc/sysctl.d"
-            mend = "Set fs.nr_open %s to at least %d, or lower that limit; then run again." % (where, limit.after_boot)
+            where = planned.place if planned.line else "a file of your own in /etc/sysctl.d"
+            mend = "Set fs.nr_open in %s to at least %d, or lower that limit; then run again." % (
+                where,
+                limit.after_boot,
+            )
         raise Refusal(
             "%s:%d" % (limit.source, limit.line) if limit.line else limit.source,
             limit.shown,
-            "at most %d, which fs.nr_open would be after the next boot (%s)"
-            % (planned.value, place if planned.line else planned.source),
+            "at most %d, which fs.nr_open would be after the next boot (%s)" % (planned.value, planned.place),
             mend,
         )
 
@@ -262,12 +262,17 @@ def _keys(request: Request, option: str, given: t.Mapping[str, object]) -> t.Ite
         yield key, value
 
 
-def _floor(request: Request, key: str, value: object) -> int:
+def _floor(request: Request, key: str, value: object, kernel: Kernel) -> int:
+    """A floor below the least value is met by every value, and is never written."""
     place = "%sfloors[%s]" % (request.prefix, key)
-    return whole_number(place, value, 0, _LONG_MAX, "Write the least value that the key must have.")
+    if not kernel_values.holds_one_number(key):
+        mend = "Set it in %svalues." % request.prefix
+        raise Refusal(place, value, "a key that holds one number", mend)
+    _least, most = kernel_values.bounds(key, kernel) or (0, 2**kernel.word_size - 1)
+    return whole_number(place, value, 0, most, "Write the least value that the key must have.")
 
 
-def _value(request: Request, key: str, value: object) -> str:
+def _value(request: Request, key: str, value: object, kernel: Kernel) -> str:
     place = "%svalues[%s]" % (request.prefix, key)
     if isinstance(value, bool):
         raise Refusal(
@@ -277,7 +282,12 @@ def _value(request: Request, key: str, value: object) -> str:
         raise Refusal(place, value, "a number or one line of text", "Write the value as /proc/sys takes it.")
     if key == PORT_RANGE:
         return "%d %d" % port_set.parse_range(place, value)
-    return " ".join(str(value).split())
+    taken = kernel_values.taken(key, str(value), kernel)
+    if taken is None:
+        raise Refusal(
+            place, value, kernel_values.allowed(key, kernel), "The kernel refuses it: write one that it takes."
+        )
+    return taken
 
 
 def _refuse_conflicts(request: Request, floors: t.Mapping[str, int], values: t.Mapping[str, str]) -> None:
@@ -349,10 +359,11 @@ def _plan_floor(
     request: Request,
 ) -> KeyPlan:
     """Plan a key that is raised and never lowered, neither now nor by the file that the next boot reads."""
-    elsewhere = sysctl_d.winner(others, key)
+    kernel = sysctl_d.kernel_at_start(root)
+    elsewhere = sysctl_d.winner(others, key, kernel)
     # What a boot without our file gives may be more than the live value, which somebody may have lowered for now.
     boot = elsewhere.value if elsewhere else None if contained else _at_start(root, key)
-    others_have = (decimal(text or "") for text in (sysctl_d.live(root, key), boot))
+    others_have = (kernel_values.number(key, text, kernel) for text in (sysctl_d.live(root, key), boot))
     most = max([number] + [other for other in others_have if other is not None])
     plan = _plan_key(root, "floor", key, str(most), contained, modules_loadable, request, least=number)
     if plan.outcome == ALREADY and most > number:
@@ -371,7 +382,10 @@ def _at_start(root: str, key: str) -> t.Optional[str]:
     if key != _FILE_MAX or not sysctl_d.boots_with_systemd(root):
         return None
     version = re.match(r"[0-9]+", host_identity.systemd_version(Reading(root)) or "")
-    return str(_LONG_MAX) if version is not None and int(version.group()) >= 240 else None
+    if version is None or int(version.group()) < 240:
+        return None
+    _least, most = kernel_values.bounds(_FILE_MAX, sysctl_d.kernel_at_start(root)) or (0, 0)
+    return str(most)
 
 
 def _plan_key(
@@ -414,7 +428,7 @@ def _plan_key(
             "%s or more: %s" % (before, _who_needs(root, then)),
             "Move it to %sfloors, which raises and never lowers." % request.prefix,
         )
-    if not os.access(located(root, sysctl_d.proc_path(key)) or "", os.W_OK):
+    if not proc_sys.is_writable(root, key, proc_sys.mounted(root)):
         return plan._replace(outcome=READ_ONLY, persist=None, why="this host does not let it be written")
     return plan._replace(outcome=APPLIED, target=wanted)
 
@@ -555,22 +569,20 @@ def forget(root: str, plans: t.Iterable[KeyPlan]) -> None:
 def _overridden(root: str, persisted: t.Mapping[str, str]) -> t.List[t.Dict[str, t.Any]]:
     """Name every foreign line that will beat one of ours at the next boot."""
     assignments = other_writers.at_boot(Reading(root), own=persisted)
+    kernel = sysctl_d.kernel_at_start(root)
     found = []
     for key, value in persisted.items():
-        winning = sysctl_d.winner(assignments, key)
-        if winning and winning.path != sysctl_d.DROP_IN and not _same(key, winning.value, value):
+        winning = sysctl_d.winner(assignments, key, kernel)
+        ours = winning is None or winning.path == sysctl_d.DROP_IN
+        if winning and not ours and not kernel_values.same(key, winning.value, value, kernel):
             found.append(
                 {"key": key, "source": winning.path, "line": winning.line, "value": winning.value, "ours": value}
             )
     return found
 
 
-def _same(key: str, one: t.Optional[str], other: t.Optional[str]) -> bool:
-    if one is None or other is None:
-        return one is other
-    if key == RESERVED_PORTS:
-        return port_set.parse_kernel_list(one) == port_set.parse_kernel_list(other)
-    return one.split() == other.split()
+def _same(key: str, value: t.Optional[str], text: t.Optional[str]) -> bool:
+    return kernel_values.same(key, value, text, kernel_values.WIDEST)
 
 
 def _write(root: str, key: str, value: str) -> None:

@@ -9,8 +9,10 @@ Two tools apply sysctl.d at boot, and they differ in one thing that matters most
 * procps' ``sysctl --system``, which init scripts call, reads it last (sysctl(8)).
 
 Both take the directories in the same precedence: of equal basenames the first directory wins, the rest is sorted by
-basename, and the later assignment of a key wins. What else they do each in its own way, ends of lines, hidden files and
-exclusions, is said below; tests/differential compares with both.
+basename, and the later assignment of a key wins. A line that the kernel refuses sets nothing, and there they differ
+again: systemd-sysctl has kept that line only, so an earlier one is not written either; procps has written the earlier
+one before. What else they do each in its own way, ends of lines, hidden files and exclusions, is said below;
+tests/differential compares with both.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import containment
+from ansible_collections.fourtuple.clients.plugins.module_utils import containment, kernel_values
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
     exists,
     is_directory,
@@ -29,6 +31,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host_files impor
     resolve,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_values import (
+    PORT_RANGE,
+    UNPRIVILEGED_START,
+    Kernel,
+)
 
 #: Sorts after Debian 12's 99-sysctl.conf, the link to /etc/sysctl.conf, and nearly everything else.
 DROP_IN = "/etc/sysctl.d/99-zz-fourtuple.conf"
@@ -45,6 +52,14 @@ _BLANKS, _BLANKS_OF_C = " \t\n\r", " \t\n\v\f\r"
 _BRACES = re.compile(r"\{([^{}]+)\}")
 _MOST_PATTERNS = 1000
 _GLOB_CHARACTERS = frozenset("*?[")
+
+_ANY_KERNEL = Kernel()
+#: What a network namespace begins with (net/ipv4/af_inet.c, inet_init_net).
+_FIRST_RANGE = "32768 60999"
+
+
+#: The line number of what our drop-in will have, whose values have been looked at before.
+_PLANNED = 0
 
 
 #: Names of one and the same number: net/netfilter/nf_conntrack_standalone.c registers it twice, and until Linux 4.18
@@ -98,6 +113,41 @@ class Applier(t.NamedTuple):
 
 
 SYSTEMD_SYSCTL, PROCPS = "systemd-sysctl", "procps"
+
+
+class Settled(t.NamedTuple):
+    """What the kernel makes of the lines that are written to one key.
+
+    won:     the last line that it takes, with the value that the key then has; None where no line sets it
+    refused: the lines that it refuses
+    """
+
+    won: t.Optional[Line]
+    refused: t.List[Line]
+
+
+class RefusedLine(t.NamedTuple):
+    """A line that the kernel refuses; ``unwritten``: and because of which our own line is not written at boot."""
+
+    key: str
+    path: str
+    line: int
+    value: str
+    allowed: str
+    unwritten: bool
+
+    def as_dict(self) -> t.Dict[str, str]:
+        """Return the line as a snapshot has it, with the remedy where our own line is concerned."""
+        text = "the kernel refuses it and takes %s" % self.allowed
+        if self.unwritten:
+            text += "; systemd-sysctl writes only the last line of a key, so ours is not set at the next boot: "
+            text += "remove or correct that line"
+        return {
+            "key": self.key,
+            "file": "%s:%d" % (self.path, self.line),
+            "value": " ".join(self.value.split()),
+            "why": text,
+        }
 
 
 def normalize(key: str) -> str:
@@ -218,18 +268,48 @@ def _wsl(root: str) -> Applier:
     )
 
 
+def kernel_now(root: str) -> Kernel:
+    """Return what the kernel of the host below ``root`` takes now."""
+    start, local = (kernel_values.first_number(live(root, key)) for key in (UNPRIVILEGED_START, PORT_RANGE))
+    kernel = kernel_at_start(root)
+    return kernel._replace(
+        unprivileged_start=kernel.unprivileged_start if start is None else start,
+        range_start=kernel.range_start if local is None else local,
+    )
+
+
+def kernel_at_start(root: str) -> Kernel:
+    """Return what the kernel of the host below ``root`` takes as it starts, before any sysctl.d is applied.
+
+    kernel.arch (Linux 6.1) names the machine also where a personality gives uname(2) another name (personality(2)).
+    """
+    machine = live(root, "kernel.arch") or (os.uname().machine if os.path.realpath(root) == "/" else None)
+    kernel = Kernel(kernel_values.word_size(machine))
+    if containment.in_container(root):
+        # Who makes a container sets this one before its init starts, as docker does.
+        start = kernel_values.first_number(live(root, UNPRIVILEGED_START))
+        kernel = kernel if start is None else kernel._replace(unprivileged_start=start)
+    return kernel
+
+
 def at_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None, volatile: bool = True) -> t.List[Assignment]:
-    """Return every assignment of the next boot, in the order in which they are applied.
+    """Return every assignment that the next boot writes, in the order in which they are written.
 
     own: the content that our drop-in will have: None for what is on disk, ``{}`` as if it were gone
     volatile: with /run/sysctl.d, as if it were filled again by then
     """
-    text = "".join("%s = %s\n" % line for line in own.items()) if own else None
-    tree = HostTree(root, {} if own is None else {DROP_IN: text})
     by = applier(root).name
     if by is None:
         return []
     systemd = by == SYSTEMD_SYSCTL
+    lines = _lines(root, own, volatile, systemd)
+    return _opened(root, _options(lines) if systemd else lines, systemd)
+
+
+def _lines(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool, systemd: bool) -> t.List[Assignment]:
+    """Return every assignment of the files that are read at boot, in their order."""
+    text = "".join("%s = %s\n" % line for line in own.items()) if own else None
+    tree = HostTree(root, {} if own is None else {DROP_IN: text})
     directory_of: t.Dict[str, str] = {}
     for directory in _DIRECTORIES:
         for name in tree.names(directory) if volatile or directory != _VOLATILE_DIRECTORY else []:
@@ -240,20 +320,19 @@ def at_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None, volatile: bo
     for name in sorted(directory_of, key=os.fsencode):
         path = "%s/%s" % (directory_of[name], name)
         if own and path == DROP_IN:
-            assignments += [Assignment(key, value, path, 0) for key, value in own.items()]
+            assignments += [Assignment(key, value, path, _PLANNED) for key, value in own.items()]
         else:
             assignments += parse(tree.read(path) or "", path, systemd)
-    if systemd:
-        assignments = [
-            assignment._replace(key=key) for assignment in _options(assignments) for key in _expanded(assignment.key)
-        ]
-    else:
+    if not systemd:
         assignments += parse(tree.read(_SYSCTL_CONF) or "", _SYSCTL_CONF, systemd)
-    return [
-        assignment
-        for assignment in assignments
-        if _is_opened(proc_path(assignment.key), systemd) and not is_gone(root, assignment.key)
-    ]
+    return assignments
+
+
+def _opened(root: str, lines: t.Iterable[Assignment], systemd: bool) -> t.List[Assignment]:
+    """Return the assignments of which the tool opens the file, and that is there."""
+    if systemd:
+        lines = [line._replace(key=key) for line in lines for key in _expanded(line.key)]
+    return [line for line in lines if _is_opened(proc_path(line.key), systemd) and not is_gone(root, line.key)]
 
 
 def is_gone(root: str, key: str) -> bool:
@@ -279,16 +358,15 @@ def _options(assignments: t.Iterable[Assignment]) -> t.List[Assignment]:
     return list(options.values())
 
 
-def winner(assignments: t.Sequence[Line], key: str) -> t.Optional[Line]:
-    """Return the assignment that ``key`` has after the boot, or None where no file sets it.
+def written(assignments: t.Iterable[Line], key: str) -> t.List[Line]:
+    """Return the assignments that are written to ``key``, by whichever of its names, in their order.
 
-    A line that names the key excludes it from all globs, wherever they stand; of what is left the last wins, by
-    whichever of its names a line calls the key.
+    A line that names a key excludes that name from all globs, wherever they stand.
     """
-    names = names_of(key)
+    assignments, names = list(assignments), names_of(key)
     named = {assignment.key for assignment in assignments if isinstance(assignment, Assignment)}.intersection(names)
     open_names = [name for name in names if name not in named]
-    won: t.Optional[Line] = None
+    found = []
     for assignment in assignments:
         if assignment.value is None:
             continue
@@ -297,8 +375,34 @@ def winner(assignments: t.Sequence[Line], key: str) -> t.Optional[Line]:
         else:
             applies = _written(assignment.key) in names
         if applies:
-            won = assignment
-    return won
+            found.append(assignment)
+    return found
+
+
+def settle(assignments: t.Sequence[Line], key: str, kernel: Kernel = _ANY_KERNEL) -> Settled:
+    """Return what the kernel makes of the assignments for ``key``; ``kernel``: as it starts."""
+    if key == PORT_RANGE:
+        starts = settle(assignments, UNPRIVILEGED_START, kernel).won
+        first = kernel_values.first_number(starts.value if starts is not None else None)
+        kernel = kernel if first is None else kernel._replace(unprivileged_start=first)
+    now = _FIRST_RANGE if key == PORT_RANGE else None
+    won: t.Optional[Line] = None
+    refused = []
+    for assignment in written(assignments, key):
+        value = assignment.value
+        if assignment.line != _PLANNED:
+            value = kernel_values.taken(key, value or "", kernel, now)
+        if value is None:
+            refused.append(assignment)
+        else:
+            now = value
+            won = assignment._replace(value=value)
+    return Settled(won, refused)
+
+
+def winner(assignments: t.Sequence[Line], key: str, kernel: Kernel = _ANY_KERNEL) -> t.Optional[Line]:
+    """Return the assignment that ``key`` has after the boot, with that value, or None where no file sets it."""
+    return settle(assignments, key, kernel).won
 
 
 def is_sorted(path: str) -> bool:
@@ -309,6 +413,28 @@ def is_sorted(path: str) -> bool:
 def names_of(key: str) -> t.Tuple[str, ...]:
     """Return every name of a normalized ``key``, its own among them."""
     return _NAMES_OF.get(key, (key,))
+
+
+def refused_lines(root: str, keys: t.Iterable[str], own: t.Optional[t.Mapping[str, str]] = None) -> t.List[RefusedLine]:
+    """Return every line about ``keys`` that the kernel refuses, wherever it stands; ``own`` as in at_boot."""
+    systemd = applier(root).name == SYSTEMD_SYSCTL
+    kernel = kernel_at_start(root)
+    lines = _lines(root, own, True, systemd)
+    read = _opened(root, lines, systemd)
+    kept = _opened(root, _options(lines), systemd) if systemd else read
+    found = []
+    for key in keys:
+        left = written(kept, key)
+        refused = settle(kept, key, kernel).refused
+        lines_of_key = written(read, key)
+        lost = any(line.path == DROP_IN for line in lines_of_key) and all(line.path != DROP_IN for line in left)
+        for line in lines_of_key:
+            # One that nobody writes, as a later one replaces it, is judged by itself.
+            if line in refused if line in left else settle([line], key, kernel).refused:
+                allowed = kernel_values.allowed(key, kernel)
+                unwritten = lost and line in left
+                found.append(RefusedLine(key, line.path, line.line, line.value or "", allowed, unwritten))
+    return found
 
 
 def _expanded(key: str) -> t.List[str]:
@@ -356,4 +482,4 @@ def after_boot(
     root: str, key: str, own: t.Optional[t.Mapping[str, str]] = None, volatile: bool = True
 ) -> t.Optional[Line]:
     """Return the assignment that wins for ``key`` at the next boot; ``own`` and ``volatile`` as in at_boot."""
-    return winner(at_boot(root, own, volatile), key)
+    return winner(at_boot(root, own, volatile), key, kernel_at_start(root))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils import kernel_values, sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 
@@ -81,14 +81,18 @@ def active(reading: Reading) -> t.Optional[Tuned]:
     return Tuned(" ".join(names), keys, _reapplies(reading)) if applies else None
 
 
-def wins(option: Option, ours: t.Optional[str]) -> bool:
+def wins(key: str, option: Option, ours: t.Optional[str], kernel: kernel_values.Kernel) -> bool:
     """Tell whether a profile's value replaces ``ours``, or any where that is None.
+
+    One that the kernel refuses does not.
 
     ``>N`` only raises and ``<N`` only lowers (tuned/plugins/base.py, _process_assignment_modifiers).
     """
     modifier = option.value[:1]
     if modifier not in (">", "<"):
-        return ours is None or option.value.split() != ours.split()
+        # TuneD puts something in the place of a variable.
+        takes = "${" in option.value or kernel_values.taken(key, option.value, kernel, ours) is not None
+        return takes and (ours is None or not kernel_values.same(key, ours, option.value, kernel))
     number, present = decimal(option.value[1:].strip()), decimal(ours or "")
     if number is None or present is None:
         return modifier == "<"

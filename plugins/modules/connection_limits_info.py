@@ -139,13 +139,17 @@ limits:
           description: Whether the host is a container.
           type: bool
         container_kind:
-          description: Its manager, such as V(podman).
+          description:
+            - Whose container it is, such as V(podman), V(lxc) or V(kubernetes), by the marks of container managers,
+              the environment of process 1 and control groups. Null where the container shows only by its namespaces.
           type: str
         first_network_namespace:
           description: Whether this is the machine's first network namespace.
           type: bool
         first_user_namespace:
-          description: Whether every user number is mapped to itself.
+          description:
+            - Whether the host is in the machine's first user namespace. In any other root has every capability and can
+              still raise no hard limit.
           type: bool
         uid:
           description: The user number that took the snapshot.
@@ -174,6 +178,7 @@ limits:
           after_boot: 1024 65535
           by: /etc/sysctl.d/99-zz-fourtuple.conf:3
           scope: namespace
+          writable: true
       contains:
         now:
           description: The live value.
@@ -189,6 +194,11 @@ limits:
         scope:
           description: V(namespace) for the host's own, V(machine) for what belongs to the machine under a container.
           type: str
+        writable:
+          description:
+            - Whether the kernel lets this host write the key. False where C(/proc/sys), or a part of it, is mounted
+              read-only, as container engines do. Null where only root could tell.
+          type: bool
     ports:
       description: The local ports.
       type: dict
@@ -298,7 +308,9 @@ limits:
               type: list
               elements: dict
         offenders:
-          description: Hard limits above the C(fs.nr_open) that holds then, as in M(fourtuple.clients.nofile_check).
+          description:
+            - Hard limits above the C(fs.nr_open) that holds then, and those that nobody can have because root cannot
+              raise them where pam_limits then refuses the session, as in M(fourtuple.clients.nofile_check).
           type: list
           elements: dict
           contains:
@@ -312,17 +324,32 @@ limits:
               description: The domain, for a limit of pam_limits.
               type: str
             unit:
-              description: The unit, or the name of the process outside units, for any other limit.
+              description:
+                - The unit, or the name of the process outside units, for any other limit. A process of a container on
+                  this host is called so, with its control group.
               type: str
             value:
               description: The hard limit.
               type: raw
             maximum:
-              description: The C(fs.nr_open) that holds then.
+              description: The C(fs.nr_open) that holds then, or what is inherited and cannot be raised.
               type: int
             when:
               description: V(now) or V(after_boot).
               type: str
+        inherited:
+          description:
+            - The limits of process 1. Where root cannot raise limits, which takes C(CAP_SYS_RESOURCE) in the machine's
+              first user namespace, its hard one is the most that anybody on the host can have. Null where it cannot be
+              read.
+          type: dict
+          contains:
+            soft:
+              description: The soft limit.
+              type: int
+            hard:
+              description: The hard limit.
+              type: int
     epoll:
       description: Limits of epoll.
       type: dict
@@ -621,6 +648,27 @@ limits:
           type: str
         unit:
           description: The one service that a line of key V(nofile) is for; missing where it is for all.
+          type: str
+    refused:
+      description:
+        - Lines of sysctl.d about the keys of this collection, or the usual ones, that the kernel refuses, so that they
+          set nothing. None of them is among RV(limits.overrides) or RV(limits.drift).
+        - C(systemd-sysctl) writes only the last line of a key. Where the kernel refuses that one, the line of this
+          collection is not set at the next boot either.
+      type: list
+      elements: dict
+      contains:
+        key:
+          description: The key.
+          type: str
+        file:
+          description: The file and line.
+          type: str
+        value:
+          description: The value there.
+          type: str
+        why:
+          description: What the kernel takes; and the remedy, where the line keeps ours from being set.
           type: str
     boot:
       description: Who applies C(sysctl.d) when this host starts.

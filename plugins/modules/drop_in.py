@@ -33,8 +33,9 @@ options:
   path:
     description:
       - One of C(/etc/sysctl.d/99-zz-fourtuple.conf), C(/etc/modules-load.d/fourtuple.conf),
-        C(/etc/security/limits.d/99-zz-fourtuple.conf), C(/etc/systemd/system.conf.d/fourtuple.conf) and
-        C(/etc/systemd/system/UNIT.d/fourtuple.conf).
+        C(/etc/security/limits.d/99-zz-fourtuple.conf), C(/etc/systemd/system.conf.d/zzzz-fourtuple.conf) and
+        C(/etc/systemd/system/UNIT.d/zzzz-fourtuple.conf).
+      - With O(state=absent) also the last two by the name that release 0.1.0 gave them, C(fourtuple.conf).
     type: path
     required: true
   content:

@@ -120,7 +120,10 @@ ok:
   returned: always
   type: bool
 offenders:
-  description: Every hard limit above the C(fs.nr_open) that holds then.
+  description:
+    - Every hard limit above the C(fs.nr_open) that holds then. Where root cannot raise a hard limit, for want of
+      C(CAP_SYS_RESOURCE) in the machine's first user namespace, also every planned one above what is inherited, and
+      every one of a session that pam_limits would refuse.
   returned: always
   type: list
   elements: dict

@@ -36,12 +36,14 @@ options:
     description:
       - Keys with the least value that each must have. A lower value is raised, a higher one is kept,
         now and in RV(persist).
+      - A value above what the kernel takes is refused, as is a key that holds more than one number.
     type: dict
     default: {}
   values:
     description:
       - Keys with the exact value that each must have.
-      - A key that this kernel does not know is refused, as is C(fs.nr_open) below its present value.
+      - A key that this kernel does not know is refused, as is a value that it does not take, and C(fs.nr_open)
+        below its present value.
       - C(net.ipv4.ip_local_port_range) must not reach below C(net.ipv4.ip_unprivileged_port_start).
       - C(net.ipv4.ip_local_reserved_ports) has an option of its own, O(reserved_ports).
     type: dict
@@ -49,7 +51,8 @@ options:
   reserved_ports:
     description:
       - Ports, and ranges such as V(9000-9010), that the kernel must not choose as local ports.
-      - Merged with those reserved already, now or by the next boot, because a write replaces the whole list.
+      - Merged with those reserved already, now or by the next boot, because a write replaces the whole list. A line
+        of other files that the kernel refuses reserves none.
     type: list
     elements: raw
     default: []
@@ -182,6 +185,27 @@ overridden:
     ours:
       description: The value that it beats.
       type: str
+refused:
+  description:
+    - Lines of other files about a key of RV(persist) that the kernel refuses, so that they set nothing.
+    - C(systemd-sysctl) writes only the last line of a key. Where the kernel refuses that one, ours is not set at the
+      next boot either, and RV(refused[].why) says so.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    key:
+      description: The key.
+      type: str
+    file:
+      description: The file and the line, V(path:line).
+      type: str
+    value:
+      description: The value there.
+      type: str
+    why:
+      description: What the kernel takes, and what comes of the line.
+      type: str
 """
 
 import typing as t
@@ -238,6 +262,7 @@ def result(change: sysctl_change.Change, keys: t.List[sysctl_change.KeyPlan]) ->
         "own_files": sysctl_change.own_files("/"),
         "unmet": [key.key for key in keys if key.outcome in (sysctl_change.READ_ONLY, sysctl_change.ABSENT)],
         "overridden": change.overridden,
+        "refused": [line.as_dict() for line in change.refused],
         "diff": {
             "before": "".join("%s = %s\n" % (key.key, key.before) for key in written),
             "after": "".join("%s = %s\n" % (key.key, key.target) for key in written),
@@ -291,6 +316,8 @@ def main() -> None:
             "%(source)s:%(line)s sets %(key)s = %(value)s at the next boot and beats our %(ours)s; " % line + mend
         )
     outcome = result(change, done)
+    for line in outcome["refused"]:
+        module.warn("%(file)s sets %(key)s = %(value)s, which sets nothing: %(why)s" % line)
     for name in outcome["unmet"]:
         key = outcome["keys"][name]
         module.warn("%s is not set to %s: %s" % (name, key["wanted"], key["why"]))

@@ -438,6 +438,11 @@ def scope_of(limits: Limits, key: str) -> str:
     return NAMESPACE if key.startswith("net.") else HOST
 
 
+def is_settable(limits: Limits, key: str) -> bool:
+    """Tell whether a run may set a key: not the machine's under a container, nor one that the host cannot write."""
+    return scope_of(limits, key) != MACHINE and (limits["keys"].get(key) or {}).get("writable") is not False
+
+
 def _on_machine(scope: str) -> str:
     return " on the machine under this container" if scope == MACHINE else ""
 

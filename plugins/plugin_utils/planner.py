@@ -7,7 +7,8 @@ Pure. The settings come from the request and from what a run does not change, so
 the plan that tuned it:
 
 * a floor is what the request needs, whatever the present value; sysctl_apply keeps a higher one;
-* keys of the machine under a container are left out; the host is refused where they do not suffice;
+* keys of the machine under a container, and those that the host cannot write, stay as they are; the host is refused
+  where they do not suffice;
 * the addresses that an earlier run added count as not there.
 
 Not planned: net.ipv4.tcp_max_tw_buckets. Connections that close beyond it leave no TIME_WAIT, which takes neither
@@ -21,6 +22,9 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     address_set,
+    containment,
+    host_identity,
+    kernel_values,
     overrides,
     pam_limits,
     port_set,
@@ -41,8 +45,8 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import (
 
 Settings = dict[str, t.Any]
 
-PORT_RANGE = "net.ipv4.ip_local_port_range"
-RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
+PORT_RANGE = kernel_values.PORT_RANGE
+RESERVED_PORTS = kernel_values.RESERVED_PORTS
 CONNTRACK_MAX = "net.netfilter.nf_conntrack_max"
 
 #: The kernel's own fs.nr_open (include/uapi/linux/fs.h, NR_OPEN is 1024 * 1024), at least what any distribution
@@ -51,11 +55,12 @@ _USUAL_NOFILE = 1048576
 #: Processes do not share connections out evenly.
 _UNEVEN = 1024
 _ROOM = 65536
-#: fs/file.c, sysctl_nr_open_max: INT_MAX rounded down to a word of the descriptor bitmap.
-_MOST_NOFILE = 2**31 - 64
 #: Free memory changes by itself: a target that nobody has stated leaves a tenth of it.
 _OF_MEMORY = 0.9
 _MEMORY = ("memory", "cgroup_memory")
+
+#: The key of a constraint.
+_KEY_OF = {"file_max": "fs.file-max", "epoll_watches": "fs.epoll.max_user_watches", "conntrack": CONNTRACK_MAX}
 
 #: Where the snapshot has the live number of a key.
 _PLACES: dict[str, tuple[str, ...]] = {
@@ -102,6 +107,7 @@ def _plan(limits: Limits, request: Request) -> dict[str, t.Any]:
     explicit = request.explicit
     port_set.parse_ports("sysctl_reserved_ports", explicit.sysctl_reserved_ports)
     settings = _network_settings(request)
+    _refuse_unreserved(limits, settings)
     part = _slice(limits, request)
     bare = predict(limits, settings)
     allowed = _four_tuples(bare, request)
@@ -126,7 +132,12 @@ def _plan(limits: Limits, request: Request) -> dict[str, t.Any]:
         "sources": model.usable_sources(predicted, request),
         "slot": part.slot if part else None,
         "claim": part.claim() if part else None,
-        "warnings": after["warnings"] + _overridden(limits, settings) + _to_restart(limits, settings),
+        "warnings": [
+            *after["warnings"],
+            *_overridden(limits, settings),
+            *_refused(limits, settings),
+            *_to_restart(limits, settings),
+        ],
     }
 
 
@@ -197,7 +208,7 @@ class _Need:
     """How many four-tuples a target takes, and what there is; the arithmetic of a refusal."""
 
     def __init__(self, limits: Limits, request: Request, target: int) -> None:
-        self.request, self.target = request, target
+        self.limits, self.request, self.target = limits, request, target
         self.ports = limits["ports"]["usable"]
         self.present = model.source_intervals(limits, request.interface) or {4: [], 6: []}
         sources = {family: model.count(found) for family, found in self.present.items()}
@@ -233,7 +244,21 @@ class _Need:
         if self.request.binding == AUTOBIND:
             ways = ["let it bind (tune_binding: bind_no_port)", *self._without_addresses(most, sources)]
             mend = "A program that does not bind has one source address: %s." % _alternatives(ways)
+        mend += self._fixed_range()
         return Refusal("tune_target_connections", self.target, allowed, mend)
+
+    def _fixed_range(self) -> str:
+        """Return what would widen the range, where only that keeps it from what was asked for."""
+        low, high = self.request.port_range
+        present = (self.limits["keys"].get(PORT_RANGE) or {}).get("now")
+        ports = self.limits["ports"]
+        if (
+            present is None
+            or model.is_settable(self.limits, PORT_RANGE)
+            or not (low < ports["low"] or high > ports["high"])
+        ):
+            return ""
+        return " %s" % _cannot_be_set(self.limits, PORT_RANGE, "%d %d" % (low, high))
 
     def _more_addresses(self, part: fleet.Slice | None, missing: int) -> str:
         if self.request.explicit.addresses_list:
@@ -268,18 +293,60 @@ def _alternatives(ways: t.Sequence[str]) -> str:
 # --- limits and keys ---
 
 
+def _cannot_be_set(limits: Limits, key: str, wanted: str) -> str:
+    """Return why a key stays as it is, and what would give it the value that is wanted."""
+    present = limits["keys"][key]["now"] or "empty"
+    if model.scope_of(limits, key) == model.MACHINE:
+        return "%s is %s and belongs to the machine under this container: set %s there." % (key, present, wanted)
+    way = "set it to %s from where /proc/sys can be written; ProtectKernelTunables= makes it read-only" % wanted
+    if limits["host"]["container"]:
+        way = containment.start_with_sysctl(key, wanted)
+    return "%s is %s and cannot be written here: %s." % (key, present, way)
+
+
+def _refuse_unreserved(limits: Limits, settings: Settings) -> None:
+    """Refuse what needs ports reserved where the list of reserved ports cannot be written.
+
+    A range that is widened over a port on which somebody listens would lose it to a connection when he restarts.
+    """
+    if RESERVED_PORTS not in limits["keys"] or model.is_settable(limits, RESERVED_PORTS):
+        return
+    ports = limits["ports"]
+    present = port_set.parse_kernel_list(ports["reserved"] or "")
+    named = port_set.parse_ports("sysctl_reserved_ports", settings["sysctl_reserved_ports"])
+    if named - present:
+        listed = port_set.format_kernel_list(named - present)
+        mend = _cannot_be_set(limits, RESERVED_PORTS, port_set.format_kernel_list(named | present))
+        raise Refusal("sysctl_reserved_ports", listed, "ports that are reserved already", mend)
+    if ports["low"] is None or not model.is_settable(limits, PORT_RANGE):
+        return
+    wanted = settings["sysctl_values"][PORT_RANGE]
+    low, high = port_set.parse_range("sysctl_values[%s]" % PORT_RANGE, wanted)
+    listening = port_set.parse_kernel_list(ports["listeners"] or "")
+    exposed = {p for p in listening - present if low <= p <= high and not ports["low"] <= p <= ports["high"]}
+    if exposed:
+        listed = port_set.format_kernel_list(exposed)
+        allowed = "a range without ports that listen here and are not reserved (%s)" % listed
+        mend = "Choose another tune_port_range. %s" % _cannot_be_set(
+            limits, RESERVED_PORTS, port_set.format_kernel_list(exposed | present)
+        )
+        raise Refusal("sysctl_values[%s]" % PORT_RANGE, wanted, allowed, mend)
+
+
 def _limits_settings(limits: Limits, request: Request, planned_for: int) -> Settings:
     explicit = request.explicit
-    bounds = [bound for bound in (_nr_open_at_most(limits, request), _inherited(limits)) if bound is not None]
+    _least, most = kernel_values.bounds_of_nr_open(_kernel(limits))
+    bounds = [bound for bound in (most, _nr_open_at_most(limits, request), _inherited(limits)) if bound is not None]
     nofile = min([max(_USUAL_NOFILE, model.descriptors_needed(request, planned_for) + _UNEVEN), *bounds])
     hard = nofile
     if explicit.limits_nofile_hard is not None:
         mend = "Write a number, never unlimited."
-        hard = whole_number("limits_nofile_hard", explicit.limits_nofile_hard, 1, _MOST_NOFILE, mend)
+        hard = whole_number("limits_nofile_hard", explicit.limits_nofile_hard, 1, most, mend)
         _refuse_above_machine(limits, hard)
+        _refuse_above_inherited(limits, hard)
     soft = hard
     if explicit.limits_nofile_soft is not None:
-        soft = whole_number("limits_nofile_soft", explicit.limits_nofile_soft, 1, _MOST_NOFILE, "Write a number.")
+        soft = whole_number("limits_nofile_soft", explicit.limits_nofile_soft, 1, most, "Write a number.")
     domains = explicit.limits_domains
     if domains is None:
         domains = request.users or ["*", "root"]
@@ -292,33 +359,54 @@ def _limits_settings(limits: Limits, request: Request, planned_for: int) -> Sett
 
 
 def _nr_open_at_most(limits: Limits, request: Request) -> int | None:
-    """Return the fs.nr_open that no plan exceeds: the machine's under a container, or the one that the operator set."""
-    if model.scope_of(limits, "fs.nr_open") == model.MACHINE:
+    """Return the fs.nr_open that no plan exceeds: one that cannot be set here, or the one that the operator set."""
+    if not model.is_settable(limits, "fs.nr_open"):
         return t.cast(int | None, limits["nofile"]["nr_open"]["now"])
     value = request.explicit.sysctl_values.get("fs.nr_open")
-    return None if value is None else whole_number("sysctl_values[fs.nr_open]", value, 1, 2**63, "Write a number.")
+    least, most = kernel_values.bounds_of_nr_open(_kernel(limits))
+    return None if value is None else whole_number("sysctl_values[fs.nr_open]", value, least, most, "Write a number.")
+
+
+def _kernel(limits: Limits) -> kernel_values.Kernel:
+    return kernel_values.Kernel(kernel_values.word_size(limits["host"].get("machine")))
 
 
 def _refuse_above_machine(limits: Limits, hard: int) -> None:
-    machine = limits["nofile"]["nr_open"]["now"]
-    if model.scope_of(limits, "fs.nr_open") == model.MACHINE and machine is not None and hard > machine:
-        allowed = (
-            "at most %d, the fs.nr_open of the machine under this container, which a container must not change"
-            % machine
-        )
+    present = limits["nofile"]["nr_open"]["now"]
+    if model.is_settable(limits, "fs.nr_open") or present is None or hard <= present:
+        return
+    allowed = "at most %d, the fs.nr_open of this host, which cannot be written here" % present
+    mend = "Ask for that, or set fs.nr_open to %d or more from where it can be written." % hard
+    if model.scope_of(limits, "fs.nr_open") == model.MACHINE:
+        whose = "the fs.nr_open of the machine under this container, which a container must not change"
+        allowed = "at most %d, %s" % (present, whose)
         mend = "Ask for that, or set fs.nr_open to %d or more on the machine." % hard
+    raise Refusal("limits_nofile_hard", hard, allowed, mend)
+
+
+def _refuse_above_inherited(limits: Limits, hard: int) -> None:
+    most = _inherited(limits)
+    if most is not None and hard > most:
+        allowed = "at most %d, the hard limit of PID 1, which root may not raise here" % most
+        mend = "Ask for that, or %s." % containment.start_with_nofile(hard)
         raise Refusal("limits_nofile_hard", hard, allowed, mend)
 
 
 def _inherited(limits: Limits) -> int | None:
-    """Return the hard limit that nobody can raise in a container without CAP_SYS_RESOURCE; None elsewhere.
+    """Return the hard limit above which nobody on the host can go, PID 1's; None where root can raise it.
 
-    setrlimit(2). An unprivileged reader has no capabilities either, which says nothing of the host.
+    An unprivileged reader's capabilities say nothing of root's.
     """
     host = limits["host"]
-    if not host["container"] or host["uid"] != 0 or "CAP_SYS_RESOURCE" in (host["capabilities"] or ()):
+    capabilities = host["capabilities"] if host["uid"] == 0 else None
+    if host_identity.may_raise(capabilities, host.get("first_user_namespace")):
         return None
-    return min((one["now"]["hard"] for one in limits["nofile"]["subjects"] if one.get("now")), default=None)
+    first = limits["nofile"].get("inherited")
+    if first is not None:
+        return int(first["hard"])
+    # A snapshot from before that was told.
+    known = [one["now"]["hard"] for one in limits["nofile"]["subjects"] if one.get("now")]
+    return min(known, default=None) if host["container"] else None
 
 
 def _floors(limits: Limits, request: Request, planned_for: int, hard: int) -> dict[str, t.Any]:
@@ -335,10 +423,17 @@ def _floors(limits: Limits, request: Request, planned_for: int, hard: int) -> di
     floors: dict[str, t.Any] = {
         key: floor
         for key, floor in needed.items()
-        if key in limits["keys"] and model.scope_of(limits, key) != model.MACHINE and key not in explicit.sysctl_values
+        if key in limits["keys"] and key not in explicit.sysctl_values and _may_hold(limits, key, floor)
     }
     floors.update(explicit.sysctl_floors)
     return floors
+
+
+def _may_hold(limits: Limits, key: str, floor: int) -> bool:
+    """Tell whether a key may be asked to have a floor: one that cannot be written only where it has it already."""
+    if model.scope_of(limits, key) == model.MACHINE:
+        return False
+    return model.is_settable(limits, key) or int(limits["keys"][key]["now"]) >= floor
 
 
 def _room(others: int) -> int:
@@ -369,10 +464,8 @@ def _refusal(predicted: Limits, request: Request, lowest: t.Mapping[str, t.Any],
     explicit = request.explicit
     name, allowed = lowest["name"], "at most %d: %s" % (lowest["advised"], lowest["formula"])
     if name == "nofile" and explicit.limits_nofile_soft is None and explicit.limits_nofile_hard is None:
-        if _inherited(predicted) is not None:
-            mend = "Give the container CAP_SYS_RESOURCE, or start it with a nofile of %d or more." % (
-                model.descriptors_needed(request, target)
-            )
+        mend = _more_descriptors(predicted, request, target)
+        if mend:
             return Refusal("tune_target_connections", request.target, allowed, mend)
     elif name == "nofile":
         variable = "limits_nofile_soft" if explicit.limits_nofile_soft is not None else "limits_nofile_hard"
@@ -385,8 +478,36 @@ def _refusal(predicted: Limits, request: Request, lowest: t.Mapping[str, t.Any],
         return Refusal(variable, getattr(explicit, variable), allowed, mend)
     elif name in _MEMORY:
         return _memory_refusal(predicted, request, lowest, target)
-    mend = "%s." % (lowest["change"][0].upper() + lowest["change"][1:])
+    mend = "%s." % _sentence(lowest["change"])
+    key = _KEY_OF.get(name, "")
+    if key in predicted["keys"] and not model.is_settable(predicted, key) and "machine" not in mend:
+        mend += " It cannot be written here: do that from where /proc/sys can be."
     return Refusal("tune_target_connections", request.target, allowed, mend)
+
+
+def _more_descriptors(predicted: Limits, request: Request, target: int) -> str:
+    """Return what would give processes more descriptors where the plan cannot; nothing where it can."""
+    needed = model.descriptors_needed(request, target)
+    inherited, nr_open = _inherited(predicted), _nr_open_at_most(predicted, request)
+    if inherited is not None and inherited < needed:
+        most, mend = inherited, "Start the container with a nofile of %d or more." % needed
+        if predicted["host"].get("first_user_namespace") is not False:
+            mend = "Give the container CAP_SYS_RESOURCE, or start it with a nofile of %d or more." % needed
+        mend += " It is said by %s." % containment.NOFILE_OPTIONS
+    elif nr_open is not None and nr_open < needed and "fs.nr_open" not in request.explicit.sysctl_values:
+        machine = model.scope_of(predicted, "fs.nr_open") == model.MACHINE
+        where = "on the machine under this container" if machine else "from where /proc/sys can be written"
+        most, mend = nr_open, "Raise fs.nr_open to %d or more %s." % (needed, where)
+    else:
+        return ""
+    each = most - request.app_descriptors
+    if each > 0:
+        mend += " Or let %d processes hold them (tune_processes)." % math.ceil(target / each)
+    return mend
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
 def _memory_refusal(predicted: Limits, request: Request, lowest: t.Mapping[str, t.Any], target: int) -> Refusal:
@@ -428,15 +549,26 @@ def _overridden(limits: Limits, settings: Settings) -> list[str]:
                 continue
         if floor is not None:
             ours = str(floor)
-            beaten = not (value.isdecimal() and int(value) >= int(floor))
+            number = kernel_values.number(key, value, kernel_values.WIDEST)
+            beaten = number is None or number < int(floor)
         else:
-            beaten = ours is not None and str(ours).split() != value.split()
+            beaten = ours is not None and not kernel_values.same(key, str(ours), value, kernel_values.WIDEST)
         if beaten:
             found.append(
                 "%s: %s (%s) sets %s and beats the planned %s: remove it there."
                 % (key, entry["file"], entry["who"], value, ours)
             )
     return found
+
+
+def _refused(limits: Limits, settings: Settings) -> list[str]:
+    """Name the lines about the planned keys that the kernel refuses."""
+    planned = {*settings["sysctl_floors"], *settings["sysctl_values"], RESERVED_PORTS}
+    return [
+        "%(key)s: %(file)s sets %(value)s, which sets nothing: %(why)s." % entry
+        for entry in limits.get("refused", ())
+        if entry["key"] in planned
+    ]
 
 
 def _to_restart(limits: Limits, settings: Settings) -> list[str]:
@@ -460,7 +592,9 @@ def predict(limits: Limits, settings: Settings) -> dict[str, t.Any]:
     values = {sysctl_d.normalize(key): str(value) for key, value in settings.get("sysctl_values", {}).items()}
     floors = {sysctl_d.normalize(key): int(value) for key, value in settings.get("sysctl_floors", {}).items()}
     _set_keys(predicted, _new_values(limits, values, floors))
-    predicted["ports"] = _ports(limits, values.get(PORT_RANGE), settings.get("sysctl_reserved_ports", ()))
+    new_range = values.get(PORT_RANGE) if model.is_settable(limits, PORT_RANGE) else None
+    named = settings.get("sysctl_reserved_ports", ())
+    predicted["ports"] = _ports(limits, new_range, named)
     if "limits_nofile_soft" in settings:
         predicted["nofile"] = dict(predicted["nofile"], subjects=_subjects(limits, settings))
     if limits["addresses"] is not None:
@@ -469,13 +603,14 @@ def predict(limits: Limits, settings: Settings) -> dict[str, t.Any]:
 
 
 def _new_values(limits: Limits, values: t.Mapping[str, str], floors: t.Mapping[str, int]) -> dict[str, str]:
-    """Return the live values that the keys of this host will have; the machine's stay."""
+    """Return the live values that the keys of this host will have; what it cannot set stays."""
     found = {}
     for key, entry in limits["keys"].items():
-        if model.scope_of(limits, key) == model.MACHINE:
+        if not model.is_settable(limits, key):
             continue
         if key in values:
-            found[key] = " ".join(values[key].split())
+            taken = kernel_values.taken(key, values[key], kernel_values.WIDEST, entry["now"])
+            found[key] = " ".join(values[key].split()) if taken is None else taken
         elif key in floors:
             found[key] = str(max(floors[key], int(entry["now"])))
     return found

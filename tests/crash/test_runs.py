@@ -96,7 +96,7 @@ def test_a_plain_untune_removes_all_that_a_module_left_that_was_killed(
     places = [(n, call) for n in recording.steps_of(*labels) for call in crash.points(recording.calls(n), False)]
     if not all_faults:
         # A directory that is new, with nothing in it, and with a file that has no name yet.
-        number, _call = crash.changing(recording, "/etc/systemd/system/client.service.d/fourtuple.conf")
+        number, _call = crash.changing(recording, "/etc/systemd/system/client.service.d/zzzz-fourtuple.conf")
         names = [call["call"] for call in recording.calls(number)]
         made = names.index("mkdir", names.index("flock"))
         places = [(number, made + 2), (number, names.index("write", made) + 2)]

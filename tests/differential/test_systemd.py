@@ -51,8 +51,10 @@ _DROP_INS = (
     )
     + ("socket", "user@.service", "user@1000.service")
 )
-_NAMES = ("10-a.conf", "9-b.conf", "a.conf", "b.conf", "fourtuple.conf")
-_ODD_NAMES = (".hidden.conf", "x.txt", "\xc3\xa9.conf", "conf", "a.conf~")
+_OURS = systemd_limits.DROP_IN_NAME
+_NAMES = ("10-a.conf", "a.conf", "b.conf", "fourtuple.conf", "override.conf", "zz-limits.conf", _OURS)
+#: Of which the last three sort after ours.
+_ODD_NAMES = (".hidden.conf", "x.txt", "conf", "a.conf~", "9-b.conf", "Z.conf", "zzzzz.conf", "{.conf", "\xc3\xa9.conf")
 
 #: Of which one may expect other than what systemd does.
 _EXPECTED = ("", "", "1K", "1M", "2G", "infinity", "7:infinity", "6:5")
@@ -150,7 +152,8 @@ def _trees(draw: st.DrawFn) -> differential.Given:
         # Outside the search path, for a link to it.
         files["/opt/zq/zq-a.service"] = "[Service]\nExecStart=/bin/true\n" + draw(_bodies("Service", "LimitNOFILE"))
     for _ in range(draw(st.integers(1, 8))):
-        name = draw(st.sampled_from(_DROP_INS))
+        # Every second one is for a whole type, or for one of the two units that a plan may write for.
+        name = draw(st.one_of(st.sampled_from(_DROP_INS), st.sampled_from(("service", "socket", *UNITS[:2]))))
         path = "%s/%s.d/%s" % (draw(unit_path), name, draw(mostly(_NAMES, _ODD_NAMES, 9)))
         files[path] = draw(_bodies(_section(name), "LimitNOFILE"))
     for directory in draw(st.lists(st.sampled_from(_CONFIGURATION_PATH), max_size=2, unique=True)):

@@ -470,10 +470,12 @@ def test_f10_in_the_container_itself_its_start_is_what_to_change(machine):
     """An unprivileged container of Docker 29: nobody in it can have more than 524288."""
     one = limits_builder.subject("user", "root", 1024, 524288)
     limits = limits_builder.container(
-        host={"capabilities": ["CAP_NET_RAW"], "container_kind": "docker"}, nofile={"subjects": [one]}
+        host={"capabilities": ["CAP_NET_RAW"], "container_kind": "docker"},
+        nofile={"subjects": [one], "inherited": {"soft": 1024, "hard": 524288}},
     )
     refusal = planner.plan(limits, {"target_connections": 600000, "destinations": 40})["refusal"]
-    assert "start it with a nofile of" in refusal
+    assert "start the container with a hard nofile of 600000 or more (" in refusal
+    assert "docker run --ulimit" in refusal
 
 
 # --- nobody applies the files ---

@@ -19,17 +19,21 @@ from sample_host import FILES
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     address_set,
+    container_engines,
     endpoint,
     host_identity,
     interface_addresses,
+    kernel_values,
     limits_plan,
     netlink,
     nofile_report,
+    other_writers,
     pam_limits,
     port_set,
     probe_request,
     refusal,
     running_limits,
+    shell_commands,
     sink_control,
     sink_packets,
     sink_request,
@@ -112,6 +116,27 @@ def _sysctl_key(text: str) -> object:
     )
 
 
+_VALUES_OF = ("fs.nr_open", kernel_values.PORT_RANGE, kernel_values.RESERVED_PORTS, "net.ipv4.tcp_rmem", "fs.x")
+
+
+def _kernel_number(text: str) -> object:
+    kernel = kernel_values.Kernel(32)
+    return [(kernel_values.number(key, text, kernel), kernel_values.allowed(key, kernel)) for key in _VALUES_OF]
+
+
+def _same_values(text: str) -> object:
+    return [kernel_values.same(key, text, "1024 65535", kernel_values.Kernel()) for key in _VALUES_OF]
+
+
+def _script(text: str) -> object:
+    return shell_commands.script(text), shell_commands.command(text.split())
+
+
+def _writer_path(text: str) -> object:
+    return other_writers.comes_after(text), sysctl_d.is_sorted(text), container_engines.is_asked_by_one(text)
+
+
+_SCRIPT = FILES["/etc/rc.local"] + 'sysctl -q -w net.core.somaxconn="4096" >/dev/null 2>&1 || true # why\n'
 _SYSCTL_LINES = FILES["/etc/sysctl.d/10-a.conf"] + "net.*.conf.[!z-a]*.rp_?ilter=1\nnet.[a-].x[]=2\n"
 _UNIT = FILES["/etc/systemd/system/load@1.service.d/override.conf"] + "; no\n[Service]\\\nLimitNOFILE = 5:4\n"
 _TUNED = FILES["/usr/lib/tuned/base/tuned.conf"] + "fs.nr_open=<10\n"
@@ -138,8 +163,15 @@ TEXT: dict[str, Target] = {
     "systemd_limits.section_of": _text(_unit_name, "a-b@c.service", "x.socket", "a-b-c-@.mount"),
     "sysctl_d.parse": _text(_sysctl, _SYSCTL_LINES),
     "sysctl_d.normalize": _text(_sysctl_key, "net/ipv4/conf/eth0.5/x", "net.*.conf.[z-a]*.rp_filter", "net.ipv4.*"),
+    "shell_commands.script": _text(
+        _script, _SCRIPT, "sh -c \"sh -c 'echo 5 >> /proc/sys/fs/nr_open'\" | tee x", "N=5; ulimit -n ${N:-7} && a"
+    ),
+    "other_writers.comes_after": _text(_writer_path, "/etc/rc.local", sysctl_d.DROP_IN, "/etc/default/grub"),
     "tuned._parse": _text(lambda text: tuned._parse(text, "tuned.conf"), _TUNED, FILES["/etc/tuned/mine/tuned.conf"]),
-    "tuned.wins": _text(lambda text: tuned.wins(tuned.Option(text, "", 1), "4096"), ">4096", "<10", "1 2"),
+    "tuned.wins": _text(
+        lambda text: tuned.wins("fs.nr_open", tuned.Option(text, "", 1), "4096", kernel_values.Kernel()),
+        ">4096", "<10", "1 2",
+    ),
     "running_limits.parse_limits": _text(running_limits.parse_limits, FILES["/proc/1/limits"]),
     "running_limits.unit_of": _text(running_limits.unit_of, FILES["/proc/77/cgroup"]),
     "host_identity.capabilities": _text(host_identity.capabilities, FILES["/proc/1/status"]),
@@ -153,8 +185,11 @@ TEXT: dict[str, Target] = {
     "sink_state.parse_state of text": _text(sink_state.parse_state, json.dumps(_STATE)),
     "sink_state.parse_stat": _text(sink_state.parse_stat, _STAT),
     "port_set.parse_kernel_list": _text(
-        port_set.parse_kernel_list, "8080,9000-9010\n", "1-65535", errors=(Refusal,)
+        port_set.parse_kernel_list, "8080,9000-9010\n", "1-65535",
     ),
+    "kernel_values.number": _text(_kernel_number, "0x10 # x", "18446744073709551616", "-8", "017"),
+    "kernel_values.same": _text(_same_values, "1024\t65535 # x", "8080,9000-9010", "4096 131072 6291456"),
+    "kernel_values.word_size": _text(kernel_values.word_size, "x86_64", "i686", "armv7l"),
     "port_set.parse_range": _text(
         lambda text: port_set.parse_range("tune_port_range", text), "1024 65535", "1024-65535", errors=(Refusal,)
     ),

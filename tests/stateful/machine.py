@@ -41,8 +41,8 @@ WAITING = "/run/fourtuple"
 RESERVED = "net.ipv4.ip_local_reserved_ports"
 OUR_SYSCTL = "/etc/sysctl.d/99-zz-fourtuple.conf"
 OUR_LIMITS = "/etc/security/limits.d/99-zz-fourtuple.conf"
-OUR_UNIT = "/etc/systemd/system/app.service.d/fourtuple.conf"
-OUR_DEFAULT = "/etc/systemd/system.conf.d/fourtuple.conf"
+OUR_UNIT = "/etc/systemd/system/app.service.d/zzzz-fourtuple.conf"
+OUR_DEFAULT = "/etc/systemd/system.conf.d/zzzz-fourtuple.conf"
 
 Files = dict[str, str]
 Variables = dict[str, t.Any]

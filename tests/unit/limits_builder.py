@@ -40,7 +40,10 @@ _PLAIN: dict[str, t.Any] = {
         "capabilities": ["CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE"],
     },
     "unread": [],
-    "keys": {key: {"now": now, "after_boot": None, "by": None, "scope": "namespace"} for key, now in _KEYS.items()},
+    "keys": {
+        key: {"now": now, "after_boot": None, "by": None, "scope": "namespace", "writable": True}
+        for key, now in _KEYS.items()
+    },
     "ports": {"low": 32768, "high": 60999, "reserved": "", "listeners": "22", "usable": 28232},
     "nofile": {
         "nr_open": {"now": 1048576, "after_boot": 1048576, "by": None},
@@ -56,6 +59,7 @@ _PLAIN: dict[str, t.Any] = {
             }
         ],
         "offenders": [],
+        "inherited": {"soft": 1048576, "hard": 1048576},
     },
     "epoll": {"max_user_watches": 3000000},
     "conntrack": {
@@ -110,6 +114,7 @@ _PLAIN: dict[str, t.Any] = {
         "timewait": 0,
     },
     "overrides": [],
+    "refused": [],
     "applied": {"sysctl": {}, "nofile": {"domains": {}, "units": {}}, "addresses": []},
     "drift": [],
 }
@@ -168,7 +173,7 @@ _FOLLOWS: dict[str, tuple[str, ...]] = {
 def _merge(limits: dict[str, t.Any], change: t.Mapping[str, t.Any]) -> None:
     rest = dict(change)
     for key, value in rest.pop("keys", {}).items():
-        entry = limits["keys"].setdefault(key, {"after_boot": None, "by": None, "scope": "namespace"})
+        entry = limits["keys"].setdefault(key, {"after_boot": None, "by": None, "scope": "namespace", "writable": True})
         entry.update(value if isinstance(value, dict) else {"now": str(value)})
         if key in _FOLLOWS:
             inner = limits

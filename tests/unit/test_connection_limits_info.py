@@ -114,14 +114,17 @@ def rich(host):
     host.put("/usr/lib/systemd/systemd", "")
     host.put("/usr/lib/systemd/system/app.service", "[Service]\nLimitNOFILE=1:90000000\n")
     host.put("/proc/self/limits", "Max open files 1 2 files\n")
+    host.put("/proc/1/limits", "Max open files 1048576 1048576 files\n")
     host.put("/proc/self/cgroup", "0::/a\n")
     host.put("/proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n")
     host.put("/sys/fs/cgroup/a/memory.max", "1000000\n")
     host.put("/sys/fs/cgroup/a/pids.max", "100\n")
+    host.put("/etc/docker/daemon.json", '{"default-ulimits": {"nofile": {"Soft": 1, "Hard": 2}}}')
+    host.put("/etc/default/app", "ulimit -n 5\n")
     (host.path / "run/systemd/system").mkdir(parents=True)
     host.sysctl(fs__nr_open=1048576, net__ipv4__ip_local_port_range="32768 60999")
     host.put("/etc/sysctl.d/99-zz-fourtuple.conf", MARK + "net.ipv4.ip_local_port_range = 1024 65535\n")
-    host.put("/etc/sysctl.d/zz.conf", "net.ipv4.ip_local_port_range = 1 2\n")
+    host.put("/etc/sysctl.d/zz.conf", "net.ipv4.ip_local_port_range = 2000 3000\nfs.file-max = -1\n")
     return host
 
 

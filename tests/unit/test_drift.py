@@ -15,8 +15,8 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.reading import R
 MARK = "# Managed by fourtuple.clients (role x). Changes here are overwritten.\n"
 SYSCTL = "/etc/sysctl.d/99-zz-fourtuple.conf"
 LIMITS = "/etc/security/limits.d/99-zz-fourtuple.conf"
-UNIT = "/etc/systemd/system/app.service.d/fourtuple.conf"
-DEFAULT = "/etc/systemd/system.conf.d/fourtuple.conf"
+UNIT = "/etc/systemd/system/app.service.d/zzzz-fourtuple.conf"
+DEFAULT = "/etc/systemd/system.conf.d/zzzz-fourtuple.conf"
 RECORD = {"kind": "floor", "before": "1", "order": 0, "ours": ["5"]}
 NETWORKD = "/etc/systemd/network/10-eth0.network.d/fourtuple.conf"
 
@@ -106,8 +106,8 @@ def test_live_values(tuned_host):
 
 
 def test_the_next_boot(tuned_host):
-    tuned_host.put("/etc/sysctl.d/zz.conf", "net.ipv4.ip_local_port_range=1 2\nkernel.x=9\n")
-    assert ask(tuned_host) == [("net.ipv4.ip_local_port_range", "1024 65535", "1 2", "after_boot")]
+    tuned_host.put("/etc/sysctl.d/zz.conf", "net.ipv4.ip_local_port_range=2000 3000\nkernel.x=9\n")
+    assert ask(tuned_host) == [("net.ipv4.ip_local_port_range", "1024 65535", "2000 3000", "after_boot")]
 
 
 def test_reserved_ports_may_be_more(tuned_host):
@@ -143,8 +143,8 @@ def test_addresses(tuned_host):
 def test_limits_that_others_lower(tuned_host):
     tuned_host.put(UNIT, MARK + "[Service]\nLimitNOFILE=5000\n")
     tuned_host.put("/etc/security/limits.d/99-zzz.conf", "root hard nofile 100\n")
-    tuned_host.put("/etc/systemd/system/app.service.d/z.conf", "[Service]\nLimitNOFILE=7\n")
-    tuned_host.put("/etc/systemd/system.conf.d/z.conf", "[Manager]\nDefaultLimitNOFILE=9\n")
+    tuned_host.put("/etc/systemd/system/app.service.d/zzzzz.conf", "[Service]\nLimitNOFILE=7\n")
+    tuned_host.put("/etc/systemd/system.conf.d/zzzzz.conf", "[Manager]\nDefaultLimitNOFILE=9\n")
     assert ask(tuned_host) == [
         ("nofile of user root", 1500000, 100, "live"),
         ("nofile of user root", 1500000, 100, "after_boot"),

@@ -18,7 +18,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
 LIMITS = pam_limits.DROP_IN
-UNIT = "/etc/systemd/system/app.service.d/fourtuple.conf"
+UNIT = "/etc/systemd/system/app.service.d/zzzz-fourtuple.conf"
 HEADER = host_files.OWNER_MARK + "\n"
 
 
@@ -122,6 +122,19 @@ def test_a_limit_that_ours_held_back_is_not_brought_to_light(debian):
 def test_only_our_own_files(debian, path):
     with pytest.raises(Refusal, match="path"):
         drop_in.plan(debian.root, path, HEADER)
+
+
+@pytest.mark.parametrize("path", [*systemd_limits.drop_ins("app.service"), *systemd_limits.DEFAULT_DROP_INS])
+def test_by_its_earlier_name_a_drop_in_is_only_removed(debian, path):
+    section = "[Manager]\nDefaultLimitNOFILE=5000" if "system.conf.d" in path else "[Service]\nLimitNOFILE=5000"
+    debian.put(path, HEADER + section + "\n")
+    assert change(debian, path, None).before is not None
+    assert not (debian.path / path.lstrip("/")).parent.exists()
+    if path.endswith(systemd_limits.DROP_IN_NAME):
+        change(debian, path, HEADER + section + "\n")
+    else:
+        with pytest.raises(Refusal, match=r"zzzz-fourtuple[.]conf"):
+            change(debian, path, HEADER + section + "\n")
 
 
 def test_neither_a_file_of_others_nor_a_text_without_our_mark(debian):

@@ -28,9 +28,10 @@ def test_keys_now_and_after_a_boot(machine):
             "after_boot": "1024 65535",
             "by": "/etc/sysctl.d/50.conf:2",
             "scope": "namespace",
+            "writable": True,
         },
-        "fs.nr_open": {"now": "1048576", "after_boot": "1048576", "by": None, "scope": "namespace"},
-        "net.ipv4.tcp_mem": {"now": "1 2 3", "after_boot": None, "by": None, "scope": "namespace"},
+        "fs.nr_open": {"now": "1048576", "after_boot": "1048576", "by": None, "scope": "namespace", "writable": True},
+        "net.ipv4.tcp_mem": {"now": "1 2 3", "after_boot": None, "by": None, "scope": "namespace", "writable": True},
     }
 
 

@@ -42,7 +42,10 @@ def test_nr_open_now(host):
         ("0200", 128),
         ("many", 1048576),
         ("63", 1048576),
-        ("1073741817", 1048576),
+        ("2147483584", 2147483584),
+        ("2147483585", 1048576),
+        ("210000  # why", 210000),
+        ('"210000"', 1048576),
         ("", 1048576),
     ],
 )
@@ -136,16 +139,18 @@ def test_our_own_files_may_be_left_out(systemd):
     systemd.put("/etc/security/limits.conf", "")
     systemd.put("/etc/security/limits.d/99-zz-fourtuple.conf", nofile.HEADER + "\n* hard nofile 2000000\n")
     systemd.put("/usr/lib/systemd/system/a.service", "[Service]\n")
-    systemd.put("/etc/systemd/system/a.service.d/fourtuple.conf", nofile.HEADER + "\n[Service]\nLimitNOFILE=2000000\n")
+    systemd.put(
+        "/etc/systemd/system/a.service.d/zzzz-fourtuple.conf", nofile.HEADER + "\n[Service]\nLimitNOFILE=2000000\n"
+    )
     assert len(above(systemd, 1048576)) == 4
     assert above(systemd, 1048576, own_gone=True) == []
     assert nofile.own_files(HostTree(systemd.root)) == [
         "/etc/security/limits.d/99-zz-fourtuple.conf",
-        "/etc/systemd/system/a.service.d/fourtuple.conf",
+        "/etc/systemd/system/a.service.d/zzzz-fourtuple.conf",
     ]
 
 
 def test_a_file_with_our_name_and_another_owner_is_refused(host):
-    host.put("/etc/systemd/system.conf.d/fourtuple.conf", "[Manager]\n")
-    with pytest.raises(Refusal, match=r"system.conf.d/fourtuple.conf:1 is '\[Manager\]'"):
+    host.put("/etc/systemd/system.conf.d/zzzz-fourtuple.conf", "[Manager]\n")
+    with pytest.raises(Refusal, match=r"system.conf.d/zzzz-fourtuple.conf:1 is '\[Manager\]'"):
         nofile.own_files(HostTree(host.root))

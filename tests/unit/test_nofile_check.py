@@ -20,7 +20,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import R
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 DROP_IN = "/etc/security/limits.d/99-zz-fourtuple.conf"
 CRON = "/usr/lib/systemd/system/cron.service"
-CRON_DROP_IN = "/etc/systemd/system/cron.service.d/fourtuple.conf"
+CRON_DROP_IN = "/etc/systemd/system/cron.service.d/zzzz-fourtuple.conf"
 TABLE = "Max open files %d %d files\n"
 
 
@@ -94,7 +94,7 @@ def test_what_comes_of_it_is_said(debian):
     debian.put("/etc/sysctl.d/90-article.conf", "fs.nr_open=210000\n")
     assert consequences() == [refuses, not_started]
     # As on Debian 13, whose PID 1 has the most there can be: a unit with infinity keeps that, and starts.
-    debian.sysctl(fs__nr_open=nofile.NR_OPEN_MAXIMUM)
+    debian.sysctl(fs__nr_open=nofile.nr_open_bounds(debian.root)[1])
     debian.put("/etc/sysctl.d/90-article.conf", "fs.nr_open=1048576\n")
     assert consequences() == [refuses, not_started]
     debian.put("/etc/systemd/system/loadgen.service", "[Service]\nLimitNOFILE=infinity\n")
@@ -169,7 +169,7 @@ def test_a_limit_that_no_nr_open_allows(debian):
     [
         (
             {"nofile_hard": "unlimited"},
-            "limits_nofile_hard is 'unlimited'; allowed: a whole number from 1 to 1073741816",
+            "limits_nofile_hard is 'unlimited'; allowed: a whole number from 1 to 2147483584",
         ),
         ({"nofile_hard": True}, "limits_nofile_hard is True.*booleans: write a number"),
         ({"nofile_soft": "1e6"}, "limits_nofile_soft is '1e6'"),
@@ -249,7 +249,7 @@ def test_less_than_sessions_have_anyway_is_not_written(debian):
 def test_who_ends_with_less_than_needed_is_named_with_the_line(debian):
     debian.put("/etc/security/limits.d/zzz.conf", "root - nofile 4096\nbob -\n")
     debian.put("/etc/passwd", "root:x:0:0::/:/bin/sh\nbob:x:5:5::/:/bin/sh\nann:x:6:6::/:/bin/sh\n")
-    debian.put("/etc/systemd/system/cron.service.d/override.conf", "[Service]\nLimitNOFILE=7\n")
+    debian.put("/etc/systemd/system/cron.service.d/zzzzz.conf", "[Service]\nLimitNOFILE=7\n")
 
     def short(needed, users=("root", "bob", "ann"), units=("cron.service",), domains=("*", "root")):
         result, message = ask(
@@ -264,7 +264,7 @@ def test_who_ends_with_less_than_needed_is_named_with_the_line(debian):
     assert found == [
         ("root", 4096, zzz + "1"),
         ("bob", 1024, zzz + "2"),
-        ("cron.service", 7, "/etc/systemd/system/cron.service.d/override.conf:2"),
+        ("cron.service", 7, "/etc/systemd/system/cron.service.d/zzzzz.conf:2"),
     ]
     assert message.splitlines()[0] == (
         zzz + "1 is 4096; allowed: at least 300000, the soft nofile that user root needs. Raise or remove that line, "
@@ -304,8 +304,8 @@ def test_what_a_killed_run_left_is_removed_but_no_empty_directory_of_others(debi
 
 def test_lines_that_beat_ours_are_named(debian):
     debian.put("/etc/security/limits.d/zzz.conf", "* hard nofile 9\nalice hard nofile unlimited\nbob -\n")
-    debian.put("/etc/systemd/system/cron.service.d/override.conf", "[Service]\nLimitNOFILE=7:infinity\n")
-    debian.put("/etc/systemd/system.conf.d/zzz.conf", "[Manager]\nDefaultLimitNOFILE=8\n")
+    debian.put("/etc/systemd/system/cron.service.d/zzzzz.conf", "[Service]\nLimitNOFILE=7:infinity\n")
+    debian.put("/etc/systemd/system.conf.d/zzzzz.conf", "[Manager]\nDefaultLimitNOFILE=8\n")
     result, _message = ask(
         debian,
         nofile_soft=100,
@@ -317,8 +317,8 @@ def test_lines_that_beat_ours_are_named(debian):
     assert [(row["source"], row["line"], row["value"], row["wanted"]) for row in result["overridden"]] == [
         ("/etc/security/limits.d/zzz.conf", 1, 9, 100),
         ("/etc/security/limits.d/zzz.conf", 3, "no limits", 100),
-        ("/etc/systemd/system/cron.service.d/override.conf", 2, "7:infinity", "100:infinity"),
-        ("/etc/systemd/system.conf.d/zzz.conf", 2, "8:8", "100:100"),
+        ("/etc/systemd/system/cron.service.d/zzzzz.conf", 2, "7:infinity", "100:infinity"),
+        ("/etc/systemd/system.conf.d/zzzzz.conf", 2, "8:8", "100:100"),
     ]
 
 
@@ -335,7 +335,7 @@ def write(host, result):
     for unit, value in result["grants"]["units"].items():
         if value:
             item = {"key": unit, "value": value}
-            host.put("/etc/systemd/system/%s.d/fourtuple.conf" % unit, render("unit.conf.j2", item=item))
+            host.put("/etc/systemd/system/%s.d/zzzz-fourtuple.conf" % unit, render("unit.conf.j2", item=item))
     if result["grants"]["default"]:
         host.put(nofile.systemd_limits.DEFAULT_DROP_IN, render("system.conf.j2"))
 
@@ -391,6 +391,7 @@ def test_units_that_need_a_restart(debian):
 
 def test_a_container_whose_pid_1_may_not_raise_limits(debian):
     debian.put("/run/systemd/container", "podman\n")
+    debian.put("/proc/1/status", "CapEff:\t00000000a82435fb\n")
     debian.put("/proc/1/limits", TABLE % (20000, 20000))
     debian.put("/proc/5/limits", TABLE % (1024, 20000))
     debian.put("/proc/5/cgroup", "0::/system.slice/cron.service\n")

@@ -128,7 +128,7 @@ class TestLimits:
     def test_a_higher_limit_of_others_stays(self) -> None:
         units = [
             subject("unit", "a.service", 2000000, by="/etc/systemd/system/a.service:5"),
-            subject("unit", "b.service", 2000000, by="/etc/systemd/system/b.service.d/fourtuple.conf:2"),
+            subject("unit", "b.service", 2000000, by="/etc/systemd/system/b.service.d/zzzz-fourtuple.conf:2"),
             subject("unit", "c.service", 2000000),
         ]
         limits = limits_of(nofile={"subjects": units})
@@ -173,11 +173,14 @@ class TestContainer:
         assert "limits_nofile_hard is 1048577; allowed: at most 1048576, the fs.nr_open of the machine" in message
 
     def test_without_the_right_to_raise_limits(self) -> None:
-        found = [subject("user", "root", 1024, 20000)]
-        limits = container(host={"capabilities": ["CAP_NET_ADMIN"]}, nofile={"subjects": found})
+        found = {"subjects": [subject("user", "root", 1024, 20000)], "inherited": {"soft": 1024, "hard": 20000}}
+        limits = container(host={"capabilities": ["CAP_NET_ADMIN"]}, nofile=found)
         assert settings(limits)["limits_nofile_hard"] == 20000
         message = refusal(limits, target_connections=30000)
         assert "Give the container CAP_SYS_RESOURCE, or start it with a nofile of 30064 or more." in message
+        # A snapshot from before PID 1's limits were told.
+        del limits["nofile"]["inherited"]
+        assert settings(limits)["limits_nofile_hard"] == 20000
         # An unprivileged reader has no capabilities, which says nothing of the host.
         limits["host"]["uid"] = 1000
         assert settings(limits)["limits_nofile_hard"] == 1048576

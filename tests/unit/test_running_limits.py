@@ -23,7 +23,7 @@ def test_all_processes_in_one_pass(host):
     host.put("/proc/12/limits", "no such row\n")
     host.put("/proc/self/limits", TABLE % (1, 1))
     found = running_limits.processes(host.root)
-    assert found == [(9, "", None, 5, 6, 3), (10, "cron", "cron.service", 1024, 524288, 3)]
+    assert found == [(9, "", None, 5, 6, 3, None), (10, "cron", "cron.service", 1024, 524288, 3, None)]
     assert found[1].path == "/proc/10/limits"
 
 

@@ -8,7 +8,13 @@ import os
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import drop_in, host_files, sysctl_change, sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    drop_in,
+    host_files,
+    proc_sys,
+    sysctl_change,
+    sysctl_d,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
@@ -229,7 +235,7 @@ def test_digits_of_another_script_in_somebody_s_file(stock):
 
 
 def test_a_read_only_key_is_reported_and_not_persisted(stock, monkeypatch):
-    monkeypatch.setattr(sysctl_change.os, "access", lambda path, _mode: "tcp_tw_reuse" not in path)
+    monkeypatch.setattr(proc_sys.os, "access", lambda path, _mode: "tcp_tw_reuse" not in path)
     key = plan(stock, values={"net.ipv4.tcp_tw_reuse": 1}).keys[0]
     assert (key.outcome, key.target, key.persist) == ("read_only", None, None)
 
@@ -290,7 +296,7 @@ def test_a_write_that_fails_says_how_far_it_came_and_can_be_undone(stock, monkey
             raise OSError(22, "Invalid argument")
         write(root, key, value)
 
-    asked = {RANGE: "1024 65535", "net.ipv4.tcp_tw_reuse": 9, "net.core.somaxconn": 5}
+    asked = {RANGE: "1024 65535", "net.ipv4.tcp_tw_reuse": 0, "net.core.somaxconn": 5}
     monkeypatch.setattr(sysctl_change, "_write", fail)
     message = r"tcp_tw_reuse .*Invalid argument.*before it: %s.*Not attempted: net.core.somaxconn" % RANGE
     with pytest.raises(sysctl_change.WriteFailed, match=message):

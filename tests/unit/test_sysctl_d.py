@@ -56,20 +56,20 @@ def test_parse_keeps_order_and_line_numbers_and_passes_over_the_rest():
 
 
 def test_later_basename_wins_whatever_its_directory(systemd):
-    systemd.put("/etc/sysctl.d/10-a.conf", "fs.nr_open = 1\n")
-    systemd.put("/usr/lib/sysctl.d/20-b.conf", "fs.nr_open = 2\n")
-    assert value(systemd, "fs.nr_open") == ("2", "/usr/lib/sysctl.d/20-b.conf", 1)
+    systemd.put("/etc/sysctl.d/10-a.conf", "fs.nr_open = 100\n")
+    systemd.put("/usr/lib/sysctl.d/20-b.conf", "fs.nr_open = 200\n")
+    assert value(systemd, "fs.nr_open") == ("200", "/usr/lib/sysctl.d/20-b.conf", 1)
 
 
 def test_of_equal_basenames_the_first_directory_wins(systemd):
     systemd.put("/etc/sysctl.d/50-a.conf", "")
-    systemd.put("/run/sysctl.d/50-a.conf", "fs.nr_open = 1\n")
-    systemd.put("/usr/lib/sysctl.d/50-a.conf", "fs.nr_open = 2\n")
+    systemd.put("/run/sysctl.d/50-a.conf", "fs.nr_open = 100\n")
+    systemd.put("/usr/lib/sysctl.d/50-a.conf", "fs.nr_open = 200\n")
     assert value(systemd, "fs.nr_open") is None
 
 
 def test_a_link_to_dev_null_masks(systemd):
-    systemd.put("/usr/lib/sysctl.d/50-a.conf", "fs.nr_open = 2\n")
+    systemd.put("/usr/lib/sysctl.d/50-a.conf", "fs.nr_open = 200\n")
     (systemd.path / "etc/sysctl.d").mkdir(parents=True)
     os.symlink("/dev/null", str(systemd.path / "etc/sysctl.d/50-a.conf"))
     assert value(systemd, "fs.nr_open") is None
@@ -98,7 +98,7 @@ def test_own_replaces_the_drop_in_on_disk(systemd):
 
 
 def test_a_later_file_beats_ours(systemd):
-    systemd.put("/etc/sysctl.d/99-zzz.conf", "fs.nr_open = 1\n")
+    systemd.put("/etc/sysctl.d/99-zzz.conf", "fs.nr_open = 100\n")
     assert value(systemd, "fs.nr_open", {"fs.nr_open": "7"})[1] == "/etc/sysctl.d/99-zzz.conf"
 
 
@@ -139,28 +139,28 @@ def test_systemd_and_procps_read_lines_each_in_its_own_way():
 
 
 def test_procps_reads_hidden_files_and_takes_nothing_back(host):
-    host.put("/etc/sysctl.d/.a.conf", "fs.nr_open = 1\n-fs.nr_open\n")
-    assert value(host, "fs.nr_open")[0] == "1"
+    host.put("/etc/sysctl.d/.a.conf", "fs.nr_open = 100\n-fs.nr_open\n")
+    assert value(host, "fs.nr_open")[0] == "100"
     (host.path / "run/systemd/system").mkdir(parents=True)
     assert value(host, "fs.nr_open") is None
-    host.put("/etc/sysctl.d/b.conf", "fs.nr_open = 1\n-fs.nr_open\n")
+    host.put("/etc/sysctl.d/b.conf", "fs.nr_open = 100\n-fs.nr_open\n")
     assert value(host, "fs.nr_open") is None
 
 
 def test_of_equal_globs_the_first_ones_place_counts(systemd):
-    systemd.put("/etc/sysctl.d/a.conf", "fs.* = 1\n*.nr_open = 2\nfs.* = 1\n")
-    assert value(systemd, "fs.nr_open")[0] == "2"
+    systemd.put("/etc/sysctl.d/a.conf", "fs.* = 100\n*.nr_open = 200\nfs.* = 100\n")
+    assert value(systemd, "fs.nr_open")[0] == "200"
 
 
 def test_a_path_may_be_spelled_in_many_ways(systemd):
-    systemd.put("/etc/sysctl.d/a.conf", "/fs/nr_open/ = 1\nvm..swappiness = 2\nnet/../fs/file-max = 3\n")
-    assert value(systemd, "fs.nr_open")[0] == "1"
+    systemd.put("/etc/sysctl.d/a.conf", "/fs/nr_open/ = 100\nvm..swappiness = 2\nnet/../fs/file-max = 3\n")
+    assert value(systemd, "fs.nr_open")[0] == "100"
     assert value(systemd, "vm.swappiness")[0] == "2"
     assert value(systemd, "fs.file-max") is None
 
 
 def test_procps_opens_a_path_as_it_is_spelled(host):
-    host.put("/etc/sysctl.d/a.conf", "/fs/nr_open/ = 1\nvm..swappiness = 2\nnet/../fs/file-max = 3\n")
+    host.put("/etc/sysctl.d/a.conf", "/fs/nr_open/ = 100\nvm..swappiness = 2\nnet/../fs/file-max = 3\n")
     assert value(host, "fs.nr_open") is None
     assert value(host, "vm.swappiness")[0] == "2"
     assert value(host, "fs.file-max")[0] == "3"
@@ -172,11 +172,11 @@ def test_procps_opens_a_path_as_it_is_spelled(host):
     + [("fs.{file-max,nr_open}", False), ("*.{nr_open", False), ("{fs,{vm,net}}.*", True), ("{a,b}" * 20 + "*", False)],
 )
 def test_globs_match_as_glob_with_braces_does(systemd, pattern, matches):
-    systemd.put("/etc/sysctl.d/a.conf", pattern + " = 1\n")
+    systemd.put("/etc/sysctl.d/a.conf", pattern + " = 100\n")
     assert (value(systemd, "fs.nr_open") is not None) == matches
 
 
 def test_without_our_drop_in_one_of_its_name_elsewhere_counts(systemd):
-    systemd.put("/run/sysctl.d/99-zz-fourtuple.conf", "fs.nr_open = 1\n")
+    systemd.put("/run/sysctl.d/99-zz-fourtuple.conf", "fs.nr_open = 100\n")
     assert value(systemd, "fs.nr_open", {"fs.nr_open": "7"})[0] == "7"
-    assert value(systemd, "fs.nr_open", {})[0] == "1"
+    assert value(systemd, "fs.nr_open", {})[0] == "100"

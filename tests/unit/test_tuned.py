@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import tuned
+from ansible_collections.fourtuple.clients.plugins.module_utils import kernel_values, tuned
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.tuned import Option
 
@@ -108,7 +108,11 @@ def test_reapply(running, line, reapplies):
         (">5", None, False),
         ("<5", None, True),
         ("<${x}", "6", True),
+        ("${x}", "6", True),
+        ("0x6 # x", "6", False),
+        ("7,", "6", False),
+        ("7,", None, False),
     ],
 )
 def test_who_wins(value, ours, wins):
-    assert tuned.wins(Option(value, "/x", 1), ours) is wins
+    assert tuned.wins("net.core.somaxconn", Option(value, "/x", 1), ours, kernel_values.Kernel()) is wins

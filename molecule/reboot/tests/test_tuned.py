@@ -43,7 +43,7 @@ FILES = {
     "/etc/systemd/network/20-wired.network.d",
     "/etc/systemd/network/20-wired.network.d/fourtuple.conf",
     "/etc/systemd/system/client.service.d",
-    "/etc/systemd/system/client.service.d/fourtuple.conf",
+    "/etc/systemd/system/client.service.d/zzzz-fourtuple.conf",
 }
 
 
