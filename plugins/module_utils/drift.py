@@ -12,6 +12,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     kernel_values,
     network_providers,
     nofile,
+    other_writers,
     pam_limits,
     port_set,
     sysctl_change,
@@ -137,7 +138,7 @@ def drift(
 
 def _sysctl(reading: Reading, keys: Keys, own: Applied) -> t.List[t.Dict[str, t.Any]]:
     found = []
-    assignments = reading.attempt("sysctl.d", lambda: sysctl_d.at_boot(reading.root)) or []
+    assignments = reading.attempt("sysctl.d", lambda: other_writers.at_boot(reading)) or []
     kernel = sysctl_d.kernel_at_start(reading.root)
     for key, value in own.sysctl.items():
         live = keys.live(key)

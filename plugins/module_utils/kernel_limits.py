@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     containment,
     nofile,
+    other_writers,
     port_set,
     proc_sys,
     sysctl_d,
@@ -67,7 +68,7 @@ class Keys:
         self._contained = containment.in_container(reading.root)
         self._kernel = sysctl_d.kernel_at_start(reading.root)
         self._mounted = reading.attempt("/proc/self/mountinfo", lambda: proc_sys.mounted(reading.root)) or []
-        self._at_boot = reading.attempt("sysctl.d", lambda: sysctl_d.at_boot(reading.root)) or []
+        self._at_boot = reading.attempt("sysctl.d", lambda: other_writers.at_boot(reading)) or []
 
     def live(self, key: str) -> t.Optional[str]:
         text = self._reading.text(sysctl_d.proc_path(key))

@@ -14,8 +14,10 @@ import os
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    container_engines,
     host_identity,
     kernel_values,
+    other_writers,
     pam_limits,
     running_limits,
     sysctl_d,
@@ -24,6 +26,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.containment import in_container
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import OWNER_MARK, unfinished
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, decimal
 
 NR_OPEN = kernel_values.NR_OPEN
@@ -134,33 +137,52 @@ def nr_open_at_start(root: str) -> int:
     systemd since 240 may raise it there, if built so, as on Debian 13; it then takes it for its own hard limit, which
     tells even where sysctl.d has lowered the value since. A live maximum that PID 1 has not met is somebody's else.
     """
+    told = _by_kernel_line(root)
+    kernels = told.value if told is not None else NR_OPEN_KERNEL
     if not sysctl_d.boots_with_systemd(root):
-        return NR_OPEN_KERNEL
+        return kernels
     first, now = running_limits.read_process(root, 1), nr_open_now(root)
     if first is not None and first.hard in _FOUND_BY_SYSTEMD + _SET_BY_SYSTEMD:
         return first.hard
     if now in _FOUND_BY_SYSTEMD or (first is None and now in _SET_BY_SYSTEMD):
         return now
-    return NR_OPEN_KERNEL
+    return kernels
 
 
 def nr_open_after_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None) -> Ceiling:
     """Return the nr_open that holds after the next boot; ``own`` as in sysctl_d.after_boot.
 
     /run/sysctl.d is empty then, yet holds for whoever applies sysctl.d before: of the two values the lower counts.
+    So it does of what other programs set after or beside sysctl.d: in some part of a boot each of them holds.
     A container's boot changes nothing: the value is the machine's.
     """
     now = nr_open_now(root)
     if now is not None and in_container(root):
         return Ceiling(now, "the machine under this container", 0)
-    return min((_nr_open_set(root, own, volatile) for volatile in (False, True)), key=lambda found: found.value)
+    found = [_nr_open_set(root, own, volatile) for volatile in (False, True)]
+    found += _ceilings(root, other_writers.settings(Reading(root))[1])
+    return min(found, key=lambda one: one.value)
+
+
+def _ceilings(root: str, settings: t.Iterable[sysctl_d.Setting]) -> t.List[Ceiling]:
+    """Return what the lines that set nr_open make of it; one that the kernel refuses sets nothing."""
+    kernel = sysctl_d.kernel_at_start(root)
+    values = [(kernel_values.number(NR_OPEN, one.value, kernel), one) for one in settings if one.key == NR_OPEN]
+    return [Ceiling(value, one.path, one.line) for value, one in values if value is not None]
+
+
+def _by_kernel_line(root: str) -> t.Optional[Ceiling]:
+    """Return the nr_open of the kernel's command line, of this boot's and the next one's the lower."""
+    return min(_ceilings(root, other_writers.kernel_line(Reading(root))), key=lambda one: one.value, default=None)
 
 
 def _nr_open_set(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool) -> Ceiling:
     won, refused = sysctl_d.settle(sysctl_d.at_boot(root, own, volatile), NR_OPEN, sysctl_d.kernel_at_start(root))
     if won is not None:
         return Ceiling(int(won.value or 0), won.path, won.line)
-    at_start = nr_open_at_start(root)
+    at_start, told = nr_open_at_start(root), _by_kernel_line(root)
+    if told is not None and told.value == at_start:
+        return told
     if refused:
         return Ceiling(at_start, "the default, as the kernel refuses %s:%d" % (refused[-1].path, refused[-1].line), 0)
     return Ceiling(at_start, "no sysctl.d file sets it: the default", 0)
@@ -186,6 +208,8 @@ def unit_default(tree: HostTree) -> systemd_limits.Limit:
     """
     default = systemd_limits.default(tree)
     now = nr_open_now(tree.root)
+    if not default.line and not in_container(tree.root):
+        return default._replace(hard=min(default.hard, nr_open_at_start(tree.root)))
     if default.line or now is None or not in_container(tree.root):
         return default
     return default._replace(hard=min(now, max(default.hard, highest(tree.root) or 0)))
@@ -196,9 +220,19 @@ def hard_limits(tree: HostTree, live: bool = True) -> t.List[HardLimit]:
     found = _session_limits(tree)
     if systemd_limits.is_installed(tree):
         found += _systemd_limits(tree)
+    if not in_container(tree.root):
+        found += _engine_limits(tree)
     if live:
         found += _running_limits(tree)
     return found
+
+
+def _engine_limits(tree: HostTree) -> t.List[HardLimit]:
+    """Return what container engines will ask for when their next container starts, now as after a boot."""
+    return [
+        HardLimit(one.path, one.line, "unit", one.name, one.shown, one.hard, one.hard)
+        for one in container_engines.limits(Reading(tree.root))
+    ]
 
 
 def _session_limits(tree: HostTree) -> t.List[HardLimit]:

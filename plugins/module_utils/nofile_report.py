@@ -9,12 +9,14 @@ import os
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    container_engines,
     containment,
     limits_plan,
     name_service,
     nofile,
     nofile_shortfalls,
     nofile_subjects,
+    other_writers,
     pam_limits,
     systemd_limits,
 )
@@ -216,12 +218,15 @@ def _consequences(tree: HostTree, result: t.Mapping[str, t.Any]) -> t.List[str]:
         offender
         for offender in offenders
         if "unit" in offender
+        and not container_engines.is_asked_by_one(offender["unit"])
         and offender["when"] == nofile.AFTER_BOOT
         and isinstance(offender["value"], int)
         and offender["value"] < most
     ]
     if refused and not result["container"]:
         found.append("After the next boot systemd does not start such a unit (205/LIMITS).")
+    if any(container_engines.is_asked_by_one(offender.get("unit", "")) for offender in offenders):
+        found.append("A container that is to have such a limit does not start.")
     return found
 
 
@@ -272,10 +277,14 @@ def _in_lines(offenders: t.Iterable[t.Mapping[str, t.Any]]) -> t.List[str]:
     times: t.Dict[t.Tuple[str, str, t.Any, int], t.List[str]] = {}
     for offender in offenders:
         source = "%(source)s:%(line)d" % offender if offender["line"] else offender["source"]
-        subject = "domain %s" % offender["domain"] if "domain" in offender else "unit %s" % offender["unit"]
+        subject = "domain %s" % offender["domain"] if "domain" in offender else _named(offender["unit"])
         when = "now" if offender["when"] == nofile.NOW else "after the next boot"
         times.setdefault((source, subject, offender["value"], offender["maximum"]), []).append(when)
     return ["%s: %s, hard nofile %s, maximum %d %s" % (*row, " and ".join(when)) for row, when in times.items()]
+
+
+def _named(unit: str) -> str:
+    return unit if container_engines.is_asked_by_one(unit) else "unit %s" % unit
 
 
 class _WayOut(t.NamedTuple):
@@ -301,6 +310,8 @@ class _WayOut(t.NamedTuple):
 
     def _raise(self, needed: int) -> str:
         planned = self.planned.nr_open
+        if planned is None and self.boot.line and other_writers.comes_after(self.boot.source):
+            return "remove fs.nr_open from %s, or raise it there to at least %d" % (self.boot.place, needed)
         if planned is None:
             return "first raise fs.nr_open to at least %d, live and in a file of sysctl.d that sorts last" % needed
         if planned < needed:

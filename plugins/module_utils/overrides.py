@@ -11,6 +11,8 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     containment,
     kernel_limits,
     kernel_values,
+    kube_proxy,
+    other_writers,
     shell_limits,
     sysctl_d,
     tuned,
@@ -21,25 +23,32 @@ _SYSCTL_CONF = "/etc/sysctl.conf"
 
 _LATER = "a file of sysctl.d that sorts after ours"
 _PROCPS = "procps, which reads it last at boot"
-_TUNED_LAST = "TuneD, which applies it last (reapply_sysctl)"
 _SHELLS = "login shells, which run it after pam_limits"
 
 #: Stands for the limit, among the keys of sysctl.
-NOFILE = "nofile"
+NOFILE = other_writers.NOFILE
 
 
-def overrides(reading: Reading, ours: t.Mapping[str, str]) -> t.List[t.Dict[str, str]]:
+def overrides(reading: Reading, ours: t.Mapping[str, str], cpus: t.Optional[int] = None) -> t.List[t.Dict[str, str]]:
     """Return each foreign line that beats our drop-in, or would if it were there.
 
     ours: the keys and values of our drop-in as it is. Of the keys that are not in it the collection's usual ones
-    are looked at, so that a first run is warned too.
+          are looked at, so that a first run is warned too.
+    cpus: the processors of the host, by which kube-proxy reckons
+
+    A line that sets nofile for one service alone has its ``unit``, too.
     """
     keys = _keys(reading, ours)
     found = _at_boot(reading, ours, keys)
     active = reading.attempt("/etc/tuned", lambda: tuned.active(reading))
-    if active is not None:
+    if active is not None and not active.reapplies:
         found += _by_tuned(reading, ours, keys, active)
-    found += [_entry(NOFILE, line.path, line.line, line.value, _SHELLS) for line in shell_limits.lines(reading)]
+    by_proxy = kube_proxy.conntrack_max(reading, cpus) if kube_proxy.KEY in keys else None
+    if by_proxy is not None and _differs(kube_proxy.KEY, by_proxy.value, ours.get(kube_proxy.KEY)):
+        found.append(_entry(*by_proxy))
+    found += [_entry(NOFILE, line.value, line.path, line.line, _SHELLS) for line in shell_limits.lines(reading)]
+    for setting, unit in other_writers.nofile_lines(reading):
+        found.append(dict(_entry(*setting), **({"unit": unit} if unit else {})))
     return list({(entry["key"], entry["file"]): entry for entry in reversed(found)}.values())[::-1]
 
 
@@ -48,7 +57,14 @@ def refused(reading: Reading, ours: t.Mapping[str, str]) -> t.List[t.Dict[str, s
     keys = _keys(reading, ours)
     planned = {key: ours.get(key, "") for key in keys}
     lines = reading.attempt("sysctl.d", lambda: sysctl_d.refused_lines(reading.root, keys, planned)) or []
-    return [line.as_dict() for line in lines]
+    found = [line.as_dict() for line in lines]
+    kernel = sysctl_d.kernel_at_start(reading.root)
+    before, after = other_writers.settings(reading)
+    for one in [*before, *after]:
+        if one.key in keys and sysctl_d.settle([one], one.key, kernel).refused:
+            why = "the kernel refuses it and takes %s" % kernel_values.allowed(one.key, kernel)
+            found.append({"key": one.key, "file": "%s:%d" % (one.path, one.line), "value": one.value, "why": why})
+    return found
 
 
 def _keys(reading: Reading, ours: t.Mapping[str, str]) -> t.List[str]:
@@ -62,14 +78,23 @@ def _keys(reading: Reading, ours: t.Mapping[str, str]) -> t.List[str]:
 
 
 def _at_boot(reading: Reading, ours: t.Mapping[str, str], keys: t.Sequence[str]) -> t.List[t.Dict[str, str]]:
+    """Return who wins a key at the next boot, if that is not us.
+
+    Where the file of ours is not there yet, it stands for it that it will be: the kernel's command line, which comes
+    before it, beats nothing.
+    """
     planned = {key: ours.get(key, "") for key in keys}
-    assignments = reading.attempt("sysctl.d", lambda: sysctl_d.at_boot(reading.root, planned)) or []
+    lines = reading.attempt("sysctl.d", lambda: other_writers.at_boot(reading, planned)) or []
     kernel = sysctl_d.kernel_at_start(reading.root)
     found = []
     for key in keys:
-        won = sysctl_d.winner(assignments, key, kernel)
-        if won is not None and won.path != sysctl_d.DROP_IN and _differs(key, won.value, ours.get(key)):
-            found.append(_entry(key, won.path, won.line, won.value, _PROCPS if won.path == _SYSCTL_CONF else _LATER))
+        won = sysctl_d.winner(lines, key, kernel)
+        if won is None or won.path == sysctl_d.DROP_IN or not _differs(key, won.value, ours.get(key)):
+            continue
+        who = _PROCPS if won.path == _SYSCTL_CONF else _LATER
+        if isinstance(won, sysctl_d.Setting):
+            who = won.who
+        found.append(_entry(key, won.value, won.path, won.line, who))
     return found
 
 
@@ -77,21 +102,11 @@ def _by_tuned(
     reading: Reading, ours: t.Mapping[str, str], keys: t.Sequence[str], active: tuned.Tuned
 ) -> t.List[t.Dict[str, str]]:
     kernel = sysctl_d.kernel_now(reading.root)
-    if not active.reapplies:
-        who = "TuneD profile %s" % active.profile
-        return [
-            _entry(key, active.keys[key].path, active.keys[key].line, active.keys[key].value, who)
-            for key in keys
-            if key in active.keys and tuned.wins(key, active.keys[key], ours.get(key), kernel)
-        ]
-    assignments = sysctl_d.parse(reading.text(_SYSCTL_CONF) or "", _SYSCTL_CONF)
-    last = {
-        line.key: line for line in assignments if kernel_values.taken(line.key, line.value or "", kernel) is not None
-    }
+    who = "TuneD profile %s" % active.profile
     return [
-        _entry(key, last[key].path, last[key].line, last[key].value, _TUNED_LAST)
+        _entry(key, active.keys[key].value, active.keys[key].path, active.keys[key].line, who)
         for key in keys
-        if key in last and _differs(key, last[key].value, ours.get(key))
+        if key in active.keys and tuned.wins(key, active.keys[key], ours.get(key), kernel)
     ]
 
 
@@ -99,5 +114,5 @@ def _differs(key: str, value: t.Optional[str], ours: t.Optional[str]) -> bool:
     return ours is None or not kernel_values.same(key, ours, value or "", kernel_values.WIDEST)
 
 
-def _entry(key: str, path: str, line: int, value: t.Optional[str], who: str) -> t.Dict[str, str]:
+def _entry(key: str, value: t.Optional[str], path: str, line: int, who: str) -> t.Dict[str, str]:
     return {"key": key, "file": "%s:%d" % (path, line), "value": " ".join((value or "").split()), "who": who}

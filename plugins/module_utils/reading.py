@@ -28,6 +28,7 @@ class Reading:
         self.live = os.path.realpath(root) == "/"
         self.uid = uid
         self._why: t.Dict[str, str] = {}
+        self._known: t.Dict[str, t.Any] = {}
 
     @property
     def unread(self) -> t.List[t.Dict[str, str]]:
@@ -59,6 +60,12 @@ class Reading:
         except ValueError as error:
             self._why.setdefault(what, str(error))
         return None
+
+    def once(self, what: str, look: t.Callable[[], _T]) -> _T:
+        """Return what ``look`` returned when it was asked for ``what`` first: a reading is one look at a host."""
+        if what not in self._known:
+            self._known[what] = look()
+        return t.cast(_T, self._known[what])
 
     def text(self, path: str) -> t.Optional[str]:
         """Return a file's text, None where there is none or it cannot be read."""

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     cgroups,
+    container_engines,
     containment,
     drift,
     host_identity,
@@ -24,6 +25,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     overrides,
     port_claims,
     slab,
+    sysctl_d,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.conntrack import conntrack
 from ansible_collections.fourtuple.clients.plugins.module_utils.memory import memory
@@ -77,7 +79,9 @@ def snapshot(root: str, observation: t.Mapping[str, t.Any], request: Request) ->
         "tasks": dict(kernel_limits.tasks(reading, keys), cgroups=cgroups.tasks(reading)),
         "addresses": addresses,
         "sockets": sockets,
-        "overrides": overrides.overrides(reading, applied.sysctl),
+        "overrides": overrides.overrides(reading, applied.sysctl, observation["cpus"]),
+        "boot": sysctl_d.applier(root)._asdict(),
+        "engines": [] if containment.in_container(root) else container_engines.engines(reading),
         "refused": overrides.refused(reading, applied.sysctl),
         "applied": drift.shown(applied),
         "drift": drift.drift(reading, keys, subjects, applied, addresses, request.all_users),

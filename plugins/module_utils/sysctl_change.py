@@ -19,6 +19,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     kernel_values,
     listening,
     nofile,
+    other_writers,
     port_claims,
     port_set,
     proc_sys,
@@ -149,7 +150,7 @@ def plan_present(root: str, request: Request, modules_loadable: bool = True) -> 
     warnings = _check_port_range(root, request, values)
     reserved = _plan_reserved(root, request, values)
 
-    others = sysctl_d.at_boot(root, own={})
+    others = other_writers.at_boot(Reading(root), own={})
     contained = containment.in_container(root)
     keys: t.List[KeyPlan] = []
     # The listeners are reserved before the range is widened over them.
@@ -402,7 +403,7 @@ def _plan_floor(
     root: str,
     key: str,
     number: int,
-    others: t.Sequence[sysctl_d.Assignment],
+    others: t.Sequence[sysctl_d.Line],
     contained: bool,
     modules_loadable: bool,
     request: Request,
@@ -623,7 +624,7 @@ def forget(root: str, plans: t.Iterable[KeyPlan]) -> None:
 
 def _overridden(root: str, persisted: t.Mapping[str, str]) -> t.List[t.Dict[str, t.Any]]:
     """Name every foreign line that will beat one of ours at the next boot."""
-    assignments = sysctl_d.at_boot(root, own=persisted)
+    assignments = other_writers.at_boot(Reading(root), own=persisted)
     kernel = sysctl_d.kernel_at_start(root)
     found = []
     for key, value in persisted.items():

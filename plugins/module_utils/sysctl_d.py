@@ -23,7 +23,13 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import containment, kernel_values
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import is_directory, link, read_text, resolve
+from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
+    exists,
+    is_directory,
+    link,
+    read_text,
+    resolve,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_values import (
     PORT_RANGE,
@@ -56,6 +62,26 @@ _FIRST_RANGE = "32768 60999"
 _PLANNED = 0
 
 
+#: Names of one and the same number: net/netfilter/nf_conntrack_standalone.c registers it twice, and until Linux 4.18
+#: nf_conntrack_l3proto_ipv4_compat.c and its like registered it under the old names, too.
+_ALIASES = (
+    (
+        "net.netfilter.nf_conntrack_max",
+        "net.nf_conntrack_max",
+        "net.ipv4.netfilter.ip_conntrack_max",
+        "net.ipv4.ip_conntrack_max",
+    ),
+)
+_NAMES_OF = {name: names for names in _ALIASES for name in names}
+
+#: Programs that are PID 1 to start a whole system, by their /proc/1/comm; "init" is sysvinit's, OpenRC's and others'.
+_INITS = frozenset(
+    ("init", "systemd", "openrc-init", "runit", "runit-init", "s6-svscan", "busybox", "upstart", "dinit", "finit")
+)
+_WSL_CONF = "/etc/wsl.conf"
+_SYSTEMD_SYSCTL = "/etc/systemd/system/systemd-sysctl.service"
+
+
 class Assignment(t.NamedTuple):
     """One ``key = value`` line; ``value`` is None for a ``-key`` line, which only excludes from globs."""
 
@@ -65,6 +91,30 @@ class Assignment(t.NamedTuple):
     line: int
 
 
+class Setting(t.NamedTuple):
+    """A line of another program that sets a key, by its full name; ``who``: the program, and when, in words."""
+
+    key: str
+    value: str
+    path: str
+    line: int
+    who: str
+
+
+Line = t.Union[Assignment, Setting]
+
+
+class Applier(t.NamedTuple):
+    """Who applies sysctl.d when this host starts: ``systemd-sysctl``, ``procps``, or None for nobody, and why."""
+
+    name: t.Optional[str]
+    why: str = ""
+    remedy: str = ""
+
+
+SYSTEMD_SYSCTL, PROCPS = "systemd-sysctl", "procps"
+
+
 class Settled(t.NamedTuple):
     """What the kernel makes of the lines that are written to one key.
 
@@ -72,8 +122,8 @@ class Settled(t.NamedTuple):
     refused: the lines that it refuses
     """
 
-    won: t.Optional[Assignment]
-    refused: t.List[Assignment]
+    won: t.Optional[Line]
+    refused: t.List[Line]
 
 
 class RefusedLine(t.NamedTuple):
@@ -163,6 +213,61 @@ def boots_with_systemd(root: str) -> bool:
     return os.path.basename(target or "") == "systemd"
 
 
+def applier(root: str) -> Applier:
+    """Return who applies sysctl.d at the next start of this host.
+
+    Nobody does where PID 1 is a program and no init, as in most containers; in WSL, whose /init only looks into
+    /etc/wsl.conf; and where systemd-sysctl is masked.
+    """
+    if boots_with_systemd(root):
+        target = link(root, _SYSTEMD_SYSCTL)
+        if target == "/dev/null" or (target is None and read_text(root, _SYSTEMD_SYSCTL) == ""):
+            return Applier(None, "systemd-sysctl.service is masked", "systemctl unmask systemd-sysctl.service")
+        return Applier(SYSTEMD_SYSCTL)
+    if not is_directory(root, "/proc/1"):
+        return Applier(PROCPS)
+    if is_wsl(root):
+        return _wsl(root)
+    first = (read_text(root, "/proc/1/comm") or "").strip()
+    if first and first not in _INITS and containment.in_container(root):
+        return Applier(
+            None,
+            "PID 1 of this container is %s, which reads no sysctl.d" % first,
+            "give the keys to whoever starts the container (docker run --sysctl, securityContext.sysctls)",
+        )
+    return Applier(PROCPS)
+
+
+def is_wsl(root: str) -> bool:
+    """Tell whether the kernel is that of the Windows Subsystem for Linux, by the name of its release."""
+    return "microsoft" in (read_text(root, "/proc/sys/kernel/osrelease") or "").lower()
+
+
+def wsl_boot(root: str, option: str) -> t.Tuple[int, str]:
+    """Return line and value of ``option`` in ``[boot]`` of /etc/wsl.conf; line 0 where it is not there."""
+    section, found = "", (0, "")
+    for number, raw in enumerate((read_text(root, _WSL_CONF) or "").splitlines(), start=1):
+        line = raw.strip()
+        if line.startswith("["):
+            section = line.strip("[] ").lower()
+        name, equals, value = line.partition("=")
+        if equals and section == "boot" and name.strip().lower() == option:
+            found = (number, value.strip().strip("\"'"))
+    return found
+
+
+def _wsl(root: str) -> Applier:
+    if wsl_boot(root, "systemd")[1].lower() == "true":
+        return Applier(SYSTEMD_SYSCTL)
+    if re.search(r"sysctl\b.*\s--system\b|\bprocps\s+(?:re)?start\b", wsl_boot(root, "command")[1]):
+        return Applier(PROCPS)
+    return Applier(
+        None,
+        "WSL without systemd starts no service that reads them",
+        'write "systemd=true", or "command=sysctl --system", below [boot] in /etc/wsl.conf, then: wsl --shutdown',
+    )
+
+
 def kernel_now(root: str) -> Kernel:
     """Return what the kernel of the host below ``root`` takes now."""
     return _as_set(kernel_at_start(root), {key: live(root, key) for key in (UNPRIVILEGED_START, PORT_RANGE)})
@@ -188,9 +293,12 @@ def at_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None, volatile: bo
     own: the content that our drop-in will have: None for what is on disk, ``{}`` as if it were gone
     volatile: with /run/sysctl.d, as if it were filled again by then
     """
-    systemd = boots_with_systemd(root)
+    by = applier(root).name
+    if by is None:
+        return []
+    systemd = by == SYSTEMD_SYSCTL
     lines = _lines(root, own, volatile, systemd)
-    return _opened(_options(lines) if systemd else lines, systemd)
+    return _opened(root, _options(lines) if systemd else lines, systemd)
 
 
 def _lines(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool, systemd: bool) -> t.List[Assignment]:
@@ -215,11 +323,20 @@ def _lines(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool, syst
     return assignments
 
 
-def _opened(lines: t.Iterable[Assignment], systemd: bool) -> t.List[Assignment]:
-    """Return the assignments of which the tool opens the file."""
+def _opened(root: str, lines: t.Iterable[Assignment], systemd: bool) -> t.List[Assignment]:
+    """Return the assignments of which the tool opens the file, and that is there."""
     if systemd:
         lines = [line._replace(key=key) for line in lines for key in _expanded(line.key)]
-    return [line for line in lines if _is_opened(proc_path(line.key), systemd)]
+    return [line for line in lines if _is_opened(proc_path(line.key), systemd) and not is_gone(root, line.key)]
+
+
+def is_gone(root: str, key: str) -> bool:
+    """Tell whether ``key`` is another's old name that this kernel does not have, so that a line of it sets nothing."""
+    names = names_of(key)
+    if key == names[0] or not exists(root, proc_path(names[0])):
+        # Whatever a module brings that is not loaded: of the names only the present ones come with it.
+        return key in names[2:] and not exists(root, proc_path(key))
+    return not exists(root, proc_path(key))
 
 
 def _options(assignments: t.Iterable[Assignment]) -> t.List[Assignment]:
@@ -236,44 +353,50 @@ def _options(assignments: t.Iterable[Assignment]) -> t.List[Assignment]:
     return list(options.values())
 
 
-def written(assignments: t.Sequence[Assignment], key: str) -> t.List[Assignment]:
-    """Return the assignments that are written to ``key``, in their order."""
+def written(assignments: t.Iterable[Line], key: str) -> t.List[Line]:
+    """Return the assignments that are written to ``key``, by whichever of its names, in their order."""
     return [assignment for _key, assignment in _writes(assignments, (key,))]
 
 
-def _writes(assignments: t.Sequence[Assignment], keys: t.Iterable[str]) -> t.List[t.Tuple[str, Assignment]]:
+def _writes(assignments: t.Iterable[Line], keys: t.Sequence[str]) -> t.List[t.Tuple[str, Line]]:
     """Return what is written to each of ``keys``, in the order of writing.
 
-    A line that names a key excludes it from all globs, wherever they stand.
+    A line that names a key excludes that name of it from all globs, wherever they stand.
     """
-    named = {assignment.key for assignment in assignments}
-    found = []
-    for assignment in assignments:
-        for key in keys if assignment.value is not None else ():
-            if _GLOB_CHARACTERS.intersection(assignment.key):
-                applies = key not in named and _matches(assignment.key, key)
-            else:
-                applies = _written(assignment.key) == key
-            if applies:
-                found.append((key, assignment))
-    return found
+    assignments = list(assignments)
+    named = {assignment.key for assignment in assignments if isinstance(assignment, Assignment)}
+    names = {key: names_of(key) for key in keys}
+    return [
+        (key, assignment)
+        for assignment in assignments
+        for key in keys
+        if assignment.value is not None and _applies(assignment.key, names[key], named)
+    ]
 
 
-def settle(assignments: t.Sequence[Assignment], key: str, kernel: Kernel = _ANY_KERNEL) -> Settled:
+def _applies(written_key: str, names: t.Sequence[str], named: t.Container[str]) -> bool:
+    """Tell whether a line for ``written_key`` writes to the key of these names."""
+    if _GLOB_CHARACTERS.intersection(written_key):
+        return any(_matches(written_key, name) for name in names if name not in named)
+    return _written(written_key) in names
+
+
+def settle(assignments: t.Sequence[Line], key: str, kernel: Kernel = _ANY_KERNEL) -> Settled:
     """Return what the kernel makes of the assignments for ``key``; ``kernel``: as it starts."""
     # The local port range and the first unprivileged port bound each other.
     keys = (PORT_RANGE, UNPRIVILEGED_START) if key in (PORT_RANGE, UNPRIVILEGED_START) else (key,)
     values: t.Dict[str, str] = {PORT_RANGE: _FIRST_RANGE, UNPRIVILEGED_START: str(kernel.unprivileged_start)}
-    won, refused = None, []
+    won: t.Optional[Line] = None
+    refused = []
     for name, assignment in _writes(assignments, keys):
-        value = assignment.value
-        if assignment.line != _PLANNED:
-            value = kernel_values.taken(name, value or "", _as_set(kernel, values), values.get(name))
+        text = assignment.value or ""
+        planned = assignment.line == _PLANNED
+        value = text if planned else kernel_values.taken(name, text, _as_set(kernel, values), values.get(name))
         if value is not None:
             values[name] = value
         if name == key and value is None:
             refused.append(assignment)
-        elif name == key:
+        elif name == key and value is not None:
             won = assignment._replace(value=value)
     return Settled(won, refused)
 
@@ -287,18 +410,28 @@ def _as_set(kernel: Kernel, values: t.Mapping[str, t.Optional[str]]) -> Kernel:
     )
 
 
-def winner(assignments: t.Sequence[Assignment], key: str, kernel: Kernel = _ANY_KERNEL) -> t.Optional[Assignment]:
+def winner(assignments: t.Sequence[Line], key: str, kernel: Kernel = _ANY_KERNEL) -> t.Optional[Line]:
     """Return the assignment that ``key`` has after the boot, with that value, or None where no file sets it."""
     return settle(assignments, key, kernel).won
 
 
+def is_sorted(path: str) -> bool:
+    """Tell whether a file is one of sysctl.d, so that its name decides who wins."""
+    return path.startswith(tuple(directory + "/" for directory in _DIRECTORIES))
+
+
+def names_of(key: str) -> t.Tuple[str, ...]:
+    """Return every name of a normalized ``key``, its own among them."""
+    return _NAMES_OF.get(key, (key,))
+
+
 def refused_lines(root: str, keys: t.Iterable[str], own: t.Optional[t.Mapping[str, str]] = None) -> t.List[RefusedLine]:
     """Return every line about ``keys`` that the kernel refuses, wherever it stands; ``own`` as in at_boot."""
-    systemd = boots_with_systemd(root)
+    systemd = applier(root).name == SYSTEMD_SYSCTL
     kernel = kernel_at_start(root)
     lines = _lines(root, own, True, systemd)
-    read = _opened(lines, systemd)
-    kept = _opened(_options(lines), systemd) if systemd else read
+    read = _opened(root, lines, systemd)
+    kept = _opened(root, _options(lines), systemd) if systemd else read
     found = []
     for key in keys:
         left = written(kept, key)
@@ -357,6 +490,6 @@ def _matches(pattern: str, key: str) -> bool:
 
 def after_boot(
     root: str, key: str, own: t.Optional[t.Mapping[str, str]] = None, volatile: bool = True
-) -> t.Optional[Assignment]:
+) -> t.Optional[Line]:
     """Return the assignment that wins for ``key`` at the next boot; ``own`` and ``volatile`` as in at_boot."""
     return winner(at_boot(root, own, volatile), key, kernel_at_start(root))

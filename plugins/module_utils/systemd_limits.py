@@ -38,7 +38,7 @@ BUILT_IN_SOURCE = "systemd's built-in DefaultLimitNOFILE"
 _SECTIONS = {".service": "Service", ".socket": "Socket", ".mount": "Mount", ".swap": "Swap"}
 
 #: lookup_paths_init_from_scope, in the order of precedence.
-_UNIT_PATH = (
+UNIT_PATH = (
     "/etc/systemd/system.control",
     "/run/systemd/system.control",
     "/run/systemd/transient",
@@ -242,8 +242,8 @@ class Units:
         self._dependency_directories: t.List[str] = []
         self._aliases: t.Dict[str, t.List[str]] = {}
         self._alias_of: t.Dict[str, str] = {}
-        self._search_path = {tree.resolve(directory) or directory for directory in _UNIT_PATH}
-        for directory in _UNIT_PATH:
+        self._search_path = {tree.resolve(directory) or directory for directory in UNIT_PATH}
+        for directory in UNIT_PATH:
             for name in tree.names(directory):
                 path = "%s/%s" % (directory, name)
                 if name.endswith(".d"):
@@ -314,14 +314,12 @@ class Units:
 
     def limit(self, unit: str) -> t.Optional[Limit]:
         """Return the unit's own LimitNOFILE=, from its file and its drop-ins, or None where it sets none."""
-        if self.is_masked(unit):
-            return None
         return _last(self.tree, self.files(unit), section_of(unit) or "", "LimitNOFILE")
 
     def files(self, unit: str) -> t.List[str]:
-        """Return the unit's file and its drop-ins in the order in which they are read; none without a file."""
+        """Return the unit's file and its drop-ins in the order in which they are read; none for a masked unit."""
         path, suffix = self.file(unit), _suffix(unit) or ""
-        if path is None:
+        if path is None or self.is_masked(unit):
             return []
         name = self.real_name(unit)
         directories: t.List[str] = []
@@ -355,7 +353,7 @@ class Units:
         """Return the drop-in directories of one name, the one that wins a basename first."""
         names = _drop_in_names(unit)
         found = []
-        for search in _UNIT_PATH:
+        for search in UNIT_PATH:
             for name in names:
                 path = "%s/%s.d" % (search, name)
                 if path in self._drop_in_directories.get(name, ()):

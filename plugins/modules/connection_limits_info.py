@@ -669,6 +669,9 @@ limits:
         who:
           description: Whose it is, or who applies it.
           type: str
+        unit:
+          description: The one service that a line of key V(nofile) is for; missing where it is for all.
+          type: str
     refused:
       description:
         - Lines of sysctl.d about the keys of this collection, or the usual ones, that the kernel refuses, so that they
@@ -689,6 +692,44 @@ limits:
           type: str
         why:
           description: What the kernel takes; and the remedy, where the line keeps ours from being set.
+          type: str
+    boot:
+      description: Who applies C(sysctl.d) when this host starts.
+      type: dict
+      contains:
+        name:
+          description: V(systemd-sysctl), V(procps), or null for nobody.
+          type: str
+        why:
+          description: Why nobody does.
+          type: str
+        remedy:
+          description: What to do about that.
+          type: str
+    engines:
+      description: The container engines of this host, none in a container. Their containers get neither the nofile of
+        sessions nor that of units.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: The engine.
+          type: str
+        nofile:
+          description: What a file of the host gives its containers; null where the default of the engine counts.
+          type: dict
+          contains:
+            soft:
+              description: The soft limit.
+              type: int
+            hard:
+              description: The hard limit.
+              type: int
+        by:
+          description: The file and line, or the default in words; null where the default of the engine counts.
+          type: str
+        setting:
+          description: Where to set it.
           type: str
     applied:
       description: What the files of this collection on the host ask for.

@@ -220,7 +220,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils import sysctl_change, sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import locked
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
@@ -317,9 +317,11 @@ def main() -> None:
     for warning in change.warnings:
         module.warn(warning)
     for line in change.overridden:
+        mend = "remove that line"
+        if sysctl_d.is_sorted(line["source"]):
+            mend += " or rename the file to sort before ours"
         module.warn(
-            "%(source)s:%(line)s sets %(key)s = %(value)s at the next boot and beats our %(ours)s; "
-            "remove that line or rename the file to sort before ours" % line
+            "%(source)s:%(line)s sets %(key)s = %(value)s at the next boot and beats our %(ours)s; " % line + mend
         )
     outcome = result(change, done)
     for line in outcome["refused"]:

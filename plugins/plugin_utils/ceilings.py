@@ -599,6 +599,8 @@ def _warnings(limits: Limits, request: Request, ceiling: int | None) -> list[str
         _bind_among_others(limits, request),
         _bind_with_destinations(request),
         _timewait_overflow(limits, request),
+        _nobody_applies(limits),
+        _containers(limits),
     ]
     unknown = subjects(limits, request)[1]
     found += ["The snapshot has no nofile of %s: it is not compared." % name for name in unknown]
@@ -639,6 +641,33 @@ def _parity(limits: Limits) -> str | None:
     return (
         'The ends %d and %d of net.ipv4.ip_local_port_range are of one parity ("prefer different parity for start/end '
         'values"): end it at %d.' % (low, high, high - 1)
+    )
+
+
+def _nobody_applies(limits: Limits) -> str | None:
+    """Warn of a host on which what is written to sysctl.d is read by nobody."""
+    boot = limits.get("boot")
+    if boot is None or boot["name"] is not None:
+        return None
+    return "Nobody applies /etc/sysctl.d when this host starts (%s), so its keys are lost then: %s." % (
+        boot["why"],
+        boot["remedy"],
+    )
+
+
+def _containers(limits: Limits) -> str | None:
+    """Say, where containers may be the clients, that their limits do not come from sessions or units."""
+    told = []
+    for one in limits.get("engines") or ():
+        nofile = "the engine's default"
+        if one["nofile"] is not None:
+            nofile = "%(soft)s:%(hard)s" % one["nofile"] + " by %s" % one["by"]
+        told.append("%s: %s, set by %s" % (one["name"], nofile, one["setting"]))
+    if not told:
+        return None
+    return (
+        "Containers get neither the nofile of sessions nor that of units, but their engine's (%s): a client that runs "
+        "in one needs it there." % "; ".join(told)
     )
 
 

@@ -565,6 +565,9 @@ def _overridden(limits: Limits, settings: Settings) -> list[str]:
     for entry in limits["overrides"]:
         key, value = entry["key"], entry["value"]
         floor, ours = settings["sysctl_floors"].get(key), settings["sysctl_values"].get(key)
+        if entry.get("unit") and entry["unit"] not in settings["limits_units"]:
+            # The limit of somebody else's service, which nothing was planned for.
+            continue
         if key == overrides.NOFILE:
             # A shell cannot take more than the hard limit, and what it takes is soft and hard.
             floor = settings["limits_nofile_soft"]

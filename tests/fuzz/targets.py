@@ -19,6 +19,7 @@ from sample_host import FILES
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     address_set,
+    container_engines,
     endpoint,
     host_identity,
     interface_addresses,
@@ -27,12 +28,14 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     listening,
     netlink,
     nofile_report,
+    other_writers,
     pam_limits,
     port_claims,
     port_set,
     probe_request,
     refusal,
     running_limits,
+    shell_commands,
     sink_control,
     sink_packets,
     sink_request,
@@ -128,6 +131,15 @@ def _same_values(text: str) -> object:
     return [kernel_values.same(key, text, "1024 65535", kernel_values.Kernel()) for key in _VALUES_OF]
 
 
+def _script(text: str) -> object:
+    return shell_commands.script(text), shell_commands.command(text.split())
+
+
+def _writer_path(text: str) -> object:
+    return other_writers.comes_after(text), sysctl_d.is_sorted(text), container_engines.is_asked_by_one(text)
+
+
+_SCRIPT = FILES["/etc/rc.local"] + 'sysctl -q -w net.core.somaxconn="4096" >/dev/null 2>&1 || true # why\n'
 _SYSCTL_LINES = FILES["/etc/sysctl.d/10-a.conf"] + "net.*.conf.[!z-a]*.rp_?ilter=1\nnet.[a-].x[]=2\n"
 _UNIT = FILES["/etc/systemd/system/load@1.service.d/override.conf"] + "; no\n[Service]\\\nLimitNOFILE = 5:4\n"
 _TUNED = FILES["/usr/lib/tuned/base/tuned.conf"] + "fs.nr_open=<10\n"
@@ -155,6 +167,10 @@ TEXT: dict[str, Target] = {
     "systemd_limits.section_of": _text(_unit_name, "a-b@c.service", "x.socket", "a-b-c-@.mount"),
     "sysctl_d.parse": _text(_sysctl, _SYSCTL_LINES),
     "sysctl_d.normalize": _text(_sysctl_key, "net/ipv4/conf/eth0.5/x", "net.*.conf.[z-a]*.rp_filter", "net.ipv4.*"),
+    "shell_commands.script": _text(
+        _script, _SCRIPT, "sh -c \"sh -c 'echo 5 >> /proc/sys/fs/nr_open'\" | tee x", "N=5; ulimit -n ${N:-7} && a"
+    ),
+    "other_writers.comes_after": _text(_writer_path, "/etc/rc.local", sysctl_d.DROP_IN, "/etc/default/grub"),
     "tuned._parse": _text(lambda text: tuned._parse(text, "tuned.conf"), _TUNED, FILES["/etc/tuned/mine/tuned.conf"]),
     "tuned.wins": _text(
         lambda text: tuned.wins("fs.nr_open", tuned.Option(text, "", 1), "4096", kernel_values.Kernel()),

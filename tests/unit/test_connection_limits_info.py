@@ -120,6 +120,8 @@ def rich(host):
     host.put("/proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n")
     host.put("/sys/fs/cgroup/a/memory.max", "1000000\n")
     host.put("/sys/fs/cgroup/a/pids.max", "100\n")
+    host.put("/etc/docker/daemon.json", '{"default-ulimits": {"nofile": {"Soft": 1, "Hard": 2}}}')
+    host.put("/etc/default/app", "ulimit -n 5\n")
     (host.path / "run/systemd/system").mkdir(parents=True)
     host.sysctl(fs__nr_open=1048576, net__ipv4__ip_local_port_range="32768 60999")
     host.put("/etc/sysctl.d/99-zz-fourtuple.conf", MARK + "net.ipv4.ip_local_port_range = 1024 65535\n")
