@@ -17,6 +17,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     name_service,
     netlink,
     socket_count,
+    ssh_session,
 )
 
 
@@ -42,6 +43,7 @@ def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
         "uid": os.geteuid(),
         "accounts": name_service.accounts(users),
         "interfaces": interfaces,
+        "session": ssh_session.peers("/", os.getpid()),
         "sockets": sockets,
         "listeners": sorted(socket_count.listeners()),
         "unread": unread,
