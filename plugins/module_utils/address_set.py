@@ -18,6 +18,10 @@ Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 Links = t.Sequence[t.Mapping[str, t.Any]]
 #: An address on an interface, as (interface, ``198.51.100.1/32``).
 Pair = t.Tuple[str, str]
+#: A run of addresses: version, first and last as numbers.
+Run = t.Tuple[int, int, int]
+#: What makes an address of a number, by version.
+MAKE: t.Dict[int, t.Callable[[int], Address]] = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}
 
 #: More would take hours to add one by one, and belongs into a route (AnyIP).
 MOST_ADDRESSES = 65536
@@ -45,6 +49,34 @@ def locate(where: str, entries: t.Iterable[object], loopback: bool = False) -> t
         if len(places) > MOST_ADDRESSES:
             raise _too_many(place, entry)
     return places
+
+
+def run_of(entry: object) -> t.Optional[Run]:
+    """Return the addresses that one entry names, whatever their number and kind; None for what is no entry."""
+    try:
+        return _run_of(entry.strip()) if isinstance(entry, str) else None
+    except ValueError:
+        return None
+
+
+def _run_of(text: str) -> t.Optional[Run]:
+    one, dash, other = text.partition("-")
+    if "%" in text:
+        return None
+    if dash:
+        low, high = ipaddress.ip_address(one.strip()), ipaddress.ip_address(other.strip())
+        return (low.version, int(low), int(high)) if low.version == high.version and int(low) <= int(high) else None
+    if "/" not in text:
+        address = ipaddress.ip_address(text)
+        return address.version, int(address), int(address)
+    if not text.rpartition("/")[2].isdigit():
+        return None
+    network = ipaddress.ip_network(text)
+    first, last = int(network.network_address), int(network.broadcast_address)
+    if last - first > 1:
+        # Neither the network nor the broadcast address; of IPv6 not the subnet-router anycast address.
+        first, last = first + 1, last - (network.version == 4)
+    return network.version, first, last
 
 
 def with_length(address: Address) -> str:
@@ -147,6 +179,21 @@ def _text(pair: Pair) -> str:
 def live_pairs(links: Links) -> t.Set[Pair]:
     """Return every address that the host holds, and where."""
     return {_pair(link, info) for link in links if "ifname" in link for info in address_infos(link)}
+
+
+def preferred_pairs(links: Links) -> t.Set[Pair]:
+    """Return the IPv6 addresses that a program may leave from without binding to them: whose preferred lifetime lasts.
+
+    Source selection prefers an address of any other kind to a deprecated one (RFC 6724, rule 3; net/ipv6/addrconf.c,
+    ipv6_get_saddr_eval), and of two with equal prefixes the one that was added last.
+    """
+    return {
+        _pair(link, info)
+        for link in links
+        if "ifname" in link
+        for info in address_infos(link)
+        if ":" in info["local"] and not info.get("deprecated") and info.get("preferred_life_time") != 0
+    }
 
 
 def find_link(links: Links, interface: str) -> t.Optional[t.Mapping[str, t.Any]]:

@@ -27,6 +27,8 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.reading import R
 
 LIVE, AFTER_BOOT, FILE = "live", "after_boot", "file"
 
+_LIFETIME = "preferred lifetime of %s"
+
 #: Keys that are raised and never lowered wherever this collection chooses their value. sysctl_apply records the
 #: kind of a key only when it has written it; these are known without.
 _FLOORS = frozenset(
@@ -53,6 +55,7 @@ class Applied(t.NamedTuple):
     sysctl:    key -> value of the drop-in; floors: those that may be higher
     domains, units: name -> limit; default: DefaultLimitNOFILE=
     recorded:  addresses that a run added; persisted: addresses that our files give at boot
+    preferred: those of IPv6 that our files make the source of programs that do not bind, as 0.1.0 wrote them
     missing:   files that a record says are ours, and that are gone
     """
 
@@ -63,6 +66,7 @@ class Applied(t.NamedTuple):
     default: t.Optional[t.Tuple[int, int]]
     recorded: t.Set[Pair]
     persisted: t.Set[Pair]
+    preferred: t.Set[Pair]
     missing: t.List[str]
 
 
@@ -77,6 +81,7 @@ def applied(reading: Reading) -> Applied:
     topic = network_providers.TOPIC
     added = reading.attempt(state_path(topic), lambda: network_providers.recorded(reading.root)) or set()
     links = _links(reading)
+    at_boot = reading.attempt("our address files", lambda: network_providers.at_boot(reading.root, links)) or {}
     missing = [sysctl_d.DROP_IN] if record and drop_in is None else []
     if any(map(sysctl_change.kernel_module_of, keys)) and _own_text(reading, sysctl_change.MODULES_LOAD) is None:
         missing.append(sysctl_change.MODULES_LOAD)
@@ -87,7 +92,8 @@ def applied(reading: Reading) -> Applied:
         _own_units(reading),
         _own_limit(reading, systemd_limits.DEFAULT_DROP_INS, "Manager", "DefaultLimitNOFILE"),
         added,
-        reading.attempt("our address files", lambda: network_providers.persisted(reading.root, links)) or set(),
+        set(at_boot),
+        {pair for pair, bound_only in at_boot.items() if not bound_only},
         missing,
     )
 
@@ -211,9 +217,16 @@ def _addresses(own: Applied, addresses: t.Optional[t.Mapping[str, t.Any]]) -> t.
     found = []
     if addresses is not None:
         live = _Ranges(addresses["list"])
+        # IPv4 never leaves from an address beside the first of its subnet; for IPv6 it takes preferred_lft 0.
+        preferred = _Ranges(
+            entry for entry in addresses["list"] if ":" in entry["address"] and not entry.get("deprecated")
+        )
         for interface, address in in_order(own_pairs(own)):
             if not live.has(interface, address):
                 found.append(_entry("address %s" % address, interface, None, LIVE))
+            elif preferred.has(interface, address):
+                found.append(_entry(_LIFETIME % address, 0, "forever", LIVE))
+    found += [_entry(_LIFETIME % address, 0, "forever", AFTER_BOOT) for _interface, address in in_order(own.preferred)]
     if own.persisted:
         for interface, address in in_order(own.recorded - own.persisted):
             found.append(_entry("address %s" % address, interface, None, FILE))

@@ -313,19 +313,45 @@ def persisted(root: str, links: Links) -> t.Set[Pair]:
     A run that was killed between the live change and the change of the files leaves addresses that
     come back at boot; this is how they are known to be ours although the record has them no longer.
     """
-    pairs: t.Set[Pair] = set()
+    return set(at_boot(root, links))
+
+
+def at_boot(root: str, links: Links) -> t.Dict[Pair, bool]:
+    """Return what our files give at boot, each with whether nobody leaves from it who does not bind to it.
+
+    Of an IPv6 address in a file of 0.1.0 that is not so.
+    """
+    found: t.Dict[Pair, bool] = {}
     for path in own_files(root):
         lines = (read_text(root, path) or "").splitlines()
         if path == BATCH:
-            # address replace 198.51.100.1/32 dev eth0
-            words = [line.split() for line in lines if line.startswith("address replace ")]
-            pairs.update((line[4], line[2]) for line in words if len(line) > 4 and _is_address(line[2]))
+            found.update(_in_batch(lines))
         elif path != HOOK:
             network_file = os.path.splitext(os.path.basename(os.path.dirname(path)))[0]
-            for interface in _links_of(root, network_file, links):
-                values = [line.partition("=")[2] for line in lines if line.startswith("Address=")]
-                pairs.update((interface, value) for value in values if _is_address(value))
-    return pairs
+            interfaces = _links_of(root, network_file, links)
+            given = _in_drop_in(lines)
+            found.update(((interface, address), bound) for interface in interfaces for address, bound in given)
+    return found
+
+
+def _in_batch(lines: t.Iterable[str]) -> t.Iterator[t.Tuple[Pair, bool]]:
+    """Read ``address replace 2001:db8::1/128 dev eth0 nodad preferred_lft 0``."""
+    for line in lines:
+        words = line.split()
+        if words[:2] == ["address", "replace"] and len(words) > 4 and _is_address(words[2]):
+            yield (words[4], words[2]), ":" not in words[2] or words[-2:] == ["preferred_lft", "0"]
+
+
+def _in_drop_in(lines: t.Iterable[str]) -> t.List[t.Tuple[str, bool]]:
+    """Read ``Address=`` of [Network] or of a section of its own, where PreferredLifetime= may follow."""
+    found: t.List[t.Tuple[str, bool]] = []
+    for line in lines:
+        key, _equals, value = line.partition("=")
+        if key == "Address" and _is_address(value):
+            found.append((value, ":" not in value))
+        elif line == "PreferredLifetime=0" and found:
+            found[-1] = (found[-1][0], True)
+    return found
 
 
 def recorded(root: str) -> t.Set[Pair]:

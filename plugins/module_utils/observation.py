@@ -18,6 +18,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     name_service,
     netlink,
     socket_count,
+    ssh_session,
 )
 
 
@@ -44,6 +45,7 @@ def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
         "uid": os.geteuid(),
         "accounts": name_service.accounts(users),
         "interfaces": interfaces,
+        "session": ssh_session.peers("/", os.getpid()),
         "sockets": sockets,
         "listeners": sorted(waiting.tcp.named | waiting.tcp.automatic),
         "automatic_listeners": sorted(waiting.tcp.automatic),

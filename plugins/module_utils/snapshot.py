@@ -26,6 +26,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     port_claims,
     slab,
     sysctl_d,
+    taken_addresses,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.conntrack import conntrack
 from ansible_collections.fourtuple.clients.plugins.module_utils.memory import memory
@@ -60,10 +61,7 @@ def snapshot(root: str, observation: t.Mapping[str, t.Any], request: Request) ->
     applied = drift.applied(reading)
     bytes_of = memory(reading, page_size)
     sockets = observation["sockets"]
-    addresses = None
-    if observation["interfaces"] is not None:
-        ours = {address for _interface, address in drift.own_pairs(applied)}
-        addresses = interface_addresses.describe(observation["interfaces"], ours)
+    addresses = _addresses(reading, observation, applied)
     limits: t.Dict[str, t.Any] = {
         "schema": SCHEMA,
         "host": host_identity.identity(reading, observation),
@@ -99,6 +97,20 @@ def _ports(reading: Reading, keys: kernel_limits.Keys, observation: t.Mapping[st
     claims = reading.attempt("claims of ports", lambda: port_claims.claims(reading.tree)) or []
     udp = observation.get("udp_listeners") or ()
     return kernel_limits.ports(keys, listeners, automatic, udp, [claim.as_dict() for claim in claims])
+
+
+def _addresses(
+    reading: Reading, observation: t.Mapping[str, t.Any], applied: drift.Applied
+) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return the addresses of the host, with those that it knows others to have; None where it could not be asked."""
+    interfaces = observation["interfaces"]
+    if interfaces is None:
+        return None
+    ours = {address for _interface, address in drift.own_pairs(applied)}
+    servers = reading.attempt("name servers", lambda: taken_addresses.name_servers(reading.root)) or []
+    # An observation that was recorded by an earlier version has neither of both.
+    taken = [*interfaces.get("taken", ()), *observation.get("session", ()), *servers]
+    return dict(interface_addresses.describe(interfaces, ours), taken=taken)
 
 
 def _nofile(

@@ -17,6 +17,7 @@ sum; by source they are then estimated, from those in a few windows of the local
 from __future__ import annotations
 
 import collections
+import contextlib
 import errno
 import heapq
 import ipaddress
@@ -154,6 +155,31 @@ def listeners(root: str = "/") -> t.Set[int]:
     """Return the TCP ports that listen in this network namespace, on any address and either family."""
     tcp = listening.listening(root).tcp
     return set(tcp.named | tcp.automatic)
+
+
+class _Peers(netlink.Reader):
+    """Takes the other ends of a dump of connections."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: t.Set[bytes] = set()
+
+    def take(self, kind: int, data: bytes, start: int, end: int) -> None:
+        if kind != _TCPDIAG_GETSOCK or end - start < _MESSAGE_SIZE:
+            raise netlink.NetlinkError("a message of type %d and %d bytes is no socket" % (kind, end - start))
+        # struct inet_diag_sockid: two ports, the source address, the destination address
+        self.addresses.add(_unmapped(data[start], data[start + 24 : start + 40]))
+
+
+def peers_of_port(port: int) -> t.List[str]:
+    """Return the addresses that have an established TCP connection to a port of this network namespace.
+
+    None where the kernel does not tell.
+    """
+    with contextlib.suppress(netlink.NetlinkError):
+        found = _ask(_MASK_ESTABLISHED, bytecode_of([(port, port)]), _Peers).addresses
+        return [str(ipaddress.ip_address(packed)) for packed in sorted(found)]
+    return []
 
 
 def _uniform(length: int) -> struct.Struct:

@@ -579,6 +579,10 @@ limits:
             ours:
               description: Whether this collection added it.
               type: bool
+            deprecated:
+              description: That its preferred lifetime is over, so that only programs that bind to it leave from it.
+              returned: where it is so
+              type: bool
         anyip:
           description: Prefixes that are local as a whole, by a route.
           type: list
@@ -605,6 +609,19 @@ limits:
               type: int
             interface:
               description: The interface.
+              type: str
+        taken:
+          description:
+            - Addresses that the host knows others to have. These are the gateways of the routes of all tables, routers,
+              the other ends of point-to-point links, name servers, and where the session comes from that Ansible uses.
+          type: list
+          elements: dict
+          contains:
+            address:
+              description: The address.
+              type: str
+            whose:
+              description: Whose it is, in words that follow C(It is).
               type: str
     sockets:
       description: The TCP sockets of this network namespace.

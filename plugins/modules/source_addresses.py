@@ -15,6 +15,10 @@ description:
   - Reads with one C(ip -json address show), writes with one C(ip -batch), reads back.
   - Records what it adds under C(/var/lib/fourtuple/addresses.json) before it adds it, and removes only that.
   - Everything that is refused is refused before the first change.
+  - Refuses addresses that somebody has, and says whose they are. These are the gateways of all routes, routers and
+    other neighbours that the kernel knows to be there, the other ends of point-to-point links, name servers, where the
+    session comes from that Ansible uses, and O(taken).
+  - Gives addresses of IPv6 the preferred lifetime 0, so that only programs that bind to them leave from them.
   - Finds out which program gives the interface its addresses at boot and returns as RV(persist) what has to be
     written for it. The files themselves are the C(fourtuple.clients.addresses) role's.
 author:
@@ -60,6 +64,21 @@ options:
     type: str
     choices: [auto, networkd, ifupdown, none]
     default: auto
+  taken:
+    description:
+      - Addresses that others have, as the inventory knows them; see P(fourtuple.clients.known_addresses#filter).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description: An address, a range or a prefix.
+        type: str
+        required: true
+      whose:
+        description: Whose it is, in words that follow C(It is).
+        type: str
+        required: true
   variable_prefix:
     description: Put before option names in messages, so that they name the variable that a person wrote.
     type: str
@@ -102,6 +121,13 @@ removed:
   elements: str
 kept:
   description: The addresses wanted that an earlier call had added.
+  returned: always
+  type: list
+  elements: str
+corrected:
+  description:
+    - Of RV(kept) the addresses of IPv6 that programs left from without binding to them, as version 0.1.0 added them,
+      and that have the preferred lifetime 0 now, in check mode those that would.
   returned: always
   type: list
   elements: str
@@ -150,11 +176,18 @@ not_removed:
 
 import contextlib
 import json
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import address_set, network_providers
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    address_set,
+    interface_addresses,
+    network_providers,
+    ssh_session,
+    taken_addresses,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.address_set import Address, Change, Links, Pair
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
     drop_state,
@@ -162,10 +195,16 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host_files impor
     read_text,
     save_state,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.netlink import NetlinkError
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
 #: The host. Tests put a folder here.
 ROOT = "/"
+
+
+#: Duplicate address detection would keep an address from being used for a second; a preferred lifetime would make
+#: every program leave from it that does not bind, as from the latest of its kind.
+_OF_IPV6 = " nodad preferred_lft 0"
 
 
 class IpFailed(Exception):
@@ -200,12 +239,12 @@ class Ip:
                 return interfaces
         return []
 
-    def change(self, remove: t.Iterable[Pair], add: t.Iterable[Pair]) -> None:
+    def change(self, remove: t.Iterable[Pair], add: t.Iterable[Pair], correct: t.Iterable[Pair]) -> None:
         lines = ["address del %s dev %s\n" % (address, interface) for interface, address in remove]
-        for interface, address in add:
-            # Duplicate address detection would keep an IPv6 address from being used for a second.
-            option = " nodad" if ":" in address else ""
-            lines.append("address add %s dev %s%s\n" % (address, interface, option))
+        for verb, pairs in (("add", add), ("change", correct)):
+            lines += [
+                "address %s %s dev %s%s\n" % (verb, pair[1], pair[0], _OF_IPV6 * (":" in pair[1])) for pair in pairs
+            ]
         if lines:
             self.run("-batch", "-", data="".join(lines))
 
@@ -216,7 +255,13 @@ class Plan(t.NamedTuple):
     recorded: t.Set[Pair]
     #: What this collection has on the host now: recorded, or given by its own files at boot.
     before: t.Set[Pair]
+    #: What programs may leave from without binding to it.
+    preferred: t.Set[Pair]
     persistence: network_providers.Persistence
+
+    @property
+    def correct(self) -> t.List[Pair]:
+        return [pair for pair in self.change.kept if pair in self.preferred]
 
 
 def make_plan(params: t.Mapping[str, t.Any], ip: Ip) -> Plan:
@@ -233,10 +278,28 @@ def make_plan(params: t.Mapping[str, t.Any], ip: Ip) -> Plan:
     if places:
         interface = choose_interface(prefix + "interface", params["interface"], links, ip)
         address_set.check_against_host(places, interface, links, ours)
+        refuse_taken(params, places, address_set.live_pairs(links) - ours)
         check_ipv6(places, interface)
         persistence = network_providers.find(ROOT, prefix + "provider", params["provider"], interface, links)
     change = address_set.plan(places, interface, links, ours)
-    return Plan(interface, change, recorded, address_set.live_pairs(links) & ours, persistence)
+    preferred = address_set.preferred_pairs(links)
+    return Plan(interface, change, recorded, address_set.live_pairs(links) & ours, preferred, persistence)
+
+
+def refuse_taken(params: t.Mapping[str, t.Any], places: t.Mapping[Address, str], present: t.Iterable[Pair]) -> None:
+    """Refuse addresses that somebody has. What the host has from someone else stays as it is."""
+    here = {pair[1].partition("/")[0] for pair in present}
+    added = {address: place for address, place in places.items() if str(address) not in here}
+    taken = taken_addresses.Taken([*around(), *params["taken"]])
+    taken_addresses.refuse(params["variable_prefix"] + "list", params["list"], added, taken)
+
+
+def around() -> t.List[t.Mapping[str, str]]:
+    """Return the addresses that this host knows others to have."""
+    found: t.List[t.Mapping[str, str]] = []
+    if os.path.realpath(ROOT) == "/":
+        found += [*interface_addresses.observe()["taken"], *interface_addresses.neighbours()]
+    return [*found, *ssh_session.peers(ROOT, os.getpid()), *taken_addresses.name_servers(ROOT)]
 
 
 def choose_interface(where: str, name: t.Optional[str], links: Links, ip: Ip) -> str:
@@ -269,10 +332,11 @@ def carry_out(plan: Plan, ip: Ip) -> None:
     after = set(change.kept) | set(change.add)
     ahead = plan.recorded | plan.before | after
     record(plan.recorded, ahead)
-    ip.change(change.remove, change.add)
-    unmet = (after - address_set.live_pairs(ip.links())) if change.add else set()
-    if unmet:
-        raise IpFailed("`ip -batch -` reported no error, yet addresses are missing")
+    ip.change(change.remove, change.add, plan.correct)
+    if change.add or plan.correct:
+        links = ip.links()
+        if after - address_set.live_pairs(links) or after & address_set.preferred_pairs(links):
+            raise IpFailed("`ip -batch -` reported no error, yet addresses are missing or not as they should be")
     record(ahead, after)
 
 
@@ -293,11 +357,12 @@ def result(plan: Plan) -> t.Dict[str, t.Any]:
     files = plan.persistence.files if ours else {}
     return {
         # A record whose addresses are gone, as after a reboot without persistence, is still removed.
-        "changed": bool(change.add or change.remove or (plan.recorded and not ours)),
+        "changed": bool(change.add or change.remove or plan.correct or (plan.recorded and not ours)),
         "interface": plan.interface,
         "added": addresses(change.add),
         "removed": addresses(change.remove),
         "kept": addresses(change.kept),
+        "corrected": addresses(plan.correct),
         "foreign": addresses(change.foreign),
         "provider": plan.persistence.provider,
         "persist": {
@@ -306,7 +371,7 @@ def result(plan: Plan) -> t.Dict[str, t.Any]:
             "obsolete": network_providers.obsolete(ROOT, files.values()),
         },
         "diff": {
-            "before": listing(plan.before),
+            "before": listing(plan.before, plan.preferred),
             "after": listing(ours),
             "before_header": "source addresses, live",
             "after_header": "source addresses, live",
@@ -314,8 +379,9 @@ def result(plan: Plan) -> t.Dict[str, t.Any]:
     }
 
 
-def listing(pairs: t.Iterable[Pair]) -> str:
-    return "".join("%s %s\n" % pair for pair in address_set.in_order(pairs))
+def listing(pairs: t.Iterable[Pair], preferred: t.AbstractSet[Pair] = frozenset()) -> str:
+    marks = dict.fromkeys(preferred, " preferred")
+    return "".join("%s %s%s\n" % (*pair, marks.get(pair, "")) for pair in address_set.in_order(pairs))
 
 
 def fail_midway(module: AnsibleModule, plan: Plan, ip: Ip, error: IpFailed) -> None:
@@ -343,6 +409,15 @@ def main() -> None:
             "list": {"type": "list", "elements": "raw", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "provider": {"type": "str", "choices": ["auto", "networkd", "ifupdown", "none"], "default": "auto"},
+            "taken": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "address": {"type": "str", "required": True},
+                    "whose": {"type": "str", "required": True},
+                },
+            },
             "variable_prefix": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
@@ -359,7 +434,7 @@ def run(module: AnsibleModule) -> None:
     try:
         ip = Ip(module)
         plan = make_plan(module.params, ip)
-    except (Refusal, IpFailed, ValueError) as error:
+    except (Refusal, IpFailed, NetlinkError, ValueError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg="%s cannot be read: %s" % (error.filename, error.strerror))

@@ -9,17 +9,18 @@ Never on which hosts are in the run: a slot comes from the host itself, a share 
 from __future__ import annotations
 
 import bisect
+import contextlib
 import fractions
 import ipaddress
 import math
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import address_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.address_set import MAKE, Run
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import known
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import MOST_CONNECTIONS
 
-#: A run of addresses: version, first and last as numbers.
-Run = tuple[int, int, int]
 #: What a host takes for itself: its name, first and last address.
 Claim = tuple[str, str, str]
 Variables = t.Mapping[str, t.Any]
@@ -35,7 +36,6 @@ _NO_SOURCES: tuple[Run, ...] = tuple(
         ("0.0.0.0/32", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/127", "ff00::/8", "::ffff:0:0/96"),
     )
 )
-_MAKE: dict[int, t.Callable[[int], address_set.Address]] = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}
 _HARMLESS = "192.0.2.1"
 
 
@@ -46,11 +46,21 @@ class Pool:
     """
 
     def __init__(self, where: str, entries: t.Sequence[t.Any]) -> None:
+        self._where, self._entries = where, entries
         self.runs: list[Run] = []
         taken: list[Run] = []
         for index, entry in enumerate(entries):
             self.runs += _take(_run(where, index, entry), taken)
         self.size = sum(last - first + 1 for _version, first, last in self.runs)
+
+    def entry_of(self, address: address_set.Address) -> t.Any:
+        """Return the first entry that names an address of the pool."""
+        version, number = address.version, int(address)
+        for index, entry in enumerate(self._entries):
+            family, first, last = _run(self._where, index, entry)
+            if family == version and first <= number <= last:
+                return entry
+        raise LookupError("%s is not of the pool" % address)
 
     def runs_of(self, begin: int, size: int) -> list[Run]:
         """Return the runs of the ``size`` addresses from number ``begin`` on."""
@@ -78,11 +88,11 @@ class Slice(t.NamedTuple):
 
     def addresses(self) -> t.Iterator[address_set.Address]:
         for version, first, last in self.runs:
-            yield from map(_MAKE[version], range(first, last + 1))
+            yield from map(MAKE[version], range(first, last + 1))
 
     def claim(self) -> list[list[str]]:
         """Return the slice as JSON can hold it: [[first, last], ...]."""
-        return [[str(_MAKE[version](first)), str(_MAKE[version](last))] for version, first, last in self.runs]
+        return [[str(MAKE[version](first)), str(MAKE[version](last))] for version, first, last in self.runs]
 
 
 def slice_of(pool: Pool, slot_size: t.Any, slot: t.Any, primary: str | None, where: str = "") -> Slice:
@@ -117,38 +127,14 @@ def slot_of(slots: int, slot: t.Any, primary: str | None, where: str = "") -> in
 
 def _run(where: str, index: int, entry: t.Any) -> Run:
     """Return the addresses that an entry names, and refuse what address_set refuses, but not for its size."""
-    try:
-        run = _parsed(entry)
-    except (ValueError, AttributeError, TypeError):
-        run = None
+    run = address_set.run_of(entry)
     if run is None:
         _refuse(where, index, entry)
     version, first, last = run
     for other, low, high in _NO_SOURCES:
         if other == version and first <= high and low <= last:
-            _refuse(where, index, str(_MAKE[version](max(first, low))))
+            _refuse(where, index, str(MAKE[version](max(first, low))))
     return version, first, last
-
-
-def _parsed(entry: str) -> Run | None:
-    text = entry.strip()
-    one, dash, other = text.partition("-")
-    if "%" in text:
-        return None
-    if dash:
-        low, high = ipaddress.ip_address(one.strip()), ipaddress.ip_address(other.strip())
-        return (low.version, int(low), int(high)) if low.version == high.version and int(low) <= int(high) else None
-    if "/" not in text:
-        address = ipaddress.ip_address(text)
-        return address.version, int(address), int(address)
-    if not text.rpartition("/")[2].isdigit():
-        return None
-    network = ipaddress.ip_network(text)
-    first, last = int(network.network_address), int(network.broadcast_address)
-    if last - first > 1:
-        # Neither the network nor the broadcast address; of IPv6 not the subnet-router anycast address.
-        first, last = first + 1, last - (network.version == 4)
-    return network.version, first, last
 
 
 def _refuse(where: str, index: int, entry: t.Any) -> t.NoReturn:
@@ -207,6 +193,28 @@ def fleet(variables: t.Mapping[str, Variables], hosts: t.Iterable[str]) -> dict[
     return {"shares": _shares(targets, weights)}
 
 
+def known_addresses(variables: t.Mapping[str, Variables], hosts: t.Iterable[str]) -> dict[str, t.Any]:
+    """Return the table of whose addresses are whose, the slices of slots that the inventory gives among them.
+
+    variables, hosts: as for fleet(), which refuses what is passed over here: a pool or slot that is not in order
+    """
+    rows = {name: variables[name] for name in sorted(hosts)}
+    pools: dict[str, Pool] = {}
+    claims: list[Claim] = []
+    for name, row in rows.items():
+        # A template may not work out on a host that is not in the run.
+        with contextlib.suppress(Exception):
+            if row.get("tune_address_pool") and row.get("tune_slot") is not None:
+                claims += _claims(name, row, pools)
+    return known.table_of(rows, _runs(claims))
+
+
+def _runs(claims: t.Iterable[Claim]) -> t.Iterator[tuple[str, Run]]:
+    for host, low, high in claims:
+        first = ipaddress.ip_address(low)
+        yield host, (first.version, int(first), int(ipaddress.ip_address(high)))
+
+
 def _claims(name: str, row: Variables, pools: dict[str, Pool]) -> t.Iterator[Claim]:
     entries = row.get("tune_address_pool")
     entries = list(entries) if isinstance(entries, (list, tuple)) else [entries]
@@ -261,7 +269,7 @@ def duplicates(claims: t.Iterable[Claim]) -> None:
         end, other = furthest.get(version, (-1, host))
         if first <= end and host != other:
             names = tuple(sorted((host, other)))
-            shared = "%s-%s" % (_MAKE[version](first), _MAKE[version](min(last, end)))
+            shared = "%s-%s" % (MAKE[version](first), MAKE[version](min(last, end)))
             mend = "Give one of them another tune_slot; a slot that is not set comes from a host's primary address."
             raise Refusal("tune_slot of %s and %s" % names, shared, "each address for one host", mend)
         furthest[version] = max((end, other), (last, host))

@@ -31,10 +31,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     port_set,
     sysctl_d,
     systemd_limits,
+    taken_addresses,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import ceilings as model
-from ansible_collections.fourtuple.clients.plugins.plugin_utils import fleet
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import fleet, known
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.ceilings import Limits
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import (
     AUTOBIND,
@@ -78,12 +79,16 @@ _PLACES: dict[str, tuple[str, ...]] = {
 }
 
 
-def plan(limits: Limits, stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def plan(
+    limits: Limits, stated: t.Mapping[str, t.Any], table: known.Table | None = None, host: str | None = None
+) -> dict[str, t.Any]:
     """Return the settings that meet a request, with the ceilings before and after; or why there are none.
 
     stated: as for ceilings.ceilings(), and ``port_range``, ``address_pool``, ``slot``, ``slot_size`` as the role
             variables ``tune_<name>`` have them, and ``explicit``, the variables of the three roles that the operator
             set, which win
+
+    table, host: whose addresses are whose in the inventory (fleet.fleet(), ``known``), and this host's name there
 
     Returns:
         settings: the variables of the roles sysctl, limits and addresses
@@ -101,14 +106,15 @@ def plan(limits: Limits, stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         return {"refusal": str(refusal), "before": model.ceilings(limits, {})}
     before = model.ceilings_of(limits, request)
     try:
-        return dict(_plan(limits, request), before=before)
+        return dict(_plan(limits, request, _Others(limits, request, table or {}, host)), before=before)
     except Refusal as refusal:
         return {"refusal": str(refusal), "before": before}
 
 
-def _plan(limits: Limits, request: Request) -> dict[str, t.Any]:
+def _plan(limits: Limits, request: Request, others: _Others) -> dict[str, t.Any]:
     explicit = request.explicit
     port_set.parse_ports("sysctl_reserved_ports", explicit.sysctl_reserved_ports)
+    others.refuse_listed()
     settings = _network_settings(request)
     _refuse_unreserved(limits, settings)
     part = _slice(limits, request)
@@ -122,7 +128,7 @@ def _plan(limits: Limits, request: Request) -> dict[str, t.Any]:
         planned_for = request.target
         if (allowed.advised or 0) < planned_for:
             part = part or _slice(limits, request, needed=True)
-            settings["addresses_list"] = _addresses(bare, request, planned_for, part)
+            settings["addresses_list"] = _addresses(bare, request, planned_for, part, others)
     possible = planned_for if request.target is not None else min(max(planned_for, allowed.allows or 0), most)
     settings.update(_limits_settings(limits, request, planned_for, possible))
     settings["sysctl_floors"] = _floors(limits, request, planned_for, settings["limits_nofile_hard"])
@@ -187,12 +193,15 @@ def _slice(limits: Limits, request: Request, needed: bool = False) -> fleet.Slic
     if not request.address_pool or not (needed or request.slot is not None):
         return None
     primary = (limits["addresses"] or {}).get("primary") or {}
-    pool = fleet.Pool("tune_address_pool", request.address_pool)
-    return fleet.slice_of(pool, request.slot_size, request.slot, primary.get("address"))
+    return fleet.slice_of(_pool(request), request.slot_size, request.slot, primary.get("address"))
 
 
-def _addresses(limits: Limits, request: Request, target: int, part: fleet.Slice | None) -> list[str]:
-    """Return as many addresses of the slice as the target needs; refuse where they do not suffice.
+def _pool(request: Request) -> fleet.Pool:
+    return fleet.Pool("tune_address_pool", request.address_pool)
+
+
+def _addresses(limits: Limits, request: Request, target: int, part: fleet.Slice | None, others: _Others) -> list[str]:
+    """Return as many addresses of the slice as the target needs; refuse where they do not suffice, or others have them.
 
     limits: the host with everything else of the plan, and without the slice
     """
@@ -205,6 +214,7 @@ def _addresses(limits: Limits, request: Request, target: int, part: fleet.Slice 
             if total >= wanted:
                 break
             if need.capacity[address.version] and not _covers(need.present[address.version], int(address)):
+                others.refuse_of_pool(address)
                 taken.append(str(address))
                 total += need.capacity[address.version]
         if total >= wanted:
@@ -214,6 +224,51 @@ def _addresses(limits: Limits, request: Request, target: int, part: fleet.Slice 
 
 def _covers(intervals: t.Iterable[tuple[int, int]], number: int) -> bool:
     return any(first <= number <= last for first, last in intervals)
+
+
+class _Others:
+    """Whose an address is: as this host sees it, as the request states it, and as the inventory tells."""
+
+    def __init__(self, limits: Limits, request: Request, table: known.Table, host: str | None) -> None:
+        addresses = limits["addresses"] or {}
+        stated = [{"address": one, "whose": "a destination (tune_destinations)"} for one in request.servers]
+        # What an earlier version read of a host has none.
+        self._seen = taken_addresses.Taken([*addresses.get("taken", ()), *stated])
+        self._known, self._slots = known.Known(table, host), known.Known(table, host, slots=True)
+        self._request = request
+        self._own = taken_addresses.Taken(
+            {"address": "%s-%s" % (one["address"], one.get("last", one["address"])), "whose": "this host's"}
+            for one in addresses.get("list", ())
+            if not one.get("ours")
+        )
+
+    def whose(self, address: address_set.Address) -> str | None:
+        return self._seen.whose(address) or self._known.whose(address)
+
+    def within(self, run: address_set.Run) -> list[tuple[int, int]]:
+        return self._seen.within(run) + self._known.within(run)
+
+    def refuse_listed(self) -> None:
+        """Refuse an addresses_list that names what others have. What the host has already is not added."""
+        where, entries = "addresses_list", self._request.explicit.addresses_list
+        places = address_set.locate(where, entries)
+        added = {address: place for address, place in places.items() if self._own.whose(address) is None}
+        for others in (self, self._slots):
+            taken_addresses.refuse(where, entries, added, others)
+
+    def refuse_of_pool(self, address: address_set.Address) -> None:
+        """Refuse an address of the pool that others have, and say how all hosts that share the pool leave it out."""
+        whose, slot_of = self.whose(address), self._slots.whose(address)
+        if whose is not None:
+            entry = _pool(self._request).entry_of(address)
+            shared = " on every host that shares the pool, or give this host another tune_slot"
+            mend = taken_addresses.without(entry, self.within, shared)
+        elif slot_of is not None:
+            mend = "Give this host a tune_slot that no other host has."
+        else:
+            return
+        mend = "It is %s. %s" % (whose or slot_of, mend)
+        raise Refusal("tune_address_pool", str(address), taken_addresses.ALLOWED, mend)
 
 
 class _Need:

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import port_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.known import server
 
 AUTOBIND, BIND, BIND_NO_PORT = "autobind", "bind", "bind_no_port"
 BINDINGS = (AUTOBIND, BIND, BIND_NO_PORT)
@@ -44,6 +45,7 @@ class Request(t.NamedTuple):
 
     target: None where as many as possible are wanted
     destinations: how many by family, None as the family where only their number is known
+    servers: the addresses among the destinations that are listed
     app_descriptors: what a process has open besides its connections
     app_nofile: the soft nofile that the program gives itself; None for what its user or unit has
     kernel_bytes: what a connection takes in the kernel; None for a socket with epoll
@@ -54,6 +56,7 @@ class Request(t.NamedTuple):
 
     target: int | None
     destinations: t.Mapping[int | None, int]
+    servers: t.Sequence[str]
     binding: str
     processes: int
     port_range: tuple[int, int]
@@ -117,6 +120,7 @@ def parse(stated: t.Mapping[str, t.Any]) -> Request:
     return Request(
         target,
         _destinations(given["destinations"]),
+        _servers(given["destinations"]),
         _binding(given["binding"]),
         whole_number("tune_processes", given["processes"], 1, MOST_PROCESSES, "Write how many processes connect."),
         port_set.parse_range("tune_port_range", given["port_range"]),
@@ -223,6 +227,11 @@ def _destination(place: str, entry: object) -> tuple[str, int]:
     if not host or not colon:
         raise Refusal(place, entry, "an address and a port, as address:port", mend)
     return host, whole_number(place, port, 1, port_set.HIGHEST_PORT, mend)
+
+
+def _servers(value: object) -> list[str]:
+    entries = value if isinstance(value, (list, tuple)) else ()
+    return [address for address in map(server, entries) if address is not None]
 
 
 def _family(host: str) -> int | None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import shlex
@@ -13,6 +14,9 @@ import typing as t
 import pytest
 import yaml
 from documented import ROLES, ROOT, options_of, tasks_in, unknown_options
+
+from ansible_collections.fourtuple.clients.plugins.filter.fleet import known_addresses, taken
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import fleet
 
 if t.TYPE_CHECKING:
     from conftest import Run
@@ -105,6 +109,45 @@ def test_a_yaml_example_is_valid(run: Run, collections: pathlib.Path, tmp_path: 
             file.write_text(yaml.safe_dump(plays, sort_keys=False))
             command = ("ansible-playbook", "--syntax-check", "-i", "client,", file)
             run(*command, cwd=tmp_path, ANSIBLE_COLLECTIONS_PATH=str(collections))
+
+
+def claimed(row: t.Mapping[str, t.Any]) -> list[t.Any]:
+    """Return the addresses that a host of an inventory takes; of a slot that is not stated, all that it may be."""
+    pool, slot = row.get("tune_address_pool", []), row.get("tune_slot")
+    if pool and slot is not None:
+        part = fleet.slice_of(fleet.Pool("tune_address_pool", pool), row.get("tune_slot_size", 16), slot, None)
+        pool = ["-".join(run) for run in part.claim()]
+    return [*pool, *row.get("addresses_list", [])]
+
+
+def collisions(rows: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[str]:
+    known = known_addresses(rows, list(rows))
+    return [
+        "%s: %s is %s" % (name, one["address"], one["whose"])
+        for name, row in rows.items()
+        for one in taken(known, name, claimed(row))
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_inventories_of_a_page_go_together(run: Run, tmp_path: pathlib.Path, page: pathlib.Path) -> None:
+    """Who follows a page takes all of its examples: in none is a sink's address in the slot of a client."""
+    rows: dict[str, t.Any] = {}
+    for example in examples("yaml", "yml"):
+        if example.page == page and is_inventory(yaml.safe_load(example.text)):
+            file = tmp_path / "inventory.yml"
+            file.write_text(example.text)
+            hosts = json.loads(run("ansible-inventory", "-i", file, "--list", cwd=tmp_path).stdout)["_meta"]["hostvars"]
+            rows |= {"%s (%s)" % (name, example): row for name, row in hosts.items()}
+    assert collisions(rows) == []
+
+
+def test_inventories_that_do_not_go_together_are_seen() -> None:
+    """As the README's first two did."""
+    client = {"tune_address_pool": ["192.0.2.0/24"], "tune_slot": 0}
+    assert collisions({"client1": client, "sink1": {"prove_listen": ["192.0.2.10:7000"]}}) == [
+        "client1: 192.0.2.10-192.0.2.10 is what the sink sink1 listens on (prove_listen)"
+    ]
 
 
 def check_names(document: t.Any) -> None:

@@ -25,6 +25,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     reading,
     snapshot,
     socket_count,
+    ssh_session,
     sysctl_change,
     sysctl_d,
     systemd_limits,
@@ -91,6 +92,7 @@ READERS: dict[str, t.Callable[[str], object]] = {
     ),
     "drop_in": _drop_ins,
     "source_addresses": _providers,
+    "its session": lambda root: ssh_session.peers(root, 77),
     "its record": network_providers.recorded,
     "sums": _sums,
 }

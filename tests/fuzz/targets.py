@@ -17,6 +17,7 @@ from inputs import JSON, SCALARS, near, octets, texts
 from limits_builder import limits_of
 from sample_host import FILES
 
+from ansible_collections.fourtuple.clients.plugins.filter import fleet as fleet_filters
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     address_set,
     container_engines,
@@ -46,6 +47,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     socket_count,
     sysctl_d,
     systemd_limits,
+    taken_addresses,
     tuned,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.netlink import NetlinkError
@@ -53,6 +55,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import R
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import (
     ceilings,
     fleet,
+    known,
     planner,
     report,
     report_table,
@@ -218,6 +221,12 @@ TEXT: dict[str, Target] = {
         lambda text: fleet.Pool("", [text, "10.0.0.0/8"]).runs_of(5, 100),
         "198.51.100.7", "198.51.100.10-198.51.100.20", "2001:db8::/64", "::/0", errors=(Refusal,),
     ),
+    "taken_addresses.without": _text(
+        lambda text: taken_addresses.without(text, taken_addresses.Taken([{"address": text, "whose": "x"}]).within),
+        "198.51.100.7", "198.51.100.10-198.51.100.20", "2001:db8::/64", "::/0",
+    ),
+    "taken_addresses.plain": _text(taken_addresses.plain, "192.0.2.1", "fe80::1%eth0", "::ffff:192.0.2.1"),
+    "known.server": _text(known.server, "192.0.2.1:7000", "[2001:db8::1]:7000", "server:1"),
     "sink_request.parse_name": _text(lambda text: sink_request.parse_name("x", text), "default", errors=(Refusal,)),
     "sink_request.parse_prefix": _text(
         lambda text: sink_request.parse_prefix("x", text), "198.18.0.0/15", "2001:db8::/32", errors=(Refusal,)
@@ -309,6 +318,13 @@ BYTES: dict[str, Target] = {
     "interface_addresses.Routes.take": Target(
         _read(lambda: interface_addresses.Routes(_NAMES)), octets(*_DUMPS), (NetlinkError,)
     ),
+    "interface_addresses.NextHops.take": Target(
+        _read(lambda: interface_addresses.NextHops(_NAMES)), octets(*_DUMPS), (NetlinkError,)
+    ),
+    "interface_addresses.Neighbours.take": Target(
+        _read(lambda: interface_addresses.Neighbours(_NAMES)), octets(*_DUMPS), (NetlinkError,)
+    ),
+    "socket_count._Peers.take": Target(_read(socket_count._Peers), octets(*_DUMPS), (NetlinkError,)),
     "sink_sockets.Sockets.take": Target(_read(sink_sockets.Sockets), octets(*_DUMPS), (NetlinkError,)),
     "sink_tun._Way.take": Target(_read(sink_tun._Way), octets(*_DUMPS), (NetlinkError,)),
     "sink_tun.Routes.take": Target(_read(sink_tun.Routes), octets(*_DUMPS), (NetlinkError,)),
@@ -392,6 +408,9 @@ _STATED = {
 _HOST = limits_of()
 _INVENTORY = {
     "client1": {
+        "ansible_host": "192.0.2.20", "addresses_list": ["198.51.100.200-198.51.100.209"],
+        "tune_destinations": ["192.0.2.30:443"], "prove_listen": ["192.0.2.31:7000"], "prove_prefix": "198.18.0.0/15",
+        "ansible_facts": {"default_ipv4": {"address": "192.0.2.20"}, "all_ipv6_addresses": ["2001:db8::1"]},
         "tune_address_pool": ["198.51.100.0/24"], "tune_slot": 1, "tune_slot_size": 4,
         "tune_fleet_target": 100000, "tune_weight": 1,
     },
@@ -414,6 +433,20 @@ def _describe(observed: t.Any) -> object:
     return interface_addresses.describe(observed, {"192.0.2.15/24"})
 
 
+_ROWS = st.fixed_dictionaries(
+    {
+        host: st.fixed_dictionaries({name: near(value) for name, value in row.items()})
+        for host, row in _INVENTORY.items()
+    }
+)
+
+
+def _known(variables: t.Any) -> object:
+    table = fleet_filters.known_addresses(variables, list(_INVENTORY))
+    listed = ["198.51.100.0/24", "192.0.2.0/24", "::/0", 7]
+    return planner.plan(_HOST, _STATED, table, "client3"), fleet_filters.taken(table, "client2", listed)
+
+
 VARIABLES: dict[str, Target] = {
     "probe_request.parse": Target(probe_request.parse, _PROBE, (Refusal,)),
     "sink_request.parse": Target(lambda params: sink_request.parse(params).options(), _SINK, (Refusal,)),
@@ -433,14 +466,10 @@ VARIABLES: dict[str, Target] = {
     ),
     # A refusal of the planner is data.
     "planner.plan": _data(_plan, _STATED),
+    "fleet.known_addresses": Target(_known, _ROWS),
     "fleet.fleet": Target(
         lambda variables: fleet.fleet(variables, list(_INVENTORY)),
-        st.fixed_dictionaries(
-            {
-                host: st.fixed_dictionaries({name: near(value) for name, value in row.items()})
-                for host, row in _INVENTORY.items()
-            }
-        ),
+        _ROWS,
         (Refusal,),
     ),
 }

@@ -114,6 +114,7 @@ _PLAIN: dict[str, t.Any] = {
         "list": [],
         "anyip": [],
         "primary": {"address": "192.0.2.10", "prefix": 24, "interface": "eth0"},
+        "taken": [{"address": "192.0.2.1", "whose": "the gateway of the default route on eth0"}],
     },
     "sockets": {
         "states": {"ESTABLISHED": 12, "LISTEN": 1},

@@ -50,11 +50,14 @@ OBSERVED = {
                 "family": 4,
                 "scope": "global",
                 "secondary": False,
+                "deprecated": True,
             },
         ],
         "anyip": [{"prefix": "10.240.0.0/16", "interface": "lo", "family": 4}],
         "default_routes": [{"family": 4, "interface": "eth0", "metric": 0}],
+        "taken": [{"address": "192.0.2.1", "whose": "the gateway of the default route on eth0"}],
     },
+    "session": [{"address": "192.0.2.7", "whose": "the other end of the session that Ansible uses"}],
     "listeners": [22],
     "sockets": {
         "states": {"ESTABLISHED": 1},
@@ -153,6 +156,24 @@ def test_a_snapshot_is_json_and_versioned(rich):
     assert limits["conntrack"]["tracks_local"] is False
     assert limits["overrides"][0]["file"] == "/etc/sysctl.d/zz.conf:1"
     assert {entry["where"] for entry in limits["drift"]} == {"live", "after_boot"}
+
+
+def test_what_others_have(rich):
+    rich.put("/etc/resolv.conf", "nameserver 192.0.2.53\nnameserver 127.0.0.53\n")
+    found = {
+        one["address"]: one["whose"] for one in snapshot.snapshot(rich.root, OBSERVED, Request())["addresses"]["taken"]
+    }
+    assert found == {
+        "192.0.2.1": "the gateway of the default route on eth0",
+        "192.0.2.7": "the other end of the session that Ansible uses",
+        "192.0.2.53": "a name server of this host (/etc/resolv.conf)",
+        "127.0.0.53": "a name server of this host (/etc/resolv.conf)",
+    }
+    earlier = {name: value for name, value in OBSERVED.items() if name != "session"}
+    earlier["interfaces"] = {name: value for name, value in OBSERVED["interfaces"].items() if name != "taken"}
+    assert [one["address"] for one in snapshot.snapshot(rich.root, earlier, Request())["addresses"]["taken"]] == [
+        "192.0.2.53", "127.0.0.53",
+    ]  # fmt: skip
 
 
 def test_recorded_addresses_are_ours(rich):

@@ -36,6 +36,8 @@ class Kernel:
             "eth1": ["203.0.113.5/24"],
         }
         self.routes: dict[str, list[dict[str, t.Any]]] = {"-4": [{"dst": "default", "dev": "eth0"}], "-6": []}
+        #: Those with the preferred lifetime 0.
+        self.deprecated: set[str] = set()
         self.calls: list[list[str]] = []
         self.batches: list[str] = []
         #: The line of a batch at which the kernel says no, or the module is killed.
@@ -67,16 +69,23 @@ class Kernel:
         for text in self.addresses[name]:
             local, length = text.split("/")
             family = "inet" if ipaddress.ip_address(local).version == 4 else "inet6"
-            infos.append({"family": family, "local": local, "prefixlen": int(length), "scope": "global"})
+            info = {"family": family, "local": local, "prefixlen": int(length), "scope": "global"}
+            lifetime = 0 if text in self.deprecated else 4294967295
+            infos.append({**info, "valid_life_time": 4294967295, "preferred_life_time": lifetime})
         return {"ifindex": index, "ifname": name, "addr_info": infos}
 
     def _apply(self, words: list[str]) -> None:
         assert words[0] == "address"
         assert words[3] == "dev"
-        assert words[5:] == (["nodad"] if words[1] == "add" and ":" in words[2] else [])
-        if words[1] == "add":
+        of_ipv6 = ["nodad", "preferred_lft", "0"] if ":" in words[2] else []
+        assert words[5:] == (of_ipv6 if words[1] in ("add", "change") else [])
+        if words[1] == "change":
+            assert words[2] in self.addresses[words[4]]
+            self.deprecated.add(words[2])
+        elif words[1] == "add":
             assert words[2] not in self.addresses[words[4]]
             self.addresses[words[4]].append(words[2])
+            self.deprecated.update([words[2]] if of_ipv6 else [])
         else:
             self.addresses[words[4]].remove(words[2])
 

@@ -6,24 +6,35 @@
 from __future__ import annotations
 
 import json
+import typing as t
 
 SECONDARIES = {
-    "203.0.113.10/32",
-    "203.0.113.11/32",
-    "203.0.113.12/32",
-    "203.0.113.20/32",
-    "192.0.2.65/32",
-    "192.0.2.66/32",
-    "2001:db8::10/128",
+    "bookworm": {"203.0.113.%d/32" % number for number in (10, 11, 12, 20)}
+    | {"192.0.2.65/32", "192.0.2.66/32", "2001:db8::10/128", "2001:db8::11/128"},
+    "trixie": {"203.0.113.%d/32" % number for number in (30, 31, 32, 40)}
+    | {"192.0.2.69/32", "192.0.2.70/32", "2001:db8::20/128", "2001:db8::21/128"},
+    "sysvinit": {"203.0.113.%d/32" % number for number in (50, 51, 52, 60)}
+    | {"192.0.2.73/32", "192.0.2.74/32", "2001:db8::30/128", "2001:db8::31/128"},
 }
 
 
-def test_addresses_are_live(host) -> None:
+def addresses(host) -> list[dict[str, t.Any]]:
     (link,) = json.loads(host.check_output("ip -json address show dev client0"))
-    shown = ["%s/%d" % (info["local"], info["prefixlen"]) for info in link["addr_info"]]
+    return link["addr_info"]
+
+
+def test_addresses_are_live(host, platform: str) -> None:
+    shown = ["%s/%d" % (info["local"], info["prefixlen"]) for info in addresses(host)]
     assert shown[0] == "198.51.100.10/24"
     assert len(shown) == len(set(shown))
-    assert set(shown[1:]) == SECONDARIES
+    assert set(shown[1:]) == SECONDARIES[platform]
+
+
+def test_nobody_leaves_from_an_ipv6_address_who_does_not_bind(host) -> None:
+    """Live, and as the host's own programs put them there."""
+    lifetimes = {info["local"]: info["preferred_life_time"] for info in addresses(host) if info["family"] == "inet6"}
+    assert len(lifetimes) == 2
+    assert set(lifetimes.values()) == {0}
 
 
 def test_default_route_is_kept(host) -> None:
