@@ -160,7 +160,7 @@ class TestWhoMayRaise:
     @pytest.mark.parametrize("system", [lambda host: host, rocky])
     def test_f6_what_fits_is_planned_and_nothing_above(self, unprivileged, system):
         found = plan(system(unprivileged), target_connections=600000, destinations=40, processes=2)
-        assert (found["settings"]["limits_nofile_soft"], found["settings"]["limits_nofile_hard"]) == (524288, 524288)
+        assert (found["settings"]["limits_nofile_soft"], found["settings"]["limits_nofile_hard"]) == (375808, 524288)
         result, message = check(unprivileged, nofile_soft=524288, nofile_hard=524288, needed=300064, users=["root"])
         assert (result["ok"], message) == (True, "")
 
