@@ -12,13 +12,18 @@ import pathlib
 import re
 import socket
 import subprocess
+import sys
 import typing as t
 
 import pytest
 
 HERE = pathlib.Path(__file__).parent
-RUN = HERE.parents[1] / ".cache/vm/run"
+CHECKOUT = HERE.parents[1]
+RUN = CHECKOUT / ".cache/vm/run"
 EPHEMERAL = pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+
+# The texts that are written to keys there, too.
+sys.path.append(str(CHECKOUT / "tests/differential"))
 
 State = dict[str, dict[str, t.Any]]
 
@@ -84,6 +89,13 @@ def state(container: str) -> State:
     state["limit"] = json.loads(sessions.result()) | console.result()
     state["limit"]["ssh tester"] = [int(limit) for limit in of_user.result().split()]
     return state
+
+
+@pytest.fixture(scope="module")
+def write_values(container: str) -> t.Callable[[str], str]:
+    """Return a function that gives write_values.py its argument, and returns what it prints."""
+    script = HERE / "write_values.py"
+    return lambda given: Machine(container).ssh("root", "python3", "-", given, script=script)
 
 
 @pytest.fixture(scope="module")

@@ -176,12 +176,13 @@ def _nofile(subjects: Subjects, own: Applied, users: t.Iterable[str]) -> t.List[
     """
     found = []
     build = pam_limits.behaviour(subjects.tree)
+    _least, most = nofile.nr_open_bounds(subjects.tree.root)
     for name in sorted({line.domain for line in own.lines}.union(users)) if own.lines else ():
         account = subjects.account(name)
         if account is None:
             continue
         grant = pam_limits.resolve(own.lines, build, name, *account)
-        _soft, hard = pam_limits.limits(grant, nofile.nr_open_bounds(subjects.tree.root)[1])
+        _soft, hard = pam_limits.limits(grant, most)
         winner = pam_limits.resolve(pam_limits.entries(subjects.tree, build), build, name, *account).hard
         wins = winner is not None and winner.path == pam_limits.DROP_IN
         found += _below("nofile of user %s" % name, hard, subjects.user("", name), wins)

@@ -15,6 +15,7 @@ import sys
 import typing as t
 
 import pytest
+import value_texts
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import kernel_values
 from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_values import (
@@ -44,53 +45,6 @@ _KEYS = {
 #: For each of the trees that other resolvers get.
 _TEXTS_OF_A_TREE = 3
 
-_EDGES = [0, 1, 7, 64, 1023, 1024, 8080, 65535, 65536, 2147483, 8589934, 8589935]
-_EDGES += [2**power + more for power in (7, 8, 24, 31, 32, 63, 64) for more in (-1, 0, 1)]
-_ODD = ["010", "0200", "0x10", "0X1f", "0xg", "08", "0x", "00", "00000000000000000007", "000000000000000000007"]
-_ODD += ["-0", "-1", "-2147483648", "-2147483649", "+5", "1e3", "1_000", "1.0", "-", "--1"]
-_ENDS = ["", "\n", "\n", "\n", " \n", "\t\n", "  # why\n", " ; why\n"]
-_ENDS += ["#\n", "\r\n", " \r\n", "\n\n", "\0\n", " x", ","]
-_CHARACTERS = " \t\n\v\f\r\0\xa0,-;:#\"'x0189afg."
-
-
-def _text(choose: random.Random, kind: str) -> str:
-    """Return a text that this kind of key might take, often with a fault or two in it."""
-    if kind == "list of ports":
-        parts = [_ports(choose) for _ in range(choose.randint(0, 5))]
-        text = choose.choice([",", ",", ",", "\n", " ", ", "]).join(parts)
-    elif kind == "range":
-        low, high = sorted(choose.sample(range(900, 65600), 2))
-        text = "%d%s%d" % (low, choose.choice(" \t\n"), high)
-    else:
-        text = choose.choice("  \t\n").join(
-            _number(choose, _KEYS[kind]) for _ in range(choose.choice([1, 1, 1, 2, 3, 4]))
-        )
-    text = choose.choice(["", "", "", " ", "\t", "\n"]) + text + choose.choice(_ENDS)
-    for _ in range(choose.choice([0, 0, 0, 1, 2])):
-        place = choose.randint(0, len(text))
-        text = text[:place] + choose.choice([choose.choice(_CHARACTERS), ""]) + text[place + choose.randint(0, 1) :]
-    return text
-
-
-def _number(choose: random.Random, key: str) -> str:
-    least, most = kernel_values.bounds(key, Kernel()) or (0, 65535)
-    number = choose.choice(
-        [
-            choose.choice(_EDGES),
-            choose.choice([least, most]) + choose.randint(-1, 1),
-            choose.randint(least, most),
-            choose.randrange(2 ** choose.randint(1, 66)),
-        ]
-    )
-    spelled = choose.choice(["%d", "%d", "%d", "0x%x", "0%o"]) % number
-    return choose.choice([spelled, spelled, spelled, choose.choice(_ODD)])
-
-
-def _ports(choose: random.Random) -> str:
-    low = choose.randint(0, 65600)
-    port = choose.choice(["%d", "%d", "%d", "0x%x", "0%o"]) % low
-    return choose.choice([port, port, "%s-%d" % (port, low + choose.randint(-3, 30)), choose.choice(_ODD)])
-
 
 def _ask(texts: t.Sequence[tuple[str, str]]) -> list[tuple[str, str, int]]:
     done = subprocess.run(
@@ -112,7 +66,7 @@ def kernel() -> Kernel:
 def test_the_kernel_takes_what_we_say(kernel: Kernel, kind: str, trees: int, seed: int) -> None:
     choose = random.Random("%s %s" % (kind, seed))
     key = _KEYS[kind]
-    texts = [(key, _text(choose, kind)) for _ in range(trees * _TEXTS_OF_A_TREE)]
+    texts = [(key, value_texts.near(choose, key)) for _ in range(trees * _TEXTS_OF_A_TREE)]
     # Each begins where the one before has left the key.
     answers = _ask(texts)
     counts: collections.Counter[int] = collections.Counter()

@@ -136,9 +136,10 @@ def _ours(root: str, given: differential.Given) -> dict[str, differential.Answer
     found = {}
     for key in KEYS:
         name = sysctl_d.normalize(key)
-        winner = sysctl_d.after_boot(root, name, given["own"])
-        concerned = {line.value for line in lines if line.key == name or sysctl_d.winner([line], name)}
-        value = None if winner is None else winner.value
+        # Plain files take every line, so the last is what they have.
+        written = sysctl_d.written(sysctl_d.at_boot(root, given["own"]), name)
+        concerned = {line.value for line in lines if line.key == name or sysctl_d.written([line], name)}
+        value = written[-1].value if written else None
         found[key] = differential.Answer(None if value is None else _bytes(value), len(concerned) > 1)
     return found
 

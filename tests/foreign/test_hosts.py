@@ -124,6 +124,10 @@ def _overrides(limits: dict[str, t.Any]) -> list[str]:
     return ["%(key)s = %(value)s: %(file)s, %(who)s" % entry for entry in limits["overrides"]]
 
 
+def _refused(limits: dict[str, t.Any]) -> list[str]:
+    return ["%(key)s = %(value)s: %(file)s, %(why)s" % entry for entry in limits["refused"]]
+
+
 def _drift(limits: dict[str, t.Any]) -> list[str]:
     return ["%(what)s: %(applied)s applied, %(found)s %(where)s, by %(by)s" % entry for entry in limits["drift"]]
 
@@ -140,6 +144,7 @@ def said(story: Story) -> str:
     parts = [
         ("The host", [story.what]),
         ("Whose lines beat ours, before a run", _overrides(story.limits_before)),
+        *([("Lines that the kernel refuses", refused)] if (refused := _refused(story.limits_before)) else []),
         ("Who gets what", _subjects(story.limits_before)),
         ("nofile_check", [story.check_before.get("msg", "safe")]),
         ("tune_clients.yml", [story.outcome]),

@@ -15,7 +15,7 @@ import pytest
 if t.TYPE_CHECKING:
     from conftest import Collection, Login, Machine
 
-#: The kernel's own nr_open, what Debian 12 boots with; Debian 13's systemd raises it to the most there can be.
+#: The kernel's own nr_open, what Debian 12 boots with; Debian 13's systemd 257 halves INT_MAX until it fits.
 NR_OPEN = 1048576
 MOST = 1073741816
 HARD = 2000000

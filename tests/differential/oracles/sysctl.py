@@ -53,15 +53,28 @@ def answer(_given: dict[str, t.Any]) -> oracle.Answers:
     return found
 
 
-if __name__ == "__main__":
-    oracle.leave_mounts()
-    booted_by_systemd = os.path.isdir("/run/systemd/system")
-    TOOL = ["/usr/lib/systemd/systemd-sysctl"] if booted_by_systemd else ["/sbin/sysctl", "--system"]
-    oracle.mount_tmpfs("/proc/sys")
-    # The image's own configuration would take part.
+def tool(booted_by_systemd: bool) -> list[str]:
+    """Return the command that applies the files at boot."""
+    return ["/usr/lib/systemd/systemd-sysctl"] if booted_by_systemd else ["/sbin/sysctl", "--system"]
+
+
+def mark(booted_by_systemd: bool) -> dict[str, str]:
+    """Return the file that tells our code which of the two applies them."""
+    return {"/run/systemd/system/mark" if booted_by_systemd else "/proc/1/comm": ""}
+
+
+def remove_configuration() -> None:
+    """Remove the image's own configuration, which would take part."""
     for directory in ("/etc", "/run", "/usr/local/lib", "/usr/lib"):
         shutil.rmtree(directory + "/sysctl.d", ignore_errors=True)
     if os.path.lexists("/etc/sysctl.conf"):
         os.unlink("/etc/sysctl.conf")
-    # What tells our code which of the two it is.
-    oracle.serve({"/run/systemd/system/mark" if booted_by_systemd else "/proc/1/comm": ""}, answer)
+
+
+if __name__ == "__main__":
+    oracle.leave_mounts()
+    booted_by_systemd = os.path.isdir("/run/systemd/system")
+    TOOL = tool(booted_by_systemd)
+    oracle.mount_tmpfs("/proc/sys")
+    remove_configuration()
+    oracle.serve(mark(booted_by_systemd), answer)
