@@ -309,8 +309,8 @@ limits:
               elements: dict
         offenders:
           description:
-            - Hard limits above the C(fs.nr_open) that holds then, and those that nobody can have because root cannot raise
-              them where pam_limits then refuses the session, as in M(fourtuple.clients.nofile_check).
+            - Hard limits above the C(fs.nr_open) that holds then, and those that nobody can have because root cannot
+              raise them and for which pam_limits refuses the session, as in M(fourtuple.clients.nofile_check).
           type: list
           elements: dict
           contains:
