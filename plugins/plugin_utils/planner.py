@@ -107,7 +107,7 @@ def plan(limits: Limits, stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def _plan(limits: Limits, request: Request) -> dict[str, t.Any]:
     explicit = request.explicit
     port_set.parse_ports("sysctl_reserved_ports", explicit.sysctl_reserved_ports)
-    settings = _network_settings(request)
+    settings = _network_settings(limits, request)
     _refuse_unreserved(limits, settings)
     part = _slice(limits, request)
     bare = predict(limits, settings)
@@ -137,11 +137,15 @@ def _plan(limits: Limits, request: Request) -> dict[str, t.Any]:
     }
 
 
-def _network_settings(request: Request) -> Settings:
+def _network_settings(limits: Limits, request: Request) -> Settings:
     explicit = request.explicit
+    wanted = "%d %d" % request.port_range
+    # What cannot be set is planned only where it is there already, as an earlier run may have left it.
+    there = (limits["keys"].get(PORT_RANGE) or {}).get("now") == wanted
+    planned = {PORT_RANGE: wanted} if there or model.is_settable(limits, PORT_RANGE) else {}
     return {
         "sysctl_floors": {},
-        "sysctl_values": dict({PORT_RANGE: "%d %d" % request.port_range}, **explicit.sysctl_values),
+        "sysctl_values": dict(planned, **explicit.sysctl_values),
         "sysctl_reserved_ports": list(explicit.sysctl_reserved_ports),
         "addresses_list": [str(one) for one in address_set.expand("addresses_list", explicit.addresses_list)],
         "addresses_interface": request.interface,

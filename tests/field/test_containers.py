@@ -446,11 +446,21 @@ class TestWhatCannotBeWritten:
         # Nobody stated a target: what is there is counted on, and no more.
         assert plan(read_only, **self.STATED)["target"] == 28232
 
+    def test_f8_a_range_that_cannot_be_set_is_not_planned(self, read_only):
+        """Nor is that of a pod in its node's network, which sysctl_apply would refuse to touch."""
+        assert plan(read_only, target_connections=20000, **self.STATED)["settings"]["sysctl_values"] == {}
+        read_only.put("/proc/self/mountinfo", MOUNTS % 99)
+        read_only.sysctl(net__ipv4__tcp_mem="180000 240000 360000")
+        assert limits_of(read_only)["keys"][RANGE]["scope"] == "machine"
+        assert plan(read_only, target_connections=20000, **self.STATED)["settings"]["sysctl_values"] == {}
+        found = plan(read_only, target_connections=60000, **self.STATED)
+        assert "belongs to the machine under this container: set 1024 65535 there." in found["refusal"]
+
     def test_f8_a_range_that_is_there_already(self, read_only):
         read_only.sysctl(net__ipv4__ip_local_port_range="1024\t65535")
         found = plan(read_only, target_connections=60000, **self.STATED)
-        assert found["after"]["ceiling"] == 64512 - 1 + 1
-        assert "refusal" not in found
+        assert found["after"]["ceiling"] == 64512
+        assert found["settings"]["sysctl_values"] == {RANGE: "1024 65535"}
 
     def test_f8_the_last_mount_counts(self, read_only):
         """unmask=/proc/sys, or a volume over it."""
