@@ -487,7 +487,7 @@ def _more_descriptors(predicted: Limits, request: Request, target: int) -> str:
         most, mend = inherited, "Start the container with a nofile of %d or more." % needed
         if predicted["host"].get("first_user_namespace") is not False:
             mend = "Give the container CAP_SYS_RESOURCE, or start it with a nofile of %d or more." % needed
-        mend += " It is said by %s." % containment.NOFILE_OPTIONS
+        mend += " The setting is %s." % containment.NOFILE_OPTIONS
     elif nr_open is not None and nr_open < needed and "fs.nr_open" not in request.explicit.sysctl_values:
         machine = model.scope_of(predicted, "fs.nr_open") == model.MACHINE
         where = "on the machine under this container" if machine else "from where /proc/sys can be written"
