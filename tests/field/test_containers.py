@@ -338,6 +338,18 @@ class TestWhatAContainerIs:
         namespace(plain, process_name, kind, number)
         assert containment.in_container(plain.root)
 
+    @pytest.mark.parametrize(("cgroup", "contained"), [(4026532301, True), (4026531835, False)])
+    def test_f7_unshare_and_private_pids_are_no_container(self, plain, cgroup, contained):
+        """A container manager gives its own control groups with its own processes, or a group that tells."""
+        self.first(plain)
+        for name in ("self", "1"):
+            (plain.path / "proc" / name / "ns/pid").unlink()
+            namespace(plain, name, "pid", 4026532300)
+            namespace(plain, name, "cgroup", cgroup)
+        assert containment.in_container(plain.root) is contained
+        plain.put("/proc/1/cgroup", "0::/docker/0123456789abcdef\n")
+        assert containment.in_container(plain.root)
+
     def test_f7_a_pod_in_the_nodes_pid_namespace(self, plain):
         """hostPID: PID 1 is the node's."""
         contain(plain).put("/proc/self/environ", "KUBERNETES_SERVICE_HOST=10.96.0.1\0")
