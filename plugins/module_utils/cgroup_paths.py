@@ -69,13 +69,8 @@ def below(path: str, above: t.Optional[str]) -> str:
     return path[len(above) :] if path.startswith(above + "/") else path
 
 
-def unit(path: str) -> t.Optional[str]:
-    """Return the unit that a path below the manager's group stands for, None where it is none's."""
-    return split(path)[0]
-
-
 def split(path: str) -> t.Tuple[t.Optional[str], str]:
-    """Return the unit, and what of the path lies below the unit's own group."""
+    """Return the unit that a path below the manager's group stands for, or None, and the rest of the path below it."""
     parts = [part for part in path.split("/") if part]
     for number, escaped in enumerate(parts):
         # cg_escape keeps unit names and the kernel's own files apart, as in _cpu.service.

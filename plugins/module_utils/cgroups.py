@@ -10,9 +10,9 @@ it show in version 1 alone, as hierarchical_memory_limit.
 
 from __future__ import annotations
 
-import re
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils import mounts
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import decimal
 
@@ -114,16 +114,16 @@ def _upwards(path: str) -> t.List[str]:
 
 def _place(reading: Reading, process: str, controller: str) -> t.Optional[_Place]:
     """Return where ``process`` is for ``controller``: in version 1 if that has it mounted, else in version 2."""
-    mounts = _mounts(reading)
+    mounted = _mounts(reading)
     unified = None
     for line in (reading.text("/proc/%s/cgroup" % process) or "").splitlines():
         fields = line.split(":", 2)
         if len(fields) < 3:
             continue
-        if controller in fields[1].split(",") and controller in mounts:
-            return _below_mount(mounts[controller], fields[2], 1)
-        if fields[:2] == ["0", ""] and "" in mounts:
-            unified = _below_mount(mounts[""], fields[2], 2)
+        if controller in fields[1].split(",") and controller in mounted:
+            return _below_mount(mounted[controller], fields[2], 1)
+        if fields[:2] == ["0", ""] and "" in mounted:
+            unified = _below_mount(mounted[""], fields[2], 2)
     return unified
 
 
@@ -141,20 +141,10 @@ def _below_mount(mount: t.Tuple[str, str], path: str, version: int) -> _Place:
 def _mounts(reading: Reading) -> t.Dict[str, t.Tuple[str, str]]:
     """Return (mount point, its root in the hierarchy) by controller, that of version 2 under ``""``."""
     found: t.Dict[str, t.Tuple[str, str]] = {}
-    for line in (reading.text("/proc/self/mountinfo") or "").splitlines():
-        # id parent major:minor root point options [optional...] - type source super-options (proc_pid_mountinfo(5))
-        left, _dash, right = line.partition(" - ")
-        fields, tail = left.split(), right.split()
-        if len(fields) < 5 or len(tail) < 3:
-            continue
-        point, root = (re.sub(r"\\([0-7]{3})", _unescape, field) for field in (fields[4], fields[3]))
-        if tail[0] == "cgroup2":
-            found.setdefault("", (point, root))
-        elif tail[0] == "cgroup":
-            for name in tail[2].split(","):
-                found.setdefault(name, (point, root))
+    for mount in mounts.parse(reading.text("/proc/self/mountinfo") or ""):
+        if mount.kind == "cgroup2":
+            found.setdefault("", (mount.point, mount.root))
+        elif mount.kind == "cgroup":
+            for name in mount.super_options:
+                found.setdefault(name, (mount.point, mount.root))
     return found
-
-
-def _unescape(match: t.Match[str]) -> str:
-    return chr(int(match.group(1), 8))

@@ -19,8 +19,8 @@ _MARKS = {"/run/.containerenv": "podman", "/.dockerenv": "docker"}
 #: kubelet tells every container where the cluster's own service is (pkg/kubelet/kubelet_pods.go, getServiceEnvVarMap).
 _KUBERNETES = "KUBERNETES_SERVICE_HOST"
 
-#: The first namespace of a kind, by include/linux/proc_ns.h: PROC_PID_INIT_INO, PROC_USER_INIT_INO.
-_FIRST = {"pid": 0xEFFFFFFC, "user": 0xEFFFFFFD}
+#: The first namespace of a kind, by include/linux/proc_ns.h: PROC_PID_INIT_INO and its like.
+_FIRST = {"cgroup": 0xEFFFFFFB, "pid": 0xEFFFFFFC, "user": 0xEFFFFFFD}
 
 #: uid_map of the first user namespace (user_namespaces(7)); another can have the same, and tells by its number.
 _EVERY_UID = ["0", "0", "4294967295"]
@@ -51,9 +51,9 @@ def container_kind(root: str = "/") -> t.Optional[str]:
       the root is no machine's either;
     * a control group of PID 1, or of ours, that a container manager makes for a container;
     * a user namespace that is not the first: there nobody may write the machine's keys;
-    * a PID namespace that is not the first: there nobody sees the processes whose limits a machine's keys must suit.
-      The distributions of WSL2 have PID namespaces too, yet no machine under them but the virtual machine that is
-      theirs: they are hosts;
+    * a PID namespace that is not the first, unless the namespace of control groups is: container managers make that as
+      well, or else the path of the group tells; a person's unshare(1) and PrivatePIDs= do neither. The distributions of
+      WSL2 may have both, yet no machine under them but the virtual machine that is theirs: they are hosts;
     * root on an overlay in a network namespace that is not the first, and is PID 1's: a live system's root is one as
       well, but its network is the machine's, and ``ip netns exec`` and PrivateNetwork= leave PID 1 where it is.
     """
@@ -83,7 +83,7 @@ def _kind_by_kernel(root: str) -> t.Optional[str]:
                 return kind
     if not in_first_user_namespace(root):
         return ""
-    if False in (_is_first(root, process, "pid") for process in ("self", "1")) and not _is_wsl(root):
+    if any(_has_own_processes(root, process) for process in ("self", "1")) and not _is_wsl(root):
         return ""
     if not owns_network(root) and _shares_network_with_init(root) and _root_is_overlay(root):
         return ""
@@ -99,6 +99,10 @@ def in_first_user_namespace(root: str = "/") -> bool:
         if map_of not in ([], _EVERY_UID):
             return False
     return True
+
+
+def _has_own_processes(root: str, process: str) -> bool:
+    return _is_first(root, process, "pid") is False and _is_first(root, process, "cgroup") is not True
 
 
 def _is_first(root: str, process: str, kind: str) -> t.Optional[bool]:

@@ -27,6 +27,7 @@ import time
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    containment,
     memory,
     memory_guard,
     port_set,
@@ -548,11 +549,9 @@ def past_file_max(user: t.Optional[str]) -> bool:
     """
     if user not in (None, "root"):
         return False
-    with open("/proc/self/uid_map", encoding="ascii") as stream:
-        first = stream.read().split() == ["0", "0", "4294967295"]
     with open("/proc/self/status", encoding="ascii") as stream:
         mine = next(int(line.split()[1], 16) for line in stream if line.startswith("CapEff:"))
-    return first and bool(mine >> _CAP_SYS_ADMIN & 1)
+    return containment.in_first_user_namespace() and bool(mine >> _CAP_SYS_ADMIN & 1)
 
 
 def conntrack_full(reading: Reading) -> bool:

@@ -333,7 +333,7 @@ limits:
         offenders:
           description:
             - Hard limits above the C(fs.nr_open) that holds then, and those that nobody can have because root cannot
-              raise them where pam_limits then refuses the session, as in M(fourtuple.clients.nofile_check).
+              raise them and for which pam_limits refuses the session, as in M(fourtuple.clients.nofile_check).
           type: list
           elements: dict
           contains:

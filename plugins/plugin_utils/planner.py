@@ -115,7 +115,7 @@ def _plan(limits: Limits, request: Request, others: _Others) -> dict[str, t.Any]
     explicit = request.explicit
     port_set.parse_ports("sysctl_reserved_ports", explicit.sysctl_reserved_ports)
     others.refuse_listed()
-    settings = _network_settings(request)
+    settings = _network_settings(limits, request)
     _refuse_unreserved(limits, settings)
     part = _slice(limits, request)
     lasting = _without_automatic(limits)
@@ -159,11 +159,15 @@ def _plan(limits: Limits, request: Request, others: _Others) -> dict[str, t.Any]
     }
 
 
-def _network_settings(request: Request) -> Settings:
+def _network_settings(limits: Limits, request: Request) -> Settings:
     explicit = request.explicit
+    wanted = "%d %d" % request.port_range
+    # What cannot be set is planned only where it is there already, as an earlier run may have left it.
+    there = (limits["keys"].get(PORT_RANGE) or {}).get("now") == wanted
+    planned = {PORT_RANGE: wanted} if there or model.is_settable(limits, PORT_RANGE) else {}
     return {
         "sysctl_floors": {},
-        "sysctl_values": dict({PORT_RANGE: "%d %d" % request.port_range}, **explicit.sysctl_values),
+        "sysctl_values": dict(planned, **explicit.sysctl_values),
         "sysctl_reserved_ports": list(explicit.sysctl_reserved_ports),
         "addresses_list": [str(one) for one in address_set.expand("addresses_list", explicit.addresses_list)],
         "addresses_interface": request.interface,
@@ -575,7 +579,7 @@ def _more_descriptors(predicted: Limits, request: Request, target: int) -> str:
         most, mend = inherited, "Start the container with a nofile of %d or more." % needed
         if predicted["host"].get("first_user_namespace") is not False:
             mend = "Give the container CAP_SYS_RESOURCE, or start it with a nofile of %d or more." % needed
-        mend += " It is said by %s." % containment.NOFILE_OPTIONS
+        mend += " The setting is %s." % containment.NOFILE_OPTIONS
     elif nr_open is not None and nr_open < needed and "fs.nr_open" not in request.explicit.sysctl_values:
         machine = model.scope_of(predicted, "fs.nr_open") == model.MACHINE
         where = "on the machine under this container" if machine else "from where /proc/sys can be written"

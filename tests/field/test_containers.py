@@ -338,6 +338,18 @@ class TestWhatAContainerIs:
         namespace(plain, process_name, kind, number)
         assert containment.in_container(plain.root)
 
+    @pytest.mark.parametrize(("cgroup", "contained"), [(4026532301, True), (4026531835, False)])
+    def test_f7_unshare_and_private_pids_are_no_container(self, plain, cgroup, contained):
+        """A container manager gives its own control groups with its own processes, or a group that tells."""
+        self.first(plain)
+        for name in ("self", "1"):
+            (plain.path / "proc" / name / "ns/pid").unlink()
+            namespace(plain, name, "pid", 4026532300)
+            namespace(plain, name, "cgroup", cgroup)
+        assert containment.in_container(plain.root) is contained
+        plain.put("/proc/1/cgroup", "0::/docker/0123456789abcdef\n")
+        assert containment.in_container(plain.root)
+
     def test_f7_a_pod_in_the_nodes_pid_namespace(self, plain):
         """hostPID: PID 1 is the node's."""
         contain(plain).put("/proc/self/environ", "KUBERNETES_SERVICE_HOST=10.96.0.1\0")
@@ -446,11 +458,21 @@ class TestWhatCannotBeWritten:
         # Nobody stated a target: what is there is counted on, and no more.
         assert plan(read_only, **self.STATED)["target"] == 28232
 
+    def test_f8_a_range_that_cannot_be_set_is_not_planned(self, read_only):
+        """Nor is that of a pod in its node's network, which sysctl_apply would refuse to touch."""
+        assert plan(read_only, target_connections=20000, **self.STATED)["settings"]["sysctl_values"] == {}
+        read_only.put("/proc/self/mountinfo", MOUNTS % 99)
+        read_only.sysctl(net__ipv4__tcp_mem="180000 240000 360000")
+        assert limits_of(read_only)["keys"][RANGE]["scope"] == "machine"
+        assert plan(read_only, target_connections=20000, **self.STATED)["settings"]["sysctl_values"] == {}
+        found = plan(read_only, target_connections=60000, **self.STATED)
+        assert "belongs to the machine under this container: set 1024 65535 there." in found["refusal"]
+
     def test_f8_a_range_that_is_there_already(self, read_only):
         read_only.sysctl(net__ipv4__ip_local_port_range="1024\t65535")
         found = plan(read_only, target_connections=60000, **self.STATED)
-        assert found["after"]["ceiling"] == 64512 - 1 + 1
-        assert "refusal" not in found
+        assert found["after"]["ceiling"] == 64512
+        assert found["settings"]["sysctl_values"] == {RANGE: "1024 65535"}
 
     def test_f8_the_last_mount_counts(self, read_only):
         """unmask=/proc/sys, or a volume over it."""

@@ -20,6 +20,7 @@ from sample_host import FILES
 from ansible_collections.fourtuple.clients.plugins.filter import fleet as fleet_filters
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
     address_set,
+    cgroup_paths,
     container_engines,
     endpoint,
     host_identity,
@@ -27,6 +28,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     kernel_values,
     limits_plan,
     listening,
+    mounts,
     netlink,
     nofile_report,
     other_writers,
@@ -181,6 +183,19 @@ TEXT: dict[str, Target] = {
     ),
     "running_limits.parse_limits": _text(running_limits.parse_limits, FILES["/proc/1/limits"]),
     "running_limits.unit_of": _text(running_limits.unit_of, FILES["/proc/77/cgroup"]),
+    "cgroup_paths": _text(
+        lambda text: [
+            (cgroup_paths.split(path), cgroup_paths.container(path), cgroup_paths.below(path, above))
+            for path in cgroup_paths.paths(text).values()
+            for above in cgroup_paths.manager(cgroup_paths.paths(text)).values()
+        ],
+        FILES["/proc/77/cgroup"],
+        "0::/lxc.payload.c1/system.slice/nginx.service\n",
+        "0::/machine.slice/machine-c1.scope/payload/init.scope\n",
+    ),
+    "mounts.parse": _text(
+        lambda text: mounts.covering(mounts.parse(text), "/proc/sys/net/ipv4"), FILES["/proc/self/mountinfo"]
+    ),
     "host_identity.capabilities": _text(host_identity.capabilities, FILES["/proc/1/status"]),
     "socket_count.parse_sockstat": _text(
         lambda text: socket_count.parse_sockstat(text, "TCP"), FILES["/proc/net/sockstat"]

@@ -43,6 +43,7 @@ _ACT = {
 _NOT_READERS = {
     "host_files": {"replace_text", "remove_path", "locked", "save_state", "drop_state", "broken_state"},
     "drop_in": {"carry_out"},
+    "containment": {"start_with_nofile", "start_with_sysctl"},
     "ceilings": {"other_entries", "tracked_after_close", "memory_needed"},
     "sysctl_change": {"carry_out", "forget"},
     "netlink": {"dump", "request"},
