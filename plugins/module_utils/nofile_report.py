@@ -12,6 +12,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     limits_plan,
     name_service,
     nofile,
+    nofile_sessions,
     nofile_shortfalls,
     nofile_subjects,
     pam_limits,
@@ -37,6 +38,7 @@ class Request(t.NamedTuple):
     users: t.Sequence[str] = ()
     needed: t.Optional[int] = None
     variable_prefix: str = ""
+    ways: t.Sequence[str] = (nofile_sessions.SSH,)
 
 
 class Planned(t.NamedTuple):
@@ -132,7 +134,8 @@ def check(
     short: t.List[nofile_shortfalls.Shortfall] = []
     if request.needed is not None:
         host = nofile_subjects.Planned(then, now_planned, boot.value)
-        subjects = nofile_subjects.Subjects(Reading(root), accounts or {}, host)
+        ways = nofile_sessions.check(request.variable_prefix + "ways", request.ways)
+        subjects = nofile_subjects.Subjects(Reading(root), accounts or {}, host, ways)
         short = nofile_shortfalls.shortfalls(
             subjects, request.users, request.units, request.needed, request.variable_prefix
         )

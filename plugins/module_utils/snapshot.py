@@ -19,6 +19,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     interface_addresses,
     kernel_limits,
     nofile,
+    nofile_sessions,
     overrides,
     slab,
 )
@@ -38,6 +39,7 @@ class Request(t.NamedTuple):
     units: t.Sequence[str] = ()
     processes: t.Sequence[str] = ()
     prefix: str = ""
+    ways: t.Sequence[str] = (nofile_sessions.SSH,)
 
     @property
     def all_users(self) -> t.Sequence[str]:
@@ -51,7 +53,8 @@ def snapshot(root: str, observation: t.Mapping[str, t.Any], request: Request) ->
     page_size = observation["page_size"]
     keys = kernel_limits.Keys(reading)
     known = keys.all()
-    subjects = Subjects(reading, observation["accounts"])
+    ways = nofile_sessions.check(request.prefix + "ways", request.ways)
+    subjects = Subjects(reading, observation["accounts"], ways=ways)
     applied = drift.applied(reading)
     bytes_of = memory(reading, page_size)
     sockets = observation["sockets"]

@@ -309,9 +309,21 @@ class Units:
 
     def limit(self, unit: str) -> t.Optional[Limit]:
         """Return the unit's own LimitNOFILE=, from its file and its drop-ins, or None where it sets none."""
+        return _last(self.tree, self._files(unit), section_of(unit) or "", "LimitNOFILE")
+
+    def assigned(self, unit: str, key: str) -> t.List[t.Tuple[str, int, str]]:
+        """Return path, line and value of each ``key=`` of a unit whose values add up; an empty one begins anew."""
+        found: t.List[t.Tuple[str, int, str]] = []
+        for path in self._files(unit):
+            for line, value in assignments(self.tree.read(path) or "", section_of(unit) or "", key):
+                found = found + [(path, line, value)] if value else []
+        return found
+
+    def _files(self, unit: str) -> t.List[str]:
+        """Return a unit's file and its drop-ins in the order in which they are read; none of one that is masked."""
         path, suffix = self.file(unit), _suffix(unit) or ""
         if path is None or self.is_masked(unit):
-            return None
+            return []
         name = self.real_name(unit)
         directories: t.List[str] = []
         names = [name] + self._aliases.get(name, [])
@@ -326,7 +338,7 @@ class Units:
             directories += self._directories(one)
         # "service.d" and the like hold for every unit of the type and come last.
         directories += self._drop_in_directories.get(suffix[1:], [])
-        return _last(self.tree, [path] + _in_order(self.tree, directories), section_of(unit) or "", "LimitNOFILE")
+        return [path] + _in_order(self.tree, directories)
 
     def _directories(self, unit: str) -> t.List[str]:
         """Return the drop-in directories of one name, the one that wins a basename first."""
