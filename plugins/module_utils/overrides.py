@@ -21,17 +21,25 @@ _SYSCTL_CONF = "/etc/sysctl.conf"
 _LATER = "a file of sysctl.d that sorts after ours"
 _PROCPS = "procps, which reads it last at boot"
 _TUNED_LAST = "TuneD, which applies it last (reapply_sysctl)"
-_SHELLS = "login shells, which run it after pam_limits"
+_SHELLS = ", which run it after pam_limits"
+_UNKNOWN = " (what it comes to cannot be told here)"
 
 #: Stands for the limit, among the keys of sysctl.
 NOFILE = "nofile"
 
 
-def overrides(reading: Reading, ours: t.Mapping[str, str]) -> t.List[t.Dict[str, str]]:
+def overrides(
+    reading: Reading,
+    ours: t.Mapping[str, str],
+    homes: t.Iterable[str] = (),
+    ways: t.Iterable[str] = shell_limits.WAYS,
+) -> t.List[t.Dict[str, str]]:
     """Return each foreign line that beats our drop-in, or would if it were there.
 
     ours: the keys and values of our drop-in as it is. Of the keys that are not in it the collection's usual ones
     are looked at, so that a first run is warned too.
+
+    homes, ways: of the users whose sessions count, and in which they come
     """
     contained = containment.in_container(reading.root)
     keys = [
@@ -43,7 +51,9 @@ def overrides(reading: Reading, ours: t.Mapping[str, str]) -> t.List[t.Dict[str,
     active = reading.attempt("/etc/tuned", lambda: tuned.active(reading))
     if active is not None:
         found += _by_tuned(reading, ours, keys, active)
-    found += [_entry(NOFILE, line.path, line.line, line.value, _SHELLS) for line in shell_limits.lines(reading)]
+    for line in shell_limits.lines(reading, homes, ways):
+        who = line.who + _SHELLS if line.is_known else line.who + _SHELLS + _UNKNOWN
+        found.append(_entry(NOFILE, line.path, line.line, line.value, who))
     return list({(entry["key"], entry["file"]): entry for entry in reversed(found)}.values())[::-1]
 
 

@@ -360,6 +360,15 @@ def account(tree: HostTree, user: str) -> t.Optional[t.Tuple[int, int, t.List[t.
     return None
 
 
+def home(tree: HostTree, user: str) -> t.Optional[str]:
+    """Return the home of a user by /etc/passwd, None for an unknown one."""
+    for line in (tree.read("/etc/passwd") or "").splitlines():
+        fields = line.split(":")
+        if fields[0] == user and len(fields) >= 6:
+            return fields[5]
+    return None
+
+
 def _groups(tree: HostTree, user: str, gid: int) -> t.List[t.Tuple[str, int]]:
     found = []
     for line in (tree.read("/etc/group") or "").splitlines():

@@ -9,6 +9,7 @@ null and named in ``unread``; nothing stops the rest.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
@@ -21,6 +22,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     nofile,
     nofile_sessions,
     overrides,
+    pam_limits,
     slab,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.conntrack import conntrack
@@ -77,12 +79,22 @@ def snapshot(root: str, observation: t.Mapping[str, t.Any], request: Request) ->
         "tasks": dict(kernel_limits.tasks(reading, keys), cgroups=cgroups.tasks(reading)),
         "addresses": addresses,
         "sockets": sockets,
-        "overrides": overrides.overrides(reading, applied.sysctl),
+        "overrides": overrides.overrides(reading, applied.sysctl, _homes(reading, observation, request), ways),
         "applied": drift.shown(applied),
         "drift": drift.drift(reading, keys, subjects, applied, addresses, request.all_users),
     }
     limits["unread"] = reading.unread + list(observation["unread"])
     return limits
+
+
+def _homes(reading: Reading, observation: t.Mapping[str, t.Any], request: Request) -> t.List[str]:
+    """Return the homes of the users who count; an older record of a host does not have them."""
+    found = []
+    for name in request.all_users:
+        known = observation["accounts"].get(name, {}).get("home")
+        look = functools.partial(pam_limits.home, reading.tree, name)
+        found.append(known or reading.attempt("/etc/passwd", look) or "")
+    return found
 
 
 def _nofile(
