@@ -14,7 +14,7 @@ Account = t.Dict[str, t.Any]
 
 
 def accounts(users: t.Iterable[str]) -> t.Dict[str, Account]:
-    """Return ``uid``, ``gid`` and ``groups`` ([[name, gid], ...]) of each user that there is."""
+    """Return ``uid``, ``gid``, ``groups`` ([[name, gid], ...]) and ``home`` of each user that there is."""
     found = {name: _account(name) for name in users}
     return {name: account for name, account in found.items() if account is not None}
 
@@ -31,4 +31,4 @@ def _account(name: str) -> t.Optional[Account]:
         except KeyError:
             # pam_limits asks for groups by name: one that has none cannot be meant.
             continue
-    return {"uid": entry.pw_uid, "gid": entry.pw_gid, "groups": groups}
+    return {"uid": entry.pw_uid, "gid": entry.pw_gid, "groups": groups, "home": entry.pw_dir}

@@ -14,6 +14,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     limits_plan,
     name_service,
     nofile,
+    nofile_sessions,
     nofile_shortfalls,
     nofile_subjects,
     other_writers,
@@ -39,6 +40,7 @@ class Request(t.NamedTuple):
     users: t.Sequence[str] = ()
     needed: t.Optional[int] = None
     variable_prefix: str = ""
+    ways: t.Sequence[str] = (nofile_sessions.SSH,)
 
 
 class Planned(t.NamedTuple):
@@ -138,7 +140,8 @@ def check(
     removals = [path for path in own + nofile.left_over(tree, known) if path not in plan.files()]
     short: t.List[nofile_shortfalls.Shortfall] = []
     if request.needed is not None:
-        subjects = nofile_subjects.Subjects(Reading(root), accounts or {}, host)
+        ways = nofile_sessions.check(request.variable_prefix + "ways", request.ways)
+        subjects = nofile_subjects.Subjects(Reading(root), accounts or {}, host, ways)
         short = nofile_shortfalls.shortfalls(
             subjects, request.users, request.units, request.needed, request.variable_prefix
         )

@@ -20,6 +20,8 @@ class Shortfall(t.NamedTuple):
     soft: int
     by: str
     note: str
+    way: t.Optional[str] = None  # the way in of a user's sessions
+    remedy: str = ""
 
     def text(self, needed: int, where: str) -> str:
         """Return it as a refusal; ``where``: what to put before the names of variables."""
@@ -29,6 +31,8 @@ class Shortfall(t.NamedTuple):
         return str(Refusal(self.by, self.soft, allowed, self._way_out(where)))
 
     def _way_out(self, where: str) -> str:
+        if self.remedy:
+            return "%s." % (self.remedy[0].upper() + self.remedy[1:])
         if self.by.rpartition(":")[0] in (pam_limits.DROP_IN, *systemd_limits.drop_ins(self.name)):
             return "Raise %snofile_soft and %snofile_hard." % (where, where)
         if not self.by.startswith("/etc/"):
@@ -42,20 +46,28 @@ def shortfalls(
     """Return the users and units whose soft limit will be less than ``needed``.
 
     A unit's counts from its next start. A user's is the lower of what a session gets now and after the next boot: a
-    service that sessions come from runs with its old limits until it is restarted, as role limits may do.
+    service that sessions come from runs with its old limits until it is restarted, as role limits may do. Where the
+    sessions have nothing but that service's limits, and it is among ``units``, its next start counts for them too.
 
     subjects: of the host with the plan written
     where:    what to put before the names of the variables in refusals
     raises: Refusal for a user or a unit that the host does not have
     """
-    outcomes = [("user", name, _lower(*subjects.session(where + "users", name))) for name in users]
-    outcomes += [("unit", name, subjects.unit_after_boot(where + "units", name)) for name in units]
+    planned = list(units)
+    outcomes = [("user", name, _counted(subjects, where, name, planned)) for name in users]
+    outcomes += [("unit", name, subjects.unit_after_boot(where + "units", name)) for name in planned]
     found = []
     for kind, name, outcome in outcomes:
         if outcome.pair is not None and outcome.pair[0] < needed:
             by = outcome.soft_by or outcome.by or "the kernel's default"
-            found.append(Shortfall(kind, name, outcome.pair[0], by, outcome.note))
+            way = outcome.way if kind == "user" else None
+            found.append(Shortfall(kind, name, outcome.pair[0], by, outcome.note, way, outcome.remedy))
     return found
+
+
+def _counted(subjects: Subjects, where: str, name: str, units: t.Sequence[str]) -> Outcome:
+    now, after_boot = subjects.session(where + "users", name)
+    return after_boot if subjects.kept_from(after_boot) in units else _lower(now, after_boot)
 
 
 def _lower(now: Outcome, after_boot: Outcome) -> Outcome:

@@ -5,6 +5,7 @@
 
 Asked for and got differ: what the kernel or the service manager refuses, it refuses in its own way.
 
+* Whether a session runs pam_limits at all, and on which file, depends on the way in: see nofile_sessions.
 * pam_limits starts from what the session inherits. Debian's builds of 1.5.x and before start from PID 1's limits
   instead, its soft one cut to 1024 (027_pam_limits_better_init_allow_explicit_root and
   pam-limits-nofile-fd-setsize-cap in the source package); Debian 13's 1.7.0 no longer does.
@@ -17,6 +18,7 @@ Asked for and got differ: what the kernel or the service manager refuses, it ref
 
 from __future__ import annotations
 
+import functools
 import os
 import typing as t
 
@@ -25,7 +27,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     host_identity,
     limits_plan,
     nofile,
+    nofile_sessions,
     pam_limits,
+    pam_stack,
     running_limits,
     sysctl_d,
     systemd_limits,
@@ -44,18 +48,21 @@ _KERNEL = (1024, 4096)
 _FD_SETSIZE = 1024
 _FIRST_SOURCE = "/proc/1/limits, which Debian's pam_limits starts from"
 
-#: The units that start sessions: Debian's name, and the others'.
-_SSH_UNITS = ("ssh.service", "sshd.service")
-
 _DEFAULT_SOURCE = "DefaultLimitNOFILE= of systemd"
 
 _REFUSED = "the session is refused: %d is more than it may have"
 _UNREADABLE = "the session is refused: pam_limits cannot read %s"
 _KEPT = "pam_limits cannot set %d, the session keeps what it inherits"
+_UNPRIVILEGED = "a user's unit without LimitNOFILE= gets this from the user's systemd"
+_USER_UNITS = "set DefaultLimitNOFILE= in a file of /etc/systemd/user.conf.d, or LimitNOFILE= in the user's unit"
 _FAILS = "the unit fails with 205/LIMITS: %d is above fs.nr_open, %d"
 
 #: Name and number of each group.
 Groups = t.List[t.Tuple[str, int]]
+#: uid, gid and groups.
+Account = t.Tuple[int, int, Groups]
+
+_ROOT: Account = (0, 0, [("root", 0)])
 
 
 class Planned(t.NamedTuple):
@@ -70,12 +77,18 @@ class Outcome(t.NamedTuple):
     """A limit as it is got, the line that sets it, the hard one first, and what went wrong on the way.
 
     soft_by: the line that sets the soft limit, where that is another one
+    way:     the way in of a session
+    remedy:  what helps where a higher limit in limits.d does not, "" where it does
+    reads:   pam_limits runs all the same
     """
 
     pair: t.Optional[Pair]
     by: t.Optional[str]
     note: str = ""
     soft_by: t.Optional[str] = None
+    way: str = ""
+    remedy: str = ""
+    reads: bool = False
 
 
 _UNKNOWN = Outcome(None, None)
@@ -87,8 +100,17 @@ _NO_PROCESS: t.Dict[str, t.Any] = {"pid": None, "descriptors": None, "memory_cgr
 class Subjects:
     """Answers for one host; the processes are read once."""
 
-    def __init__(self, reading: Reading, accounts: t.Mapping[str, t.Any], planned: t.Optional[Planned] = None) -> None:
-        """accounts: what the host's name service says of users, as Observation has it"""
+    def __init__(
+        self,
+        reading: Reading,
+        accounts: t.Mapping[str, t.Any],
+        planned: t.Optional[Planned] = None,
+        ways: t.Sequence[str] = (nofile_sessions.SSH,),
+    ) -> None:
+        """accounts: what the host's name service says of users, as Observation has it; ways: in which they come"""
+        self.ways = ways
+        self._lines_of: t.Dict[t.Optional[str], t.Tuple[t.List[pam_limits.Entry], t.Optional[str]]] = {}
+        self._openings_of: t.Dict[str, t.List[nofile_sessions.Opening]] = {}
         self.reading = reading
         self.tree = reading.tree if planned is None else planned.tree
         self.accounts = accounts
@@ -107,39 +129,140 @@ class Subjects:
         boot = reading.attempt("fs.nr_open after a boot", lambda: nofile.nr_open_after_boot(reading.root))
         self.boot = boot.value if boot is not None else nofile.NR_OPEN_KERNEL
 
+    # What is read once and asked often, by each user, way and unit.
+
+    @functools.cached_property
+    def _units(self) -> systemd_limits.Units:
+        return systemd_limits.Units(self.tree)
+
+    @functools.cached_property
+    def _build(self) -> pam_limits.Behaviour:
+        return pam_limits.behaviour(self.tree)
+
+    def _lines(self, conf: t.Optional[str]) -> t.Tuple[t.List[pam_limits.Entry], t.Optional[str]]:
+        if conf not in self._lines_of:
+            self._lines_of[conf] = pam_limits.read(self.tree, self._build, conf)
+        return self._lines_of[conf]
+
+    def _openings(self, way: str) -> t.List[nofile_sessions.Opening]:
+        if way not in self._openings_of:
+            self._openings_of[way] = nofile_sessions.openings(self.tree, self._units, way)
+        return self._openings_of[way]
+
     # --- users ---
 
     def user(self, where: str, name: str) -> t.Dict[str, t.Any]:
         """Return what a session of ``name`` that starts now, and after a boot, gets; refuse an unknown user."""
-        return _subject("user", name, *self.session(where, name))
+        now, boot = self.session(where, name)
+        lowest = _lowest([now, boot])
+        kept = self.reading.attempt("limits of systemd", lambda: self.kept_from(lowest))
+        return dict(_subject("user", name, now, boot), way=lowest.way, remedy=lowest.remedy, kept_from=kept)
+
+    def kept_from(self, outcome: Outcome) -> t.Optional[str]:
+        """Return the unit whose limit a session keeps that reads no limits.d, None for one that does."""
+        return nofile_sessions.kept_from(self._units, outcome.way) if outcome.remedy and not outcome.reads else None
 
     def session(self, where: str, name: str) -> t.Tuple[Outcome, Outcome]:
-        """Return the same as outcomes."""
+        """Return the same as outcomes, of that way in by which the user gets least."""
         account = self.account(name)
         if account is None:
             raise Refusal(where, name, "users of this host", "Create the user first, or correct the name.")
 
         def outcomes() -> t.Tuple[Outcome, Outcome]:
-            build = pam_limits.behaviour(self.tree)
-            lines, unreadable = pam_limits.read(self.tree, build)
-            granted = pam_limits.resolve(lines, build, name, *account)
-            if unreadable is not None and not granted.stopped:
-                refused = Outcome((0, 0), unreadable, _UNREADABLE % unreadable)
-                return refused, refused
-            return (
-                self._session(granted, build, self._inherited_now(), self._first_now(), self.now or self.boot),
-                self._session(granted, build, self._service_limit(self.boot), self._first_after_boot(), self.boot),
-            )
+            by_way = [self._by_way(way, name, user) for way in self.ways]
+            return min(by_way, key=lambda pair: _rank(_lowest(pair)))
 
+        user = account
         return self.reading.attempt("limits of pam_limits", outcomes) or (_UNKNOWN, _UNKNOWN)
+
+    def _by_way(self, way: str, name: str, account: Account) -> t.Tuple[Outcome, Outcome]:
+        """Return what a session of a user gets that comes by this way, now and after a boot."""
+        openings = self._openings(way)
+        now, boot = (
+            _lowest([self._opened(opening, base, first, top, (name, account)) for opening in openings])._replace(
+                way=way
+            )
+            for base, first, top in (
+                (self._base(way, account, False), self._first_now(), self.now or self.boot),
+                (self._base(way, account, True), self._first_after_boot(), self.boot),
+            )
+        )
+        if way == nofile_sessions.USER_SERVICE:
+            return self._of_user_manager(now), self._of_user_manager(boot)
+        return now, boot
+
+    def _opened(
+        self,
+        opening: nofile_sessions.Opening,
+        inherited: Outcome,
+        first: t.Optional[Pair],
+        top: int,
+        user: t.Tuple[str, Account],
+    ) -> Outcome:
+        """Return what each pam_limits of a session, one after the other, leaves it with."""
+        found = inherited
+        for run in opening.runs:
+            found = self._run(run, found, first, top, user)
+            if found.pair == (0, 0):
+                return found
+        by_its_own = (found.soft_by or found.by or "").rpartition(":")[0] in [run.conf for run in opening.runs]
+        found = found._replace(remedy=opening.remedy, reads=bool(opening.runs))
+        if not opening.note or by_its_own:
+            return found
+        return found._replace(by=opening.by, soft_by=None, note=opening.note)
+
+    def _run(
+        self, run: pam_stack.Run, inherited: Outcome, first: t.Optional[Pair], top: int, user: t.Tuple[str, Account]
+    ) -> Outcome:
+        build = self._build
+        name, account = user
+        lines, unreadable = self._lines(run.conf)
+        granted = pam_limits.resolve(lines, build, name, *account)
+        if unreadable is not None and not granted.stopped:
+            found = Outcome((0, 0), unreadable, _UNREADABLE % unreadable)
+        else:
+            found = self._session(granted, build, inherited, first, top, run.set_all)
+        return found if run.refuses or found.pair != (0, 0) else inherited
+
+    def _base(self, way: str, account: Account, after_boot: bool) -> Outcome:
+        """Return what a session of a way starts with."""
+        top = self.boot if after_boot else self.now or self.boot
+        if way in (nofile_sessions.SU, nofile_sessions.SUDO):
+            caller = self._by_way(nofile_sessions.SSH, "root", self.account("root") or _ROOT)[after_boot]
+            return caller._replace(note="", remedy="", soft_by=None)
+        if way == nofile_sessions.USER_SERVICE:
+            return self._service_limit(top, "user@%d.service" % account[0])
+        if after_boot:
+            return self._service_limit(top, nofile_sessions.unit(self._units, way))
+        return self._inherited_now(way)
+
+    def _of_user_manager(self, manager: Outcome) -> Outcome:
+        """Return what a unit of a user gets that sets no limit: the soft one of the kernel, whatever the manager has.
+
+        The manager may raise nothing beyond what it has itself (src/core/main.c, fallback_rlimit_nofile, and
+        src/basic/rlimit-util.c, setrlimit_closest).
+        """
+        if manager.pair is None or manager.pair == (0, 0):
+            return manager
+        hard = manager.pair[1]
+        chosen = systemd_limits.configured_default(self.tree, "user")
+        if chosen is None:
+            if manager.note:
+                return manager._replace(pair=(min(_FD_SETSIZE, hard), hard))
+            pair = (min(_FD_SETSIZE, hard), hard)
+            return Outcome(pair, manager.by, _UNPRIVILEGED, way=manager.way, remedy=_USER_UNITS, reads=True)
+        pair = (min(chosen.soft, hard), min(chosen.hard, hard))
+        by = "%s:%d" % (chosen.path, chosen.line) if chosen.hard <= hard else manager.by
+        return manager._replace(pair=pair, by=by)
 
     def without_limits_conf(self) -> Outcome:
         """Return what a session gets after a boot where no line of limits.conf concerns its user."""
         build = pam_limits.behaviour(self.tree)
         nothing = pam_limits.Grant(None, None)
-        return self._session(nothing, build, self._service_limit(self.boot), self._first_after_boot(), self.boot)
+        inherited = self._service_limit(self.boot, nofile_sessions.unit(self._units, nofile_sessions.SSH))
+        return self._session(nothing, build, inherited, self._first_after_boot(), self.boot)
 
-    def account(self, name: str) -> t.Optional[t.Tuple[int, int, Groups]]:
+    def account(self, name: str) -> t.Optional[Account]:
         """Return the uid, gid and groups of a user, from the name service or the files; None for an unknown one."""
         known = self.accounts.get(name)
         if known is not None:
@@ -153,10 +276,11 @@ class Subjects:
         inherited: Outcome,
         first: t.Optional[Pair],
         top: int,
+        set_all: bool = False,
     ) -> Outcome:
         """setup_limits: what pam_limits asks for, and what comes of it.
 
-        inherited: what the session inherits; first: the limits of PID 1; top: fs.nr_open
+        inherited: what the session inherits; first: the limits of PID 1; top: fs.nr_open; set_all: its option
         """
         if grant.stopped is not None:
             return inherited._replace(by="%s:%d" % (grant.stopped.path, grant.stopped.line))
@@ -165,6 +289,8 @@ class Subjects:
         base, by = inherited.pair, inherited.by
         if first is not None and build.spares_root and build.scans:
             base, by = (min(first[0], _FD_SETSIZE), first[1]), _FIRST_SOURCE
+        elif first is not None and set_all:
+            base, by = first, _FIRST_SOURCE
         soft_by, by = (
             by if entry is None else "%s:%d" % (entry.path, entry.line)
             for entry in (grant.soft, grant.hard or grant.soft)
@@ -186,7 +312,8 @@ class Subjects:
         if self.raises_limits or self.first is None:
             return None
         most = self.first.hard
-        sessions = (self._inherited_now().pair, self._service_limit(self.boot).pair)
+        server = nofile_sessions.unit(self._units, nofile_sessions.SSH)
+        sessions = (self._inherited_now().pair, self._service_limit(self.boot, server).pair)
         now, boot = (most if pair is None else pair[1] for pair in sessions)
         return nofile.Inherited(now, boot, most, pam_limits.behaviour(self.tree).refuses_session, planned)
 
@@ -204,22 +331,21 @@ class Subjects:
         most = nofile.nr_open_at_start(self.reading.root)
         return most, most
 
-    def _inherited_now(self) -> Outcome:
-        """Return what a session starts with: the limits of the ssh server, else those that services get."""
-        servers = [process for process in self.processes if process.name == running_limits.SSH_PROCESS]
+    def _inherited_now(self, way: str = nofile_sessions.SSH) -> Outcome:
+        """Return what a session starts with: the limits of the process that it comes from, else those of its unit."""
+        servers = [process for process in self.processes if process.name in nofile_sessions.PROCESSES[way]]
         if servers:
             server = min(servers)
             return Outcome((server.soft, server.hard), "%s:%d" % (server.path, server.line))
-        return self._service_limit(self.now or self.boot)
+        return self._service_limit(self.now or self.boot, nofile_sessions.unit(self._units, way))
 
-    def _service_limit(self, top: int) -> Outcome:
+    def _service_limit(self, top: int, name: t.Optional[str]) -> Outcome:
+        """Return the limit of a unit that sessions come from, or where there is none, of any service."""
         if not (self.has_systemd and self.booted):
             if self.first is not None:
                 return Outcome((self.first.soft, self.first.hard), "%s:%d" % (self.first.path, self.first.line))
             return Outcome(_KERNEL, None)
-        units = systemd_limits.Units(self.tree)
-        name = next((unit for unit in _SSH_UNITS if units.file(unit) is not None), None)
-        return self._configured(units.limit(name) if name is not None else None, top)
+        return self._configured(self._units.limit(name) if name is not None else None, top)
 
     # --- units ---
 
@@ -230,7 +356,7 @@ class Subjects:
 
     def _unit(self, where: str, name: str) -> t.Dict[str, t.Any]:
         boot = self.unit_after_boot(where, name)
-        units = systemd_limits.Units(self.tree)
+        units = self._units
         real = units.real_name(name)
         limit = units.limit(name)
         running = [process for process in self.processes if process.unit == real]
@@ -245,10 +371,10 @@ class Subjects:
     def unit_after_boot(self, where: str, name: str) -> Outcome:
         """Return what a unit gets after a boot; refuse an unknown unit."""
         limits_plan.check_units(self.tree, [name], where)
-        return self._configured(systemd_limits.Units(self.tree).limit(name), self.boot)
+        return self._configured(self._units.limit(name), self.boot)
 
     def knows_unit(self, name: str) -> bool:
-        return self.has_systemd and systemd_limits.Units(self.tree).file(name) is not None
+        return self.has_systemd and self._units.file(name) is not None
 
     def every_unit(self) -> t.Optional[t.Dict[str, t.Any]]:
         """Return what a unit without a limit of its own gets; None without systemd."""
@@ -338,6 +464,15 @@ class Subjects:
         everything = [*limits, *first_of.values()]
         inherited = self.reading.attempt("nofile limits", self.inherited)
         return [found.as_dict() for found in nofile.offenders(everything, self.now, self.boot, inherited)]
+
+
+def _rank(outcome: Outcome) -> t.Tuple[int, int]:
+    """Return what outcomes are compared by: the soft limit, then the hard one; an unknown one comes last."""
+    return outcome.pair if outcome.pair is not None else (systemd_limits.INFINITY, systemd_limits.INFINITY)
+
+
+def _lowest(outcomes: t.Sequence[Outcome]) -> Outcome:
+    return min(outcomes, key=_rank)
 
 
 def _subject(kind: str, name: str, now: Outcome, boot: t.Optional[Outcome]) -> t.Dict[str, t.Any]:

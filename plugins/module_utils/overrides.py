@@ -23,18 +23,26 @@ _SYSCTL_CONF = "/etc/sysctl.conf"
 
 _LATER = "a file of sysctl.d that sorts after ours"
 _PROCPS = "procps, which reads it last at boot"
-_SHELLS = "login shells, which run it after pam_limits"
+_SHELLS = ", which run it after pam_limits"
+_UNKNOWN = " (what it comes to cannot be told here)"
 
 #: Stands for the limit, among the keys of sysctl.
 NOFILE = other_writers.NOFILE
 
 
-def overrides(reading: Reading, ours: t.Mapping[str, str], cpus: t.Optional[int] = None) -> t.List[t.Dict[str, str]]:
+def overrides(
+    reading: Reading,
+    ours: t.Mapping[str, str],
+    cpus: t.Optional[int] = None,
+    homes: t.Iterable[str] = (),
+    ways: t.Iterable[str] = shell_limits.WAYS,
+) -> t.List[t.Dict[str, str]]:
     """Return each foreign line that beats our drop-in, or would if it were there.
 
     ours: the keys and values of our drop-in as it is. Of the keys that are not in it the collection's usual ones
           are looked at, so that a first run is warned too.
     cpus: the processors of the host, by which kube-proxy reckons
+    homes, ways: of the users whose sessions count, and in which they come
 
     A line that sets nofile for one service alone has its ``unit``, too.
     """
@@ -46,7 +54,9 @@ def overrides(reading: Reading, ours: t.Mapping[str, str], cpus: t.Optional[int]
     by_proxy = kube_proxy.conntrack_max(reading, cpus) if kube_proxy.KEY in keys else None
     if by_proxy is not None and _differs(kube_proxy.KEY, by_proxy.value, ours.get(kube_proxy.KEY)):
         found.append(_entry(*by_proxy))
-    found += [_entry(NOFILE, line.value, line.path, line.line, _SHELLS) for line in shell_limits.lines(reading)]
+    for line in shell_limits.lines(reading, homes, ways):
+        who = line.who + _SHELLS if line.is_known else line.who + _SHELLS + _UNKNOWN
+        found.append(_entry(NOFILE, line.value, line.path, line.line, who))
     for setting, unit in other_writers.nofile_lines(reading):
         found.append(dict(_entry(*setting), **({"unit": unit} if unit else {})))
     return list({(entry["key"], entry["file"]): entry for entry in reversed(found)}.values())[::-1]

@@ -118,12 +118,17 @@ def entries(tree: HostTree, build: Behaviour) -> t.List[Entry]:
     return found if unreadable is None else []
 
 
-def read(tree: HostTree, build: Behaviour) -> t.Tuple[t.List[Entry], t.Optional[str]]:
-    """Return the lines, and the file that cannot be opened: builds until 1.5.x refuse a session that comes to it."""
+def read(tree: HostTree, build: Behaviour, conf: t.Optional[str] = None) -> t.Tuple[t.List[Entry], t.Optional[str]]:
+    """Return the lines, and the file that cannot be opened, because of which a session that comes to it is refused.
+
+    Builds until 1.5.x refuse it for any file, all of them for one that the PAM stack names.
+
+    conf: the one file that is read where the option conf= names it
+    """
     found: t.List[Entry] = []
-    for path in _files(tree, build):
+    for path in _files(tree, build) if conf is None else [conf]:
         text = tree.read(path)
-        if text is None and build.scans:
+        if text is None and (build.scans or conf is not None):
             return found, path
         found += parse(text or "", path, build)
     return found, None
@@ -352,6 +357,15 @@ def account(tree: HostTree, user: str) -> t.Optional[t.Tuple[int, int, t.List[t.
             uid, gid = decimal(fields[2]), decimal(fields[3])
             if uid is not None and gid is not None:
                 return uid, gid, _groups(tree, user, gid)
+    return None
+
+
+def home(tree: HostTree, user: str) -> t.Optional[str]:
+    """Return the home of a user by /etc/passwd, None for an unknown one."""
+    for line in (tree.read("/etc/passwd") or "").splitlines():
+        fields = line.split(":")
+        if fields[0] == user and len(fields) >= 6:
+            return fields[5]
     return None
 
 

@@ -24,8 +24,15 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import d
 
 _ROW = "Max open files"
 
-#: Who starts sessions.
-SSH_PROCESS = "sshd"
+_GETTY = ("getty@", "serial-getty@", "console-getty", "container-getty@")
+#: Who starts sessions, and how the units are called that they are in.
+_STARTERS: t.Dict[str, t.Tuple[str, ...]] = {
+    "sshd": ("ssh",),
+    "agetty": _GETTY,
+    "getty": _GETTY,
+    "cron": ("cron",),
+    "crond": ("cron",),
+}
 
 #: The hierarchies that systemd keeps its units in: ``0::`` under cgroup v2, ``name=systemd`` under v1 (cgroups(7)).
 _SYSTEMDS = ("", "name=systemd")
@@ -130,8 +137,9 @@ def _whose(one: _Seen, divided: t.Container[t.Optional[str]]) -> Process:
     """
     process = one.process
     of_a_unit = bool(one.place) and process.unit in divided
-    sshd = process.name == SSH_PROCESS and not (process.unit or "").startswith("ssh")
-    if not (one.nested and (of_a_unit or sshd)):
+    units = _STARTERS.get(process.name)
+    starter = units is not None and not (process.unit or "").startswith(units)
+    if not (one.nested and (of_a_unit or starter)):
         return process
     group = next((path for name, path in one.groups.items() if name in _SYSTEMDS), "/")
     return process._replace(unit=None, guest=group)
@@ -155,7 +163,7 @@ def _look_at(root: str, pid: int, groups: _Groups) -> t.Optional[_Seen]:
         guest = groups.guest(found)
         unit, place = groups.unit(found) if guest is None else (None, "")
         # Only where it may matter, for it is one more file.
-        unsure = guest is None and (name == SSH_PROCESS or (place and not (unit or "").startswith("user@")))
+        unsure = guest is None and (name in _STARTERS or (place and not (unit or "").startswith("user@")))
         nested = bool(unsure) and _is_nested(root, pid)
     except OSError:
         # ESRCH between open(2) and read(2), or a process that is not ours to look at.

@@ -9,6 +9,7 @@ null and named in ``unread``; nothing stops the rest.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
@@ -22,7 +23,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     kernel_values,
     listening,
     nofile,
+    nofile_sessions,
     overrides,
+    pam_limits,
     port_claims,
     slab,
     sysctl_d,
@@ -44,6 +47,7 @@ class Request(t.NamedTuple):
     units: t.Sequence[str] = ()
     processes: t.Sequence[str] = ()
     prefix: str = ""
+    ways: t.Sequence[str] = (nofile_sessions.SSH,)
 
     @property
     def all_users(self) -> t.Sequence[str]:
@@ -57,11 +61,13 @@ def snapshot(root: str, observation: t.Mapping[str, t.Any], request: Request) ->
     page_size = observation["page_size"]
     keys = kernel_limits.Keys(reading)
     known = keys.all()
-    subjects = Subjects(reading, observation["accounts"])
+    ways = nofile_sessions.check(request.prefix + "ways", request.ways)
+    subjects = Subjects(reading, observation["accounts"], ways=ways)
     applied = drift.applied(reading)
     bytes_of = memory(reading, page_size)
     sockets = observation["sockets"]
     addresses = _addresses(reading, observation, applied)
+    homes = _homes(reading, observation, request)
     limits: t.Dict[str, t.Any] = {
         "schema": SCHEMA,
         "host": host_identity.identity(reading, observation),
@@ -77,7 +83,7 @@ def snapshot(root: str, observation: t.Mapping[str, t.Any], request: Request) ->
         "tasks": dict(kernel_limits.tasks(reading, keys), cgroups=cgroups.tasks(reading)),
         "addresses": addresses,
         "sockets": sockets,
-        "overrides": overrides.overrides(reading, applied.sysctl, observation["cpus"]),
+        "overrides": overrides.overrides(reading, applied.sysctl, observation["cpus"], homes, ways),
         "boot": sysctl_d.applier(root)._asdict(),
         "engines": [] if containment.in_container(root) else container_engines.engines(reading),
         "refused": overrides.refused(reading, applied.sysctl),
@@ -111,6 +117,16 @@ def _addresses(
     # An observation that was recorded by an earlier version has neither of both.
     taken = [*interfaces.get("taken", ()), *observation.get("session", ()), *servers]
     return dict(interface_addresses.describe(interfaces, ours), taken=taken)
+
+
+def _homes(reading: Reading, observation: t.Mapping[str, t.Any], request: Request) -> t.List[str]:
+    """Return the homes of the users who count; an older record of a host does not have them."""
+    found = []
+    for name in request.all_users:
+        known = observation["accounts"].get(name, {}).get("home")
+        look = functools.partial(pam_limits.home, reading.tree, name)
+        found.append(known or reading.attempt("/etc/passwd", look) or "")
+    return found
 
 
 def _nofile(

@@ -316,8 +316,16 @@ class Units:
         """Return the unit's own LimitNOFILE=, from its file and its drop-ins, or None where it sets none."""
         return _last(self.tree, self.files(unit), section_of(unit) or "", "LimitNOFILE")
 
+    def assigned(self, unit: str, key: str) -> t.List[t.Tuple[str, int, str]]:
+        """Return path, line and value of each ``key=`` of a unit whose values add up; an empty one begins anew."""
+        found: t.List[t.Tuple[str, int, str]] = []
+        for path in self.files(unit):
+            for line, value in assignments(self.tree.read(path) or "", section_of(unit) or "", key):
+                found = found + [(path, line, value)] if value else []
+        return found
+
     def files(self, unit: str) -> t.List[str]:
-        """Return the unit's file and its drop-ins in the order in which they are read; none for a masked unit."""
+        """Return a unit's file and its drop-ins in the order in which they are read; none of one that is masked."""
         path, suffix = self.file(unit), _suffix(unit) or ""
         if path is None or self.is_masked(unit):
             return []

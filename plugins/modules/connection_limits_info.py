@@ -57,6 +57,16 @@ options:
     type: list
     elements: str
     default: []
+  ways:
+    description:
+      - The ways in which sessions of users come; of each user the one that gives least is returned.
+      - V(ssh) goes by C(sshd_config), and with V(console), V(su), V(sudo) and V(cron) by the PAM service of that name.
+        V(user_service) stands for a unit of the user's own systemd. Sessions of V(su) and V(sudo) are taken to be
+        opened by root, who came by ssh.
+    type: list
+    elements: str
+    choices: [ssh, console, su, sudo, cron, user_service]
+    default: [ssh]
   variable_prefix:
     description: Put before option names in messages, so that they name the variable that a person wrote.
     type: str
@@ -312,6 +322,15 @@ limits:
               type: str
             note:
               description: What went wrong with a limit that was asked for, or empty.
+              type: str
+            way:
+              description: The way in of O(ways) by which a user gets this. Of users only.
+              type: str
+            remedy:
+              description: What gives a user more where a limit in C(limits.d) does not, or empty. Of users only.
+              type: str
+            kept_from:
+              description: The unit whose limit such sessions keep, null for those that have others. Of users only.
               type: str
             pid:
               description: The process, the first of a unit. Null where none runs. Not for a user.
@@ -798,6 +817,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_sessions import WAYS
 from ansible_collections.fourtuple.clients.plugins.module_utils.observation import observe
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import Request, snapshot
@@ -809,12 +829,14 @@ def main() -> None:
             "users": {"type": "list", "elements": "str", "default": []},
             "units": {"type": "list", "elements": "str", "default": []},
             "processes": {"type": "list", "elements": "str", "default": []},
+            "ways": {"type": "list", "elements": "str", "default": ["ssh"], "choices": list(WAYS)},
             "variable_prefix": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     params: t.Dict[str, t.Any] = dict(module.params)
-    request = Request(params["users"], params["units"], params["processes"], params["variable_prefix"])
+    prefix = params.pop("variable_prefix")
+    request = Request(prefix=prefix, **params)
     try:
         limits = snapshot("/", observe(request.all_users), request)
     except Refusal as refusal:

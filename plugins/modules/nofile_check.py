@@ -86,6 +86,15 @@ options:
       - The soft nofile that O(users) and O(units) are to end with, whatever other files say. A line of others that
         leaves them with less is refused, as nothing that is written beside it would help.
     type: int
+  ways:
+    description:
+      - The ways in which sessions of O(users) come. Whichever leaves a user with less counts.
+      - V(ssh) goes by C(sshd_config), and with V(console), V(su), V(sudo) and V(cron) by the PAM service of that name.
+        V(user_service) stands for a unit of the user's own systemd.
+    type: list
+    elements: str
+    choices: [ssh, console, su, sudo, cron, user_service]
+    default: [ssh]
   variable_prefix:
     description: Put before option names in messages, so that they name the variable that a person wrote.
     type: str
@@ -178,6 +187,12 @@ shortfalls:
     note:
       description: What goes wrong on the way, if anything does.
       type: str
+    way:
+      description: The way in of O(ways) that leaves a user with so little, null for a unit.
+      type: str
+    remedy:
+      description: What helps where a limit in C(limits.d) does not, because sessions of that way do not read it.
+      type: str
     needed:
       description: The soft limit that is needed.
       type: int
@@ -262,6 +277,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_report import Request, report
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_sessions import WAYS
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
 
@@ -278,6 +294,7 @@ def main() -> None:
             "own_absent": {"type": "bool", "default": False},
             "users": {"type": "list", "elements": "str", "default": []},
             "needed": {"type": "int"},
+            "ways": {"type": "list", "elements": "str", "default": ["ssh"], "choices": list(WAYS)},
             "variable_prefix": {"type": "str", "default": ""},
             "enforce": {"type": "bool", "default": True},
         },

@@ -326,6 +326,8 @@ def nofile(limits: Limits, request: Request) -> Answer:
     lowest = min(chosen, key=lambda one: _soft(one, request))
     soft, who = _soft(lowest, request), "%s %s" % (lowest["kind"], lowest["name"])
     change = "raise the soft nofile of %s%s (limits_nofile_soft)" % (who, _to_hold(request))
+    if lowest.get("remedy"):
+        who, change = "%s by %s" % (who, lowest["way"]), "%s: %s" % (lowest["by"], lowest["remedy"])
     if lowest["kind"] == "unit" and (lowest.get("after_boot") or lowest["now"])["soft"] > soft:
         change = "restart %s, which has another limit than it is configured to have" % lowest["name"]
     return _descriptors("nofile", "open files (nofile)", soft, "soft nofile %d of %s" % (soft, who), change, request)

@@ -782,7 +782,13 @@ def _subjects(limits: Limits, settings: Settings) -> list[t.Mapping[str, t.Any]]
     domains, units = settings["limits_domains"], settings["limits_units"]
     found = []
     for one in limits["nofile"]["subjects"]:
-        if one["kind"] == "user" and _reaches(domains, one["name"]):
+        if one.get("remedy") and one["kind"] == "user":
+            # What role limits writes for users does not reach such sessions; they have what their unit has.
+            unit = one.get("kept_from")
+            found.append(
+                _granted(one, planned, systemd_limits.drop_in(unit), one["by"] or "") if unit in units else one
+            )
+        elif one["kind"] == "user" and _reaches(domains, one["name"]):
             found.append(_granted(one, planned, pam_limits.DROP_IN, one["by"] or ""))
         elif one["kind"] == "unit" and one["name"] in units:
             found.append(_granted(one, planned, systemd_limits.drop_in(one["name"]), one["by"] or ""))

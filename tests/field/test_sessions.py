@@ -9,6 +9,8 @@ import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import drop_in, nofile_report, systemd_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_subjects import Subjects
+from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 
 MARK = "# Managed by fourtuple.clients (role limits). Changes here are overwritten.\n"
 UNITS = "/etc/systemd/system"
@@ -122,3 +124,161 @@ def test_f12_a_migration_that_was_killed_goes_on_or_back(tuned_before):
     assert carry_out(tuned_before, result) == 3
     assert not list(tuned_before.path.glob("etc/systemd/**/*.conf"))
     assert not tuned_before.exists(UNITS + "/haproxy.service.d")
+
+
+SSHD = "Max open files            %d                %d               files\n"
+COMMON = "session [default=1] pam_permit.so\nsession requisite pam_deny.so\nsession required pam_permit.so\n"
+LIMITS_D = "/etc/security/limits.d/99-zz-fourtuple.conf"
+PLANNED = {"nofile_soft": 400000, "nofile_hard": 400000, "users": ["root"], "needed": 200064}
+
+
+@pytest.fixture
+def tuned(debian):
+    """The same, with limits.d as we write it, PAM stacks as Debian has them, and the ssh server running."""
+    debian.put(LIMITS_D, MARK + "".join("%s - nofile 400000\n" % name for name in ("*", "root")))
+    debian.put("/proc/1/limits", SSHD % (1048576, 1048576))
+    debian.put("/proc/200/comm", "sshd\n")
+    debian.put("/proc/200/limits", SSHD % (1024, 524288))
+    debian.put("/proc/200/cgroup", "0::/system.slice/ssh.service\n")
+    debian.put(
+        "/etc/ssh/sshd_config",
+        "Include /etc/ssh/sshd_config.d/*.conf\n\n# As Debian has it\nX11Forwarding yes\nUsePAM yes\n",
+    )
+    for service in ("sshd", "login", "su", "sudo", "cron"):
+        debian.put("/etc/pam.d/" + service, "session required pam_limits.so\n@include common-session\n")
+    debian.put("/etc/pam.d/su-l", "session optional pam_keyinit.so force revoke\nsession include su\n")
+    debian.put("/etc/pam.d/common-session", COMMON)
+    debian.put("/etc/pam.d/other", "@include common-session\n")
+    return debian
+
+
+def session(host, user="root", ways=("ssh",)):
+    return Subjects(Reading(host.root), {}, ways=ways).user("users", user)
+
+
+def limits(subject, when="now"):
+    return (subject[when]["soft"], subject[when]["hard"])
+
+
+@pytest.mark.parametrize("way", ["ssh", "console", "su", "sudo", "cron"])
+def test_f11_a_way_in_whose_stack_runs_pam_limits_gives_what_limits_d_says(tuned, way):
+    for user in ("root", "ann"):
+        subject = session(tuned, user, [way])
+        assert (limits(subject), limits(subject, "after_boot")) == ((400000, 400000),) * 2
+        assert (subject["way"], subject["remedy"], subject["note"]) == (way, "", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("Include /etc/ssh/sshd_config.d/*.conf\n\n# As Debian has it\nX11Forwarding yes\nUsePAM no\n", ":5"),
+        ("usepam=NO\nUsePAM yes\n", ":1"),
+        ('"UsePAM" "no" # off\n', ":1"),
+        ("Match User ann\nPasswordAuthentication no\nMatch all\nUsePAM no\n", ":4"),
+        ("PermitRootLogin no\n#UsePAM yes\n", ""),
+        ("", ""),
+    ],
+)
+def test_f11_without_pam_an_ssh_session_keeps_what_the_ssh_server_has(tuned, text, place):
+    """UsePAM no, in whatever spelling, or left out, as it is sshd's own default."""
+    tuned.put("/etc/ssh/sshd_config", text)
+    subject = session(tuned)
+    assert (limits(subject), limits(subject, "after_boot")) == ((1024, 524288), (1024, 524288))
+    assert (subject["by"], subject["kept_from"]) == ("/etc/ssh/sshd_config" + place, "ssh.service")
+    result, message = check(tuned, **PLANNED)
+    assert not result["ok"]
+    assert message.startswith("/etc/ssh/sshd_config%s is 1024; allowed: at least 200064" % place)
+    assert "UsePAM no: ssh sessions go without PAM, and keep what the ssh server has" in message
+    assert "Set UsePAM yes" in message
+    # Only where it matters: the target may need no more than there is.
+    assert check(tuned, **dict(PLANNED, needed=1024))[0]["ok"]
+
+
+def test_f11_the_remedies_work(tuned):
+    tuned.put("/etc/ssh/sshd_config", "UsePAM no\n")
+    assert check(tuned, **PLANNED, units=["ssh.service"])[1] == ""
+    tuned.put(UNITS + "/ssh.service.d/fourtuple.conf", MARK + "[Service]\nLimitNOFILE=400000\n")
+    tuned.put("/proc/200/limits", SSHD % (400000, 400000))
+    assert limits(session(tuned)) == limits(session(tuned), "after_boot") == (400000, 400000)
+    assert check(tuned, **PLANNED, units=["ssh.service"])[1] == ""
+    tuned.put("/etc/ssh/sshd_config", "UsePAM yes\n")
+    tuned.put("/proc/200/limits", SSHD % (1024, 524288))
+    assert check(tuned, **PLANNED)[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "place"),
+    [
+        ("/etc/ssh/sshd_config.d/10-site.conf", "UsePAM no\n", "/etc/ssh/sshd_config.d/10-site.conf:1"),
+        ("/etc/default/ssh", "SSHD_OPTS='-4 -o UsePAM=no'\n", "/etc/default/ssh:1"),
+        (
+            UNITS + "/ssh.service.d/x.conf",
+            "[Service]\nExecStart=\nExecStart=/usr/sbin/sshd -D -oUsePAM=no\n",
+            UNITS + "/ssh.service.d/x.conf:3",
+        ),
+        ("/etc/pam.d/sshd", "@include common-session\n# session required pam_limits.so\n", "/etc/pam.d/sshd"),
+        ("/etc/pam.d/sshd", "-session include common-session\nauth required pam_limits.so\n", "/etc/pam.d/sshd"),
+        (
+            "/etc/pam.d/sshd",
+            "session [success=1 default=ignore] pam_succeed_if.so quiet uid >= 500\n"
+            "session required \\\n pam_limits.so\n"
+            "session required pam_unix.so\n",
+            "/etc/pam.d/sshd:2",
+        ),
+        ("/etc/pam.d/sshd", "session sufficient pam_unix.so\nsession required pam_limits.so\n", "/etc/pam.d/sshd:2"),
+        (
+            "/etc/pam.d/sshd",
+            "session required pam_limits.so conf=/etc/security/ssh.conf\n",
+            "/etc/pam.d/sshd:1",
+        ),
+    ],
+)
+def test_f11_whatever_else_keeps_ssh_sessions_from_limits_d_is_named(tuned, path, text, place):
+    tuned.put(
+        "/usr/lib/systemd/system/ssh.service",
+        "[Service]\nEnvironmentFile=-/etc/default/ssh\nExecStart=sshd -D $SSHD_OPTS\n",
+    )
+    tuned.put("/etc/security/ssh.conf", "\n")
+    assert check(tuned, **PLANNED)[0]["ok"]
+    tuned.put(path, text)
+    result, message = check(tuned, **PLANNED)
+    (short,) = result["shortfalls"]
+    assert (short["by"], short["way"], short["soft"]) == (place, "ssh", 1024)
+    assert message.startswith(place + " is 1024; allowed: at least 200064")
+
+
+def test_f11_conf_gives_what_its_own_file_says(tuned):
+    tuned.put("/etc/pam.d/sshd", "session required pam_limits.so conf=/etc/security/ssh.conf\n")
+    tuned.put("/etc/security/ssh.conf", "root - nofile 300000\n")
+    assert limits(session(tuned)) == (300000, 300000)
+    assert session(tuned)["by"] == "/etc/security/ssh.conf:1"
+    assert check(tuned, **PLANNED)[0]["ok"]
+    assert "set the limit in /etc/security/ssh.conf" in check(tuned, **dict(PLANNED, needed=350000))[1]
+
+
+def test_f11_the_lowest_of_the_ways_asked_for_counts(tuned):
+    tuned.put("/etc/pam.d/cron", "@include common-session\n")
+    tuned.put("/usr/lib/systemd/system/cron.service", "[Service]\nLimitNOFILE=2048:4096\n")
+    assert limits(session(tuned, "ann", ["ssh", "su"])) == (400000, 400000)
+    subject = session(tuned, "ann", ["ssh", "cron", "su"])
+    assert (limits(subject), subject["way"], subject["kept_from"]) == ((2048, 4096), "cron", "cron.service")
+    _result, message = check(tuned, **PLANNED, ways=["ssh", "cron"])
+    assert message.startswith("/etc/pam.d/cron is 2048; allowed: at least 200064")
+    assert "Add the line 'session required pam_limits.so' to /etc/pam.d/cron" in message
+    assert check(tuned, **PLANNED, ways=["ssh"])[0]["ok"]
+
+
+def test_f11_a_users_unit_has_the_soft_limit_of_the_kernel(tuned):
+    tuned.put("/etc/pam.d/systemd-user", "session required pam_limits.so\n")
+    assert limits(session(tuned, "ann", ["user_service"])) == (1024, 400000)
+    _result, message = check(tuned, **PLANNED, ways=["user_service"])
+    assert "Set DefaultLimitNOFILE= in a file of /etc/systemd/user.conf.d" in message
+    tuned.put("/etc/systemd/user.conf.d/x.conf", "[Manager]\nDefaultLimitNOFILE=1000000\n")
+    # No more than the user's manager has.
+    assert limits(session(tuned, "ann", ["user_service"])) == (400000, 400000)
+    assert check(tuned, **PLANNED, ways=["user_service"])[0]["ok"]
+
+
+def test_f11_a_host_that_says_nothing_of_sshd_and_pam_is_as_distributions_have_it(debian):
+    debian.put(LIMITS_D, MARK + "root - nofile 400000\n")
+    assert limits(session(debian)) == (400000, 400000)

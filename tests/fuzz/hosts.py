@@ -20,6 +20,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
     network_providers,
     nofile,
     nofile_report,
+    nofile_sessions,
     pam_limits,
     probe_run,
     reading,
@@ -32,6 +33,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
 
+_WAYS = nofile_sessions.WAYS
 _ASKED = nofile_report.Request(
     nofile_hard=2000000, nofile_soft="5", nr_open=3000000, domains=["*", "root", "@load", "tester", "1000:1010"],
     units=["ssh.service", "load@1.service"], systemd_default=True,
@@ -72,6 +74,7 @@ def _sums(root: str) -> object:
         probe_run.conntrack_full(looked),
         conntrack.conntrack(looked, 5, containment.in_container(root)),
         nofile.limits_above(root, 1000, own_gone=False),
+        nofile_sessions.kept_from(systemd_limits.Units(looked.tree), nofile_sessions.SSH),
     )
 
 
@@ -79,10 +82,10 @@ def _sums(root: str) -> object:
 READERS: dict[str, t.Callable[[str], object]] = {
     "snapshot": lambda root: snapshot.snapshot(root, OBSERVATION, snapshot.Request()),
     "snapshot of some": lambda root: snapshot.snapshot(
-        root, OBSERVATION, snapshot.Request(("tester",), ("ssh.service", "load@1.service"), ("sshd",))
+        root, OBSERVATION, snapshot.Request(("tester",), ("ssh.service", "load@1.service"), ("sshd",), ways=_WAYS)
     ),
     "nofile_check": _nofile,
-    "nofile_check of what is needed": lambda root: _nofile(root, users=["root", "tester"], needed=100000),
+    "nofile_check of what is needed": lambda root: _nofile(root, users=["root", "tester"], needed=100000, ways=_WAYS),
     "nofile_check without own": lambda root: _nofile(root, own_absent=True, nofile_hard=None, nofile_soft=None),
     "sysctl_apply": lambda root: sysctl_change.plan_present(root, _KEYS),
     "sysctl_apply absent": lambda root: (

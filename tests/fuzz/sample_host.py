@@ -48,6 +48,17 @@ FILES: dict[str, str] = {
     "/etc/group": "root:x:0:\ntester:x:1000:\nload:x:1001:root,tester\n",
     "/var/lib/dpkg/status": "Package: libpam-modules\nStatus: install ok installed\nVersion: 1.5.2-6\n\n"
     "Package: systemd\nVersion: 252.17-1\n\n",
+    # --- sessions ---
+    "/etc/ssh/sshd_config": "# sshd\nInclude sshd_config.d/[a-z]*.conf sshd_config\nMatch User x\nUsePAM yes\n",
+    "/etc/ssh/sshd_config.d/x.conf": 'X11Forwarding=yes # x\nMatch all\n"UsePAM" \'no\'\nPAMServiceName "ssh \\"d"\n',
+    "/etc/default/ssh": "SSHD_OPTS='-4 -o \"Port 22\" -oUsePAM=what -f'\n",
+    "/etc/pam.d/login": "-session [success=1 user_unknown=die default=ignore] pam_x.so \\\n [a\\] b]\n"
+    "session include login\nsession substack common\n@include common # c\nsession sufficient pam_limits.so\n",
+    "/etc/pam.d/common": "session\trequired pam_limits.so conf=/etc/security/limits.d/50-x.conf set_all\n"
+    "session optional pam_permit.so\nauth required pam_deny.so\nbroken\nsession required\n",
+    "/etc/pam.d/other": "session requisite pam_limits.so\n",
+    "/etc/pam.conf": "su session required pam_limits.so\nother session optional \\\n pam_deny.so\n",
+    "/usr/lib/x86_64-linux-gnu/libpam.so.0": "\x7fELF\0/etc/pam.d/%s\0/usr/vendor/pam.d/%s\0@include\0",
     # --- pam_limits ---
     "/usr/lib/x86_64-linux-gnu/security/pam_limits.so": "\x7fELF\0/usr/lib/vendor/limits.conf\0"
     "%s%s%s%s\0/proc/sys/fs/nr_open\0",
@@ -70,7 +81,8 @@ FILES: dict[str, str] = {
     "/etc/systemd/system.conf": "[Manager]\n#DefaultLimitNOFILE=1024:524288\nDefaultLimitNOFILE=1024:600000\n",
     "/etc/systemd/user.conf": "[Manager]\nDefaultLimitNOFILE=infinity\n",
     "/etc/systemd/system.conf.d/zzzz-fourtuple.conf": _MARK % "limits" + "[Manager]\nDefaultLimitNOFILE=1024:700000\n",
-    "/usr/lib/systemd/system/ssh.service": _UNIT,
+    "/usr/lib/systemd/system/ssh.service": _UNIT
+    + "EnvironmentFile=-/etc/default/ssh\nExecStart=/usr/sbin/sshd -D $SSHD_OPTS -h'x'\n",
     "/usr/lib/systemd/system/load@.service": _UNIT + "LimitNOFILE=4096 \\\n\n",
     "/etc/systemd/system/load@1.service.d/override.conf": "[Service]\nLimitNOFILE=\nLimitNOFILE=0x100:0o777\n",
     "/etc/systemd/system/ssh.service.d/zzzz-fourtuple.conf": _MARK % "limits"

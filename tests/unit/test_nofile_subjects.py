@@ -76,6 +76,9 @@ def test_a_session_inherits_what_services_get(debian_13):
         "after_boot": {"soft": 1024, "hard": 524288},
         "by": "DefaultLimitNOFILE= of systemd",
         "note": "",
+        "way": "ssh",
+        "remedy": "",
+        "kept_from": None,
     }
     debian.put("/etc/systemd/system/ssh.service.d/a.conf", "[Service]\nLimitNOFILE=2000:3000\n")
     process(debian, 50, "sshd", 7, 8, "ssh.service")
