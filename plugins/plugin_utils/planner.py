@@ -138,7 +138,7 @@ def _plan(limits: Limits, request: Request) -> dict[str, t.Any]:
         "sources": model.usable_sources(predicted, request),
         "slot": part.slot if part else None,
         "claim": part.claim() if part else None,
-        "warnings": after["warnings"] + _overridden(limits, settings) + _to_restart(limits, settings),
+        "warnings": after["warnings"] + _overridden(limits, request, settings) + _to_restart(limits, settings),
     }
 
 
@@ -440,15 +440,17 @@ def _memory_refusal(predicted: Limits, request: Request, lowest: t.Mapping[str, 
 # --- what only a person can judge ---
 
 
-def _overridden(limits: Limits, settings: Settings) -> list[str]:
+def _overridden(limits: Limits, request: Request, settings: Settings) -> list[str]:
     """Name the lines of others that beat ours."""
     found = []
     for entry in limits["overrides"]:
         key, value = entry["key"], entry["value"]
         floor, ours = settings["sysctl_floors"].get(key), settings["sysctl_values"].get(key)
         if key == overrides.NOFILE:
-            # A shell cannot take more than the hard limit, and what it takes is soft and hard.
-            floor = settings["limits_nofile_soft"]
+            # A shell cannot take more than the hard limit, and what it takes is soft and hard: nobody raises it again,
+            # and whoever wants no more than the soft limit has said so.
+            soft = request.explicit.limits_nofile_soft
+            floor = settings["limits_nofile_hard"] if soft is None else soft
             if value in ("hard", "unlimited"):
                 # The soft limit rises to the hard one; nothing changes, as RLIM_INFINITY is refused.
                 continue
