@@ -152,7 +152,7 @@ def _plan(limits: Limits, request: Request, others: _Others) -> dict[str, t.Any]
         "claim": part.claim() if part else None,
         "warnings": [
             *after["warnings"],
-            *_overridden(limits, settings),
+            *_overridden(limits, request, settings),
             *_refused(limits, settings),
             *_to_restart(limits, settings),
         ],
@@ -618,7 +618,7 @@ def _memory_refusal(predicted: Limits, request: Request, lowest: t.Mapping[str, 
 # --- what only a person can judge ---
 
 
-def _overridden(limits: Limits, settings: Settings) -> list[str]:
+def _overridden(limits: Limits, request: Request, settings: Settings) -> list[str]:
     """Name the lines of others that beat ours."""
     found = []
     for entry in limits["overrides"]:
@@ -628,8 +628,10 @@ def _overridden(limits: Limits, settings: Settings) -> list[str]:
             # The limit of somebody else's service, which nothing was planned for.
             continue
         if key == overrides.NOFILE:
-            # A shell cannot take more than the hard limit, and what it takes is soft and hard.
-            floor = settings["limits_nofile_soft"]
+            # A shell cannot take more than the hard limit, and what it takes is soft and hard: nobody raises it again,
+            # and whoever wants no more than the soft limit has said so.
+            soft = request.explicit.limits_nofile_soft
+            floor = settings["limits_nofile_hard"] if soft is None else soft
             if value in ("hard", "unlimited"):
                 # The soft limit rises to the hard one; nothing changes, as RLIM_INFINITY is refused.
                 continue
