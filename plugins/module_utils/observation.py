@@ -36,6 +36,7 @@ def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
         interfaces = interface_addresses.observe()
     except netlink.NetlinkError as error:
         unread.append({"what": "addresses of the interfaces", "why": str(error)})
+    own = {entry["address"] for entry in interfaces["addresses"]} if interfaces else set()
     return {
         "hostname": system.nodename,
         "kernel": system.release,
@@ -45,7 +46,7 @@ def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
         "uid": os.geteuid(),
         "accounts": name_service.accounts(users),
         "interfaces": interfaces,
-        "session": ssh_session.peers("/", os.getpid()),
+        "session": ssh_session.peers("/", os.getpid(), own),
         "sockets": sockets,
         "listeners": sorted(waiting.tcp.named | waiting.tcp.automatic),
         "automatic_listeners": sorted(waiting.tcp.automatic),

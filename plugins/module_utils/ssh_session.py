@@ -25,11 +25,13 @@ _MOST_PARENTS = 100
 _SSH_PORT = 22
 
 
-def peers(root: str, pid: int) -> t.List[t.Dict[str, str]]:
+def peers(root: str, pid: int, own: t.Container[str] = ()) -> t.List[t.Dict[str, str]]:
     """Return the clients of the sessions in which a process runs, as entries of taken_addresses.
 
     root: the host; where it is no folder that stands for one, its established connections count as well
     pid:  the process; sudo(8) drops the variables, so its parents are asked up to the first
+
+    own:  the addresses that the host holds: whoever comes from one of these is the host itself
 
     Those that may not be read are passed over.
     """
@@ -39,7 +41,7 @@ def peers(root: str, pid: int) -> t.List[t.Dict[str, str]]:
     if os.path.realpath(root) == "/":
         for address in socket_count.peers_of_port(_SSH_PORT):
             found.setdefault(address, "the other end of an SSH session to this host")
-    return [{"address": address, "whose": whose} for address, whose in found.items()]
+    return [{"address": address, "whose": whose} for address, whose in found.items() if address not in own]
 
 
 def _from_environments(root: str, pid: int) -> t.Iterator[str]:

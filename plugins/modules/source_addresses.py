@@ -278,7 +278,7 @@ def make_plan(params: t.Mapping[str, t.Any], ip: Ip) -> Plan:
     if places:
         interface = choose_interface(prefix + "interface", params["interface"], links, ip)
         address_set.check_against_host(places, interface, links, ours)
-        refuse_taken(params, places, address_set.live_pairs(links) - ours)
+        refuse_taken(params, places, links, ours)
         check_ipv6(places, interface)
         persistence = network_providers.find(ROOT, prefix + "provider", params["provider"], interface, links)
     change = address_set.plan(places, interface, links, ours)
@@ -286,20 +286,27 @@ def make_plan(params: t.Mapping[str, t.Any], ip: Ip) -> Plan:
     return Plan(interface, change, recorded, address_set.live_pairs(links) & ours, preferred, persistence)
 
 
-def refuse_taken(params: t.Mapping[str, t.Any], places: t.Mapping[Address, str], present: t.Iterable[Pair]) -> None:
+def refuse_taken(
+    params: t.Mapping[str, t.Any], places: t.Mapping[Address, str], links: Links, ours: t.AbstractSet[Pair]
+) -> None:
     """Refuse addresses that somebody has. What the host has from someone else stays as it is."""
-    here = {pair[1].partition("/")[0] for pair in present}
-    added = {address: place for address, place in places.items() if str(address) not in here}
-    taken = taken_addresses.Taken([*around(), *params["taken"]])
+    live = address_set.live_pairs(links)
+    foreign = {text_of(pair) for pair in live - ours}
+    added = {address: place for address, place in places.items() if str(address) not in foreign}
+    taken = taken_addresses.Taken([*around({text_of(pair) for pair in live}), *params["taken"]])
     taken_addresses.refuse(params["variable_prefix"] + "list", params["list"], added, taken)
 
 
-def around() -> t.List[t.Mapping[str, str]]:
-    """Return the addresses that this host knows others to have."""
+def text_of(pair: Pair) -> str:
+    return pair[1].partition("/")[0]
+
+
+def around(own: t.Container[str]) -> t.List[t.Mapping[str, str]]:
+    """Return the addresses that this host, which holds those in ``own``, knows others to have."""
     found: t.List[t.Mapping[str, str]] = []
     if os.path.realpath(ROOT) == "/":
         found += [*interface_addresses.observe()["taken"], *interface_addresses.neighbours()]
-    return [*found, *ssh_session.peers(ROOT, os.getpid()), *taken_addresses.name_servers(ROOT)]
+    return [*found, *ssh_session.peers(ROOT, os.getpid(), own), *taken_addresses.name_servers(ROOT)]
 
 
 def choose_interface(where: str, name: t.Optional[str], links: Links, ip: Ip) -> str:

@@ -240,6 +240,8 @@ def test_the_session_behind_sudo(host: Host, variable: str, peer: str | None) ->
     host.put("/proc/20/stat", "20 (sh) S 1 20 20 0 -1 4194560\n")
     host.put("/proc/1/stat", "1 (systemd) S 0 1 1 0 -1 4194560\n")
     assert [one["address"] for one in ssh_session.peers(host.root, 40)] == ([peer] if peer else [])
+    # Who logs in from this very host is nobody else.
+    assert ssh_session.peers(host.root, 40, own=["192.0.2.7", "2001:db8::7", "fe80::7"]) == []
 
 
 def test_parents_in_a_circle_end(host: Host) -> None:
@@ -313,7 +315,9 @@ def run(*entries, **options):
     return json.loads(said.getvalue())
 
 def state():
-    return ip("-json address show dev eth7"), os.listdir("/var/lib")
+    "Not whether the kernel is still making sure of its link-local address."
+    (link,) = json.loads(ip("-json address show dev eth7"))
+    return [(one["local"], one["prefixlen"]) for one in link["addr_info"]], os.listdir("/var/lib")
 
 # Answers each connection with the address that it sees.
 SERVER = '''
