@@ -197,8 +197,9 @@ def remove_stale(directory: str) -> None:
     for path in glob.glob(os.path.join(glob.escape(directory), "sink-*.json")):
         with contextlib.suppress(OSError):
             state = _read(path)
-            # Of those of another PID namespace nothing is known, unless they are of another boot.
-            if state.gone and (state.visible or state.place.boot != here().boot):
+            # Of those of another PID namespace nothing is known, unless they are of another boot; nor of what another
+            # version has written.
+            if state.pid and state.gone and (state.visible or state.place.boot != here().boot):
                 os.unlink(path)
 
 
