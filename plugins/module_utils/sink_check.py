@@ -77,11 +77,9 @@ def faults(state: State) -> t.List[str]:
 
 
 def _processes(state: State) -> t.Iterator[str]:
-    network = None
-    with contextlib.suppress(OSError):
-        network = os.stat("/proc/%d/ns/net" % state.pid).st_ino
+    network = sink_state.namespace(state.pid, "net")
     if network != sink_state.here().network:
-        yield "its first process (pid %d) is in the network namespace %s" % (state.pid, network)
+        yield "its first process (pid %d) is in the network namespace %d" % (state.pid, network)
     for pid, start in state.workers:
         if sink_state.start_time(pid) != start:
             yield "its process %d has ended" % pid

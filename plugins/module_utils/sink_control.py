@@ -74,8 +74,6 @@ def _compared(request: Request, state: t.Optional[sink_state.State], variable_pr
         if not faults:
             return {**describe(state), "changed": False}
         reason = "; ".join(faults)
-    elif state is not None and state.alive:
-        reason = "it ran with other options"
     own = {inode for _number, inode in state.details["listeners"]} if state is not None and state.visible else set()
     sink_check.check_endpoints(variable_prefix + "listen", request.endpoints, own)
     if request.prefix is not None:

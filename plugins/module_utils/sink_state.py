@@ -123,9 +123,18 @@ class Place(t.NamedTuple):
 
 def here() -> Place:
     """Return the place of the process that asks."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+    boot = ""
+    # A sandbox may hide it; start times then have to do.
+    with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
         boot = stream.read().strip()
-    return Place(boot, os.stat("/proc/self/ns/net").st_ino, os.stat("/proc/self/ns/pid").st_ino)
+    return Place(boot, namespace("self", "net"), namespace("self", "pid"))
+
+
+def namespace(process: t.Union[int, str], kind: str) -> int:
+    """Return the number of a process's namespace (namespaces(7)); 0 where it cannot be seen."""
+    with contextlib.suppress(OSError):
+        return os.stat("/proc/%s/ns/%s" % (process, kind)).st_ino
+    return 0
 
 
 class State(t.NamedTuple):
@@ -188,8 +197,9 @@ def remove_stale(directory: str) -> None:
     for path in glob.glob(os.path.join(glob.escape(directory), "sink-*.json")):
         with contextlib.suppress(OSError):
             state = _read(path)
-            # Of those of another PID namespace nothing is known, unless they are of another boot.
-            if state.gone and (state.visible or state.place.boot != here().boot):
+            # Of those of another PID namespace nothing is known, unless they are of another boot; nor of what another
+            # version has written.
+            if state.pid and state.gone and (state.visible or state.place.boot != here().boot):
                 os.unlink(path)
 
 

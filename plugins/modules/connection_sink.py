@@ -170,7 +170,7 @@ network_namespace:
   returned: always
   type: int
 reason:
-  description: Why a sink that was recorded was started anew; null where none was.
+  description: What was missing of a sink with these options, so that it was started anew; null where nothing was.
   returned: always
   type: str
 since:
@@ -246,7 +246,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.filename or DIRECTORY, error.strerror or error))
-    if result["reason"] and params["state"] == "started":
+    if result["reason"]:
         again = "would be" if module.check_mode else "was"
         module.warn("The sink %s %s started anew: %s." % (params["name"], again, result["reason"]))
     exhausted = result["statistics"]["exhausted"]

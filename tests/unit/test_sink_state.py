@@ -100,6 +100,21 @@ def test_a_state_comes_back(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_what_killed_sinks_have_left_is_removed_and_nothing_else(tmp_path):
+    here = sink_state.here()
+    gone = sink_state.State(os.getpid(), 5, [], {}, 9, 10, {}, here)
+    runs = gone._replace(start=sink_state.start_time(os.getpid()))
+    unseen = gone._replace(place=here._replace(processes=1))
+    rebooted = unseen._replace(place=unseen.place._replace(boot="another"))
+    for name, state in (("gone", gone), ("runs", runs), ("unseen", unseen), ("rebooted", rebooted)):
+        sink_state.write_state(str(tmp_path), name, state)
+    (tmp_path / "sink-of-another-version.json").write_text("{}")
+    (tmp_path / "other.json").write_text("{}")
+    sink_state.remove_stale(str(tmp_path))
+    left = {path.name.replace(".%d" % here.network, "") for path in tmp_path.iterdir()}
+    assert left == {"sink-runs.json", "sink-unseen.json", "sink-of-another-version.json", "other.json"}
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "7", '{"pid": 1, "start": null}'])
 def test_a_file_that_says_nothing_is_a_sink_that_is_gone(tmp_path, text):
     pathlib.Path(sink_state.path_of(str(tmp_path), "a")).write_text(text)

@@ -40,7 +40,7 @@ def test_a_play_that_is_killed(clients, sinks, wait_until, left) -> None:
     command = ["ansible-playbook", "-i", inventory, str(PLAYBOOK), "-e", json.dumps(variables)]
     playing = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        wait_until(lambda: all(sink.processes("fourtuple-sink") for sink in sinks.values()), 60)
+        wait_until(lambda: all(sink.processes("fourtuple-sink") for sink in sinks.values()), 180)
         began = time.monotonic()
         wait_until(lambda: all(host.progress.get("phase") == "holding" for host in clients.values()), LIFETIME)
     finally:
@@ -59,7 +59,7 @@ def test_a_client_that_dies(play, clients, wait_until, read_report, left, tmp_pa
     with concurrent.futures.ThreadPoolExecutor() as pool:
         variables = {"clients_hosts": "clients:sinks", "prove_target": TARGET, "report_dir": str(tmp_path)}
         playing = pool.submit(play, "prove_clients.yml", prove_hold=1, prove_rate=1000, **variables)
-        wait_until(lambda: all(host.progress.get("established", 0) > 0 for host in clients.values()), 60)
+        wait_until(lambda: all(host.progress.get("established", 0) > 0 for host in clients.values()), 180)
         assert clients["client2"].progress["phase"] == "connecting"
         subprocess.run(["podman", "kill", clients["client2"].container], stdout=subprocess.DEVNULL, check=True)
         played = playing.result()

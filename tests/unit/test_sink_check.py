@@ -1,0 +1,106 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""On this machine's loopback, a port that nobody has; what takes namespaces is in tests/field/test_sinks.py."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+
+import pytest
+
+from ansible_collections.fourtuple.clients.plugins.module_utils import (
+    sink_check,
+    sink_control,
+    sink_request,
+    sink_sockets,
+    sink_state,
+    sink_tun,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+
+
+def request(*listen):
+    plain = {"mode": "accept", "prefix": None, "ports": [], "lifetime": 60, "processes": 2, "capacity": 100}
+    return sink_request.parse({**plain, "name": "a", "listen": list(listen), "variable_prefix": ""})
+
+
+@pytest.fixture
+def free():
+    with socket.create_server(("127.0.0.1", 0)) as opened:
+        return opened.getsockname()
+
+
+@pytest.fixture
+def sink(tmp_path, free):
+    """The record of a sink that serves."""
+    folder = str(tmp_path)
+    started = sink_control.started(request("%s:%d" % free), folder, False)
+    assert (started["running"], started["network_namespace"]) == (True, sink_state.here().network)
+    yield sink_state.read_state(folder, "a")
+    sink_control.stopped("a", folder, False)
+
+
+def test_one_that_serves(sink):
+    assert sink_check.faults(sink) == []
+    assert not sink_check.serves_another(sink)
+
+
+def test_records_that_are_not_so(sink, monkeypatch):
+    (text,), ((number, inode),) = sink.options["listen"], sink.details["listeners"]
+    pid = sink.pid
+
+    def faults(**changes):
+        return sink_check.faults(sink._replace(**changes))
+
+    no_longer = ["it no longer listens on %s" % text]
+    assert faults(start=sink.start + 1) == ["its first process (pid %d) has ended" % pid]
+    assert faults(workers=[(pid, 1)])[:1] == ["its process %d has ended" % pid]
+    assert faults(details={"listeners": [(number, inode + 1)]}) == no_longer
+    assert faults(details={"listeners": [(0, inode)]}) == no_longer
+    assert faults(options={"listen": ["127.0.0.2:%s" % text.rpartition(":")[2]]})[0].startswith("it no longer listens")
+    assert faults(options={"listen": []}) == ["its record names 1 sockets for 0 addresses"]
+    responder = faults(options={"prefix": "198.18.0.0/15"}, details={"device": "ftsink99"})
+    assert responder == ["its device ftsink99 is not there"]
+    here = sink_state.here()
+    monkeypatch.setattr(sink_check.sink_state, "here", lambda: here._replace(network=1))
+    assert faults() == ["its first process (pid %d) is in the network namespace %d" % (pid, here.network)]
+
+
+def test_without_sock_diag_the_descriptors_have_to_do(sink, monkeypatch):
+    monkeypatch.setattr(sink_sockets, "listening", lambda: None)
+    assert sink_check.faults(sink) == []
+    ((number, inode),) = sink.details["listeners"]
+    assert sink_check.faults(sink._replace(details={"listeners": [(number, inode + 1)]}))
+
+
+def test_one_whose_pids_are_others(sink):
+    apart = sink._replace(place=sink.place._replace(processes=1))
+    assert sink_check.serves_another(apart)
+    assert not sink_check.serves_another(apart._replace(details={"listeners": []}))
+    assert not sink_check.serves_another(apart._replace(place=apart.place._replace(boot="another")))
+    assert sink_check.serves_another(apart._replace(details={"listeners": [], "device": "lo"}))
+    assert not sink_check.serves_another(apart._replace(details={"listeners": [], "device": "ftsink99"}))
+
+
+def test_what_can_be_listened_on(sink, free):
+    inode = sink.details["listeners"][0][1]
+    sink_check.check_endpoints("listen", [free], {inode})
+    with pytest.raises(Refusal, match=r"^listen is '127\.0\.0\.1:\d+'; .*: fourtuple-sink \(pid \d+\) listens on 127"):
+        sink_check.check_endpoints("listen", [free], ())
+    with pytest.raises(Refusal, match=r"192\.0\.2\.77:7000 cannot be listened on: .* is no address of this host"):
+        sink_check.check_endpoints("listen", [("192.0.2.77", 7000)], ())
+    with pytest.raises(Refusal, match=r"of the same sink covers it"):
+        sink_check.check_endpoints("listen", [("::", free[1]), ("::1", free[1])], ())
+
+
+def test_what_is_local():
+    assert sink_tun.is_local(ipaddress.ip_address("127.7.7.7")) is True
+    assert sink_tun.is_local(ipaddress.ip_address("192.0.2.77")) is False
+    assert sink_tun.way_to(ipaddress.ip_address("127.0.0.1")) == (sink_tun.LOCAL, sink_tun.index("lo"))
+    assert sink_tun.is_up("lo")
+    assert not sink_tun.is_up("ftsink99")
+    assert sink_tun.device_of(os.getpid(), 0) is None
+    assert sink_tun.device_of(os.getpid(), 9999) is None
