@@ -12,7 +12,7 @@ import re
 import typing as t
 
 #: proc_skip_spaces goes by isspace(), and the kernel's own table of it (lib/ctype.c) has Latin-1's no-break space.
-_SPACES = b" \t\n\v\f\r\xa0"
+_SPACES = re.compile(rb"[ \t\n\v\f\r\xa0]+")
 #: proc_wspace_sep: what may follow a number where no other separators are named.
 BLANKS = b" \t\n"
 #: TMPBUFLEN less one: a number that fills it might go on behind.
@@ -23,33 +23,33 @@ _BASES = (16, 8, 10)
 
 
 class Number(t.NamedTuple):
-    """``size``, a minus sign before it apart, as 0 has one too; ``rest``: what follows in the text."""
+    """``size``, a minus sign before it apart, as 0 has one too; ``end``: where the text goes on."""
 
     negative: bool
     size: int
-    rest: bytes
+    end: int
 
 
-def skip_spaces(data: bytes) -> bytes:
-    """Return ``data`` from its first byte on that is no white space of the kernel's."""
-    return data.lstrip(_SPACES)
+def skip_spaces(data: bytes, start: int) -> int:
+    """Return the place from ``start`` on of the first byte that is no white space of the kernel's."""
+    match = _SPACES.match(data, start)
+    return start if match is None else match.end()
 
 
-def read_number(data: bytes, word_size: int, separators: bytes = BLANKS) -> t.Optional[Number]:
-    """Return the number that ``data`` begins with, None where the kernel answers EINVAL.
+def read_number(data: bytes, start: int, word_size: int, separators: bytes = BLANKS) -> t.Optional[Number]:
+    """Return the number that ``data`` has at ``start``, None where the kernel answers EINVAL.
 
     Decimal, octal after a 0, hexadecimal after 0x. No sign but a minus, no digits grouped, no exponent.
 
     word_size:  of the kernel's unsigned long, in bits
     separators: one of these must follow, where anything does
     """
-    # Of more than a page the kernel looks at the first, and of a number at no more than this.
-    match = _NUMBER.match(data[:_LONGEST])
-    if match is None or match.end() == _LONGEST:
+    match = _NUMBER.match(data, start, start + _LONGEST)
+    if match is None or match.end() == start + _LONGEST:
         return None
     digits, base = next((text, base) for text, base in zip(match.groups()[1:], _BASES) if text is not None)
     size = int(digits, base)
-    rest = data[match.end() :]
-    if size >> word_size or (rest and rest[0] not in separators):
+    end = match.end()
+    if size >> word_size or (end < len(data) and data[end] not in separators):
         return None
-    return Number(bool(match.group(1)), size, rest)
+    return Number(bool(match.group(1)), size, end)

@@ -281,14 +281,14 @@ def written(key: str, data: bytes, kernel: Kernel, before: t.Optional[str] = Non
 def _numbers(data: bytes, bits: int, count: int, limits: t.Tuple[int, int], signed: bool) -> t.Tuple[t.List[int], bool]:
     """Return the numbers that are taken, and whether the write fails; what follows the last number is not read."""
     found: t.List[int] = []
-    data = skip_spaces(data)
-    while data and len(found) < count:
-        one = read_number(data, bits)
+    place = skip_spaces(data, 0)
+    while place < len(data) and len(found) < count:
+        one = read_number(data, place, bits)
         value = None if one is None else _value(one, signed)
         if one is None or value is None or not limits[0] <= value <= limits[1]:
             return found, True
         found.append(value)
-        data = skip_spaces(one.rest)
+        place = skip_spaces(data, one.end)
     return found, not found
 
 

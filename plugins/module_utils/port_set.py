@@ -49,18 +49,34 @@ def read_kernel_list(data: bytes) -> t.Optional[t.Set[int]]:
     proc_do_large_bitmap (kernel/sysctl.c): ends of lines separate as commas do, other white space does not, and port
     0 is one.
     """
-    ports: t.Set[int] = set()
-    data = data.lstrip(b"\n")
-    while data:
-        first = last = read_number(data, _WORD_SIZE, b"-,\n")
-        if first is not None and first.rest[:1] == b"-":
-            last = read_number(first.rest[1:], _WORD_SIZE, b",\n\0")
+    runs: t.Set[t.Tuple[int, int]] = set()
+    place = _skip_ends_of_lines(data, 0)
+    while place < len(data):
+        first = last = read_number(data, place, _WORD_SIZE, b"-,\n")
+        if first is not None and data[first.end : first.end + 1] == b"-":
+            last = read_number(data, first.end + 1, _WORD_SIZE, b",\n\0")
         if first is None or last is None or first.negative or last.negative:
             return None
         if not first.size <= last.size <= HIGHEST_PORT:
             return None
-        ports.update(range(first.size, last.size + 1))
-        data = last.rest[1:].lstrip(b"\n")
+        runs.add((first.size, last.size))
+        place = _skip_ends_of_lines(data, last.end + 1)
+    return _expanded(runs)
+
+
+def _skip_ends_of_lines(data: bytes, place: int) -> int:
+    while data[place : place + 1] == b"\n":
+        place += 1
+    return place
+
+
+def _expanded(runs: t.Iterable[t.Tuple[int, int]]) -> t.Set[int]:
+    """Return the ports of runs, each once, however many runs name it."""
+    ports: t.Set[int] = set()
+    highest = -1
+    for first, last in sorted(runs):
+        ports.update(range(max(first, highest + 1), last + 1))
+        highest = max(highest, last)
     return ports
 
 

@@ -140,8 +140,8 @@ class RefusedLine(t.NamedTuple):
         """Return the line as a snapshot has it, with the remedy where our own line is concerned."""
         text = "the kernel refuses it and takes %s" % self.allowed
         if self.unwritten:
-            text += "; systemd-sysctl writes only the last line of a key, so ours is not set at the next boot: "
-            text += "remove or correct that line"
+            text += "; systemd-sysctl writes only the last line of a key, so one of ours would not be set at the next "
+            text += "boot: remove or correct that line"
         return {
             "key": self.key,
             "file": "%s:%d" % (self.path, self.line),

@@ -134,14 +134,14 @@ def test_f2_systemd_then_writes_no_line_at_all_and_procps_ours(debian):
     debian.put("/etc/sysctl.d/zz-emqx.conf", "net.ipv4.ip_local_port_range = 1000 65535\n")
     found = limits(debian)
     assert found["keys"][PORT_RANGE]["after_boot"] is None
-    assert "ours is not set at the next boot: remove or correct that line" in found["refused"][0]["why"]
+    assert "one of ours would not be set at the next boot: remove or correct that line" in found["refused"][0]["why"]
     (debian.path / "run/systemd/system").rmdir()
     found = limits(debian)
     assert (found["keys"][PORT_RANGE]["after_boot"], found["keys"][PORT_RANGE]["by"]) == (
         "1024 65535",
         sysctl_d.DROP_IN + ":2",
     )
-    assert "not set" not in found["refused"][0]["why"]
+    assert "systemd" not in found["refused"][0]["why"]
 
 
 def test_f2_the_range_may_begin_lower_where_the_files_say_so(debian):

@@ -180,3 +180,49 @@ def test_without_our_drop_in_one_of_its_name_elsewhere_counts(systemd):
     systemd.put("/run/sysctl.d/99-zz-fourtuple.conf", "fs.nr_open = 100\n")
     assert value(systemd, "fs.nr_open", {"fs.nr_open": "7"})[0] == "7"
     assert value(systemd, "fs.nr_open", {})[0] == "100"
+
+
+RANGE = "net.ipv4.ip_local_port_range"
+
+
+def test_what_is_written_is_one_thing_and_what_the_kernel_takes_another(host):
+    host.put("/etc/sysctl.d/a.conf", "fs.nr_open = 2000000\nfs.nr_open = many\nfs.* = 1000\n")
+    lines = sysctl_d.at_boot(host.root)
+    assert [line.value for line in sysctl_d.written(lines, "fs.nr_open")] == ["2000000", "many"]
+    won, refused = sysctl_d.settle(lines, "fs.nr_open")
+    assert (won.value, [line.value for line in refused]) == ("2000000", ["many"])
+    (host.path / "run/systemd/system").mkdir(parents=True)
+    won, refused = sysctl_d.settle(sysctl_d.at_boot(host.root), "fs.nr_open")
+    assert (won, [line.value for line in refused]) == (None, ["many"])
+
+
+def test_a_line_that_a_later_one_replaces_is_named_and_takes_nothing_away(systemd):
+    systemd.put("/etc/sysctl.d/a.conf", "fs.nr_open = many\nfs.nr_open = 2000000\nvm.x = many\n")
+    (line,) = sysctl_d.refused_lines(systemd.root, ["fs.nr_open", "vm.x"], {"fs.nr_open": "3000000"})
+    assert (line.path, line.line, line.unwritten) == ("/etc/sysctl.d/a.conf", 1, False)
+    assert line.as_dict()["why"] == "the kernel refuses it and takes a whole number from 64 to 2147483584"
+
+
+def test_a_value_is_what_the_key_then_has(systemd):
+    systemd.put("/etc/sysctl.d/a.conf", "%s = 0x800\nnet.ipv4.tcp_rmem = 4096\t1 2 3\n" % RANGE)
+    assert value(systemd, RANGE)[0] == "2048 60999"
+    assert value(systemd, "net.ipv4.tcp_rmem")[0] == "4096 1 2"
+
+
+def test_the_first_unprivileged_port_of_the_boot_bounds_the_range(systemd):
+    systemd.sysctl(net__ipv4__ip_unprivileged_port_start=0, net__ipv4__ip_local_port_range="2000 3000")
+    systemd.put("/etc/sysctl.d/a.conf", RANGE + " = 80 65535\n")
+    assert value(systemd, RANGE) is None
+    assert sysctl_d.kernel_now(systemd.root)[1:3] == (0, 2000)
+    systemd.put("/etc/sysctl.d/0.conf", "net.ipv4.ip_unprivileged_port_start = 80\n")
+    assert value(systemd, RANGE)[0] == "80 65535"
+    # In a container, whoever made it has set that before.
+    (systemd.path / "etc/sysctl.d/0.conf").unlink()
+    systemd.put("/run/systemd/container", "docker\n")
+    assert value(systemd, RANGE)[0] == "80 65535"
+
+
+def test_the_kernels_word_is_told_by_its_arch(systemd):
+    assert sysctl_d.kernel_at_start(systemd.root).word_size == 64
+    systemd.sysctl(kernel__arch="armv7l")
+    assert sysctl_d.kernel_at_start(systemd.root).word_size == 32
