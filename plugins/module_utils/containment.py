@@ -56,8 +56,8 @@ def container_kind(root: str = "/") -> t.Optional[str]:
     * root on an overlay in a network namespace that is not the first, and is PID 1's: a live system's root is one as
       well, but its network is the machine's, and ``ip netns exec`` and PrivateNetwork= leave PID 1 where it is.
 
-    The last two are none where the namespace of control groups is known to be the first. Container managers make that as
-    well, or else the path of the group has told; a person's unshare(1) and PrivatePIDs= of a service do neither.
+    The last two are none where the namespace of control groups is known to be the first. Container managers make that
+    as well, or else the path of the group has told; a person's unshare(1) and PrivatePIDs= of a service do neither.
     """
     first, own = _environment(root, "1"), _environment(root, "self")
     if _KUBERNETES in first or (_KUBERNETES in own and not (owns_network(root) and not _root_is_overlay(root))):
