@@ -51,11 +51,13 @@ def container_kind(root: str = "/") -> t.Optional[str]:
       the root is no machine's either;
     * a control group of PID 1, or of ours, that a container manager makes for a container;
     * a user namespace that is not the first: there nobody may write the machine's keys;
-    * a PID namespace that is not the first, unless the namespace of control groups is: container managers make that as
-      well, or else the path of the group tells; a person's unshare(1) and PrivatePIDs= do neither. The distributions of
-      WSL2 may have both, yet no machine under them but the virtual machine that is theirs: they are hosts;
+    * a PID namespace that is not the first. The distributions of WSL2 have them, yet no machine under them but the
+      virtual machine that is theirs: they are hosts;
     * root on an overlay in a network namespace that is not the first, and is PID 1's: a live system's root is one as
       well, but its network is the machine's, and ``ip netns exec`` and PrivateNetwork= leave PID 1 where it is.
+
+    The last two are none where the namespace of control groups is known to be the first. Container managers make that
+    as well, or else the path of the group has told; a person's unshare(1) and PrivatePIDs= of a service do neither.
     """
     first, own = _environment(root, "1"), _environment(root, "self")
     if _KUBERNETES in first or (_KUBERNETES in own and not (owns_network(root) and not _root_is_overlay(root))):
@@ -83,7 +85,10 @@ def _kind_by_kernel(root: str) -> t.Optional[str]:
                 return kind
     if not in_first_user_namespace(root):
         return ""
-    if any(_has_own_processes(root, process) for process in ("self", "1")) and not _is_wsl(root):
+    groups = [_is_first(root, process, "cgroup") for process in ("self", "1")]
+    if next((first for first in groups if first is not None), False):
+        return None
+    if False in (_is_first(root, process, "pid") for process in ("self", "1")) and not _is_wsl(root):
         return ""
     if not owns_network(root) and _shares_network_with_init(root) and _root_is_overlay(root):
         return ""
@@ -99,10 +104,6 @@ def in_first_user_namespace(root: str = "/") -> bool:
         if map_of not in ([], _EVERY_UID):
             return False
     return True
-
-
-def _has_own_processes(root: str, process: str) -> bool:
-    return _is_first(root, process, "pid") is False and _is_first(root, process, "cgroup") is not True
 
 
 def _is_first(root: str, process: str, kind: str) -> t.Optional[bool]:
