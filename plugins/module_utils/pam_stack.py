@@ -41,7 +41,7 @@ _CODES = (
     *("authtok_expired", "module_unknown", "bad_item", "conv_again", "incomplete"),
 )
 #: What each module answers for sure when it opens a session.
-_ANSWERS = {"pam_permit.so": "success", "pam_deny.so": "session_err", _MODULE: "success"}
+_ANSWERS = {"pam_permit.so": "success", "pam_deny.so": "session_err", "pam_warn.so": "ignore", _MODULE: "success"}
 #: What pam_limits answers where it cannot set a limit, and where it cannot read its file.
 _FAILURES = ("perm_denied", "service_err")
 

@@ -42,7 +42,7 @@ class Host:
     def __init__(self, image: str) -> None:
         self.image = image
         checkout = hashlib.sha1(str(CHECKOUT).encode(), usedforsecurity=False).hexdigest()
-        self._name = "differential.%s.%s" % (checkout[:8], image)
+        self.name = "differential.%s.%s" % (checkout[:8], image)
         self._oracles: dict[str, subprocess.Popen[str]] = {}
         self._roots: dict[str, pathlib.Path] = {}
         keep = 'start=$1; shift; trap "" INT TERM; podman rm --force --ignore --time 0 "$1" >/dev/null; '
@@ -50,7 +50,7 @@ class Host:
         volume = "%s:/differential:ro" % HERE
         start = CHECKOUT / "tests/images/start"
         self._keeper = subprocess.Popen(
-            ["sh", "-c", keep, "keeper", start, self._name, image, "--volume", volume],
+            ["sh", "-c", keep, "keeper", start, self.name, image, "--volume", volume],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -59,7 +59,7 @@ class Host:
 
     def wait(self) -> None:
         assert self._keeper.stdout
-        assert self._keeper.stdout.readline() == "started\n", "%s has not started" % self._name
+        assert self._keeper.stdout.readline() == "started\n", "%s has not started" % self.name
 
     def stop(self) -> None:
         for oracle in self._oracles.values():
@@ -75,7 +75,7 @@ class Host:
 
         root: a folder that does not exist yet
         """
-        command = ["podman", "exec", "--interactive", "--workdir", "/differential", self._name]
+        command = ["podman", "exec", "--interactive", "--workdir", "/differential", self.name]
         self._oracles[resolver] = subprocess.Popen(
             [*command, "python3", "-B", "-m", "oracles." + resolver],
             stdin=subprocess.PIPE,
