@@ -19,6 +19,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_subjects 
 from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
 
 _SERVER = "Max open files            4000                 20000                files\n"
+_CONFIG = "/etc/ssh/sshd_config"
 _HOSTS_OWN = (
     "/etc/ssh/sshd_config",
     "/etc/pam.d/sshd",
@@ -28,32 +29,36 @@ _HOSTS_OWN = (
 )
 _LINE = "session required pam_limits.so"
 
+_SSHD, _SU = "/etc/pam.d/sshd", "/etc/pam.d/su"
+_ROOT_OK = "auth sufficient pam_rootok.so\n"
+_BEHIND_MATCH = "Match User x\nX11Forwarding no\nMatch all\nUsePAM yes\n"
+
 #: What is changed on the host as installed, by the way in: path and text.
 _CASES: dict[str, tuple[str, dict[str, str]]] = {
     "ssh as installed": ("ssh", {}),
-    "UsePAM no": ("ssh", {"/etc/ssh/sshd_config": "UsePAM no\n"}),
-    "no UsePAM": ("ssh", {"/etc/ssh/sshd_config": "X11Forwarding no\n"}),
-    "the first UsePAM wins": ("ssh", {"/etc/ssh/sshd_config": "usepam = \"no\"\nUsePAM yes\n"}),
+    "UsePAM no": ("ssh", {_CONFIG: "UsePAM no\n"}),
+    "no UsePAM": ("ssh", {_CONFIG: "X11Forwarding no\n"}),
+    "the first UsePAM wins": ("ssh", {_CONFIG: 'usepam = "no"\nUsePAM yes\n'}),
     "UsePAM in an Include": (
         "ssh",
-        {"/etc/ssh/sshd_config": "Include sshd_config.d/*-us?.conf\nUsePAM no\n", "/etc/ssh/sshd_config.d/1-use.conf": "UsePAM yes\n"},
+        {
+            _CONFIG: "Include sshd_config.d/*-us?.conf\nUsePAM no\n",
+            _CONFIG + ".d/1-use.conf": "UsePAM yes\n",
+        },
     ),
-    "UsePAM behind Match all": ("ssh", {"/etc/ssh/sshd_config": "Match User x\nX11Forwarding no\nMatch all\nUsePAM yes\n"}),
-    "ssh without pam_limits": ("ssh", {"/etc/pam.d/sshd": "auth required pam_permit.so\n@include common-session\n"}),
+    "UsePAM behind Match all": ("ssh", {_CONFIG: _BEHIND_MATCH}),
+    "ssh without pam_limits": ("ssh", {_SSHD: "account required pam_permit.so\n@include common-session\n"}),
     "ssh with conf=": (
         "ssh",
         {
-            "/etc/pam.d/sshd": "account required pam_permit.so\n%s conf=/etc/security/ssh.conf\n" % _LINE,
+            _SSHD: "account required pam_permit.so\n%s conf=/etc/security/ssh.conf\n" % _LINE,
             "/etc/security/ssh.conf": "root hard nofile 2000\nroot soft nofile 1900\n",
         },
     ),
     "su as installed": ("su", {}),
-    "su without pam_limits": ("su", {"/etc/pam.d/su": "auth sufficient pam_rootok.so\nsession required pam_permit.so\n"}),
-    "su past pam_limits": (
-        "su",
-        {"/etc/pam.d/su": "auth sufficient pam_rootok.so\nsession sufficient pam_permit.so\n%s\n" % _LINE},
-    ),
-}  # fmt: skip
+    "su without pam_limits": ("su", {_SU: _ROOT_OK + "session required pam_permit.so\n"}),
+    "su past pam_limits": ("su", {_SU: "%ssession sufficient pam_permit.so\n%s\n" % (_ROOT_OK, _LINE)}),
+}
 
 
 class _Machine:
