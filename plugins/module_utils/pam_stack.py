@@ -26,9 +26,11 @@ _OTHER = "other"
 
 #: PAM_SUBSTACK_MAX_LEVEL
 _DEEPEST = 16
-#: No stack has as many lines, or ways through it; a broken one must not keep us.
+#: No stack has as many lines, or ways through it; a broken one must not keep us. Files that include themselves over and
+#: over are read as far as so many characters; each counts for some.
 _MOST_HANDLERS = 2000
-_MOST_STATES = 20000
+_MOST_STATES = 5000
+_MOST, _EACH = 1 << 20, 1 << 12
 
 _MODULE = "pam_limits.so"
 
@@ -41,7 +43,7 @@ _CODES = (
     *("authtok_expired", "module_unknown", "bad_item", "conv_again", "incomplete"),
 )
 #: What each module answers for sure when it opens a session.
-_ANSWERS = {"pam_permit.so": "success", "pam_deny.so": "session_err", _MODULE: "success"}
+_ANSWERS = {"pam_permit.so": "success", "pam_deny.so": "session_err", "pam_warn.so": "ignore", _MODULE: "success"}
 #: What pam_limits answers where it cannot set a limit, and where it cannot read its file.
 _FAILURES = ("perm_denied", "service_err")
 
@@ -138,7 +140,7 @@ class _Library:
     def __init__(self, tree: HostTree) -> None:
         text = _text(tree)
         vendors = [
-            path for path in re.findall(r"(/[\w./+-]+)/pam[.]d/%s\0", text) if path + "/pam.d" not in _DIRECTORIES
+            path for path in re.findall(r"(/[\w./+-]{1,200})/pam[.]d/%s\0", text) if path + "/pam.d" not in _DIRECTORIES
         ]
         self.directories = [*_DIRECTORIES, *(path + "/pam.d" for path in vendors)]
         #: Debian's patch; it looks for what is included in the first directory alone.
@@ -163,6 +165,7 @@ class _Reader:
         self._library = library
         self._has_directory = any(tree.names(directory) for directory in library.directories)
         self._handlers: t.List[_Handler] = []
+        self._left = _MOST
 
     def open(self, service: str) -> t.Optional[str]:
         """Return the file of a service; of /etc/pam.conf only where there is no directory at all."""
@@ -180,6 +183,7 @@ class _Reader:
     def handlers(self, path: str, service: str) -> t.List[_Handler]:
         """Return the session's handlers of a service."""
         self._handlers = []
+        self._left = _MOST
         self._read(path, 0, 0, service if path == _CONF else None, everything=True)
         return self._handlers
 
@@ -191,7 +195,11 @@ class _Reader:
         service:    the one whose lines count, where each begins with a service's name
         everything: the file is read for all types of modules, not for sessions alone
         """
-        for number, text in _lines(self._tree.read(path) or ""):
+        whole = self._tree.read(path) or ""
+        self._left -= len(whole) + _EACH
+        if self._left < 0:
+            raise _Abort
+        for number, text in _lines(whole):
             words = _tokens(text)
             if service is not None:
                 name, words = words[0], words[1:]
@@ -312,6 +320,7 @@ def _action(actions: t.Mapping[str, str], code: str) -> str:
 def _ways(handlers: t.Sequence[_Handler]) -> t.Tuple[t.Tuple[Run, ...], ...]:
     """Return what of pam_limits runs on each way on which the session opens."""
     found: t.Dict[t.Tuple[Run, ...], None] = {}
+    moves = [_moves(handler) for handler in handlers]
     left = [_State(0, 0, "none", (), ())]
     seen: t.Set[_State] = set(left)
     while left and len(seen) < _MOST_STATES:
@@ -320,14 +329,25 @@ def _ways(handlers: t.Sequence[_Handler]) -> t.Tuple[t.Tuple[Run, ...], ...]:
             if state.impression == "good":
                 found[state.runs] = None
             continue
-        for following in _steps(handlers, state):
+        for following in _steps(handlers, moves[state.place], state):
             if following not in seen:
                 seen.add(following)
                 left.append(following)
     return tuple(found)
 
 
-def _steps(handlers: t.Sequence[_Handler], state: _State) -> t.Iterator[_State]:
+def _moves(handler: _Handler) -> t.List[t.Tuple[str, bool]]:
+    """Return the actions that a handler may come to, each with whether its module answered success."""
+    if handler.kind == "substack":
+        return []
+    if handler.kind == "fail":
+        answers: t.Sequence[str] = ("perm_denied",)
+    else:
+        answers = [_ANSWERS[handler.module]] if handler.module in _ANSWERS else _CODES
+    return sorted({(_action(handler.actions, code), code == "success") for code in answers})
+
+
+def _steps(handlers: t.Sequence[_Handler], moves: t.Iterable[t.Tuple[str, bool]], state: _State) -> t.Iterator[_State]:
     """Return where a session may be after one handler (_pam_dispatch_aux)."""
     handler = handlers[state.place]
     outer = state.outer[: handler.level]
@@ -338,12 +358,8 @@ def _steps(handlers: t.Sequence[_Handler], state: _State) -> t.Iterator[_State]:
     if handler.kind == "substack":
         yield state._replace(place=state.place + 1)
         return
-    if handler.kind == "fail":
-        answers: t.Iterable[str] = ("perm_denied",)
-    else:
-        answers = [_ANSWERS[handler.module]] if handler.module in _ANSWERS else _CODES
     runs = state.runs + ((handler.run,) if handler.run is not None else ())
-    for action, good in sorted({(_action(handler.actions, code), code == "success") for code in answers}):
+    for action, good in moves:
         yield _after(handlers, state._replace(runs=runs), action, good)
 
 

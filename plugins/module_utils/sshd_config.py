@@ -24,8 +24,8 @@ _FILES = ("/etc/ssh/sshd_config", "/usr/etc/ssh/sshd_config")
 _DIRECTORY = "/etc/ssh"
 #: SERVCONF_MAX_DEPTH
 _DEEPEST = 16
-#: Of a broken host the Includes of all files together are followed this often; none needs as many.
-_MOST_FILES = 256
+#: Files that include themselves over and over are read as far as this, counted in characters; each counts for some.
+_MOST, _EACH = 1 << 20, 1 << 12
 
 #: Debian's name of the unit, and the others'; and the files of options, with the variable that init scripts take.
 UNITS = ("ssh.service", "sshd.service")
@@ -79,18 +79,19 @@ class _Reader:
 
     def __init__(self, tree: HostTree) -> None:
         self._tree = tree
-        self._left = _MOST_FILES
+        self._left = _MOST
 
     def read(self, path: str, depth: int = 0) -> t.List[t.Tuple[str, Setting]]:
         """Return keyword, in lower case, and first argument of each line that concerns every session.
 
         A Match block goes to the end of its file, or to ``Match all``; what it includes is for those that match.
         """
-        self._left -= 1
+        text = self._tree.read(path) or ""
+        self._left -= len(text) + _EACH
         if depth > _DEEPEST or self._left < 0:
             return []
         found, active = [], True
-        for number, line in enumerate((self._tree.read(path) or "").split("\n"), start=1):
+        for number, line in enumerate(text.split("\n"), start=1):
             keyword, words = _split(line)
             if keyword == "match":
                 active = [word.lower() for word in words[:1]] == ["all"]

@@ -43,7 +43,7 @@ class Host:
         """options: of podman run, beside those of tests/images/start"""
         self.image = image
         checkout = hashlib.sha1(str(CHECKOUT).encode(), usedforsecurity=False).hexdigest()
-        self._name = "%s.%s.%s" % (purpose, checkout[:8], image)
+        self.name = "%s.%s.%s" % (purpose, checkout[:8], image)
         self._oracles: dict[str, subprocess.Popen[str]] = {}
         self._roots: dict[str, pathlib.Path] = {}
         keep = 'start=$1; shift; trap "" INT TERM; podman rm --force --ignore --time 0 "$1" >/dev/null; '
@@ -51,7 +51,7 @@ class Host:
         volume = "%s:/differential:ro" % HERE
         start = CHECKOUT / "tests/images/start"
         self._keeper = subprocess.Popen(
-            ["sh", "-c", keep, "keeper", start, self._name, image, "--volume", volume, *options],
+            ["sh", "-c", keep, "keeper", start, self.name, image, "--volume", volume, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -60,7 +60,7 @@ class Host:
 
     def wait(self) -> None:
         assert self._keeper.stdout
-        assert self._keeper.stdout.readline() == "started\n", "%s has not started" % self._name
+        assert self._keeper.stdout.readline() == "started\n", "%s has not started" % self.name
 
     def stop(self) -> None:
         for oracle in self._oracles.values():
@@ -74,7 +74,7 @@ class Host:
     def run(self, *command: str, status: int = 0) -> str:
         """Run a command on the host and return what it prints."""
         done = subprocess.run(
-            ["podman", "exec", self._name, *command],
+            ["podman", "exec", self.name, *command],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -88,7 +88,7 @@ class Host:
 
         root: a folder that does not exist yet
         """
-        command = ["podman", "exec", "--interactive", "--workdir", "/differential", self._name]
+        command = ["podman", "exec", "--interactive", "--workdir", "/differential", self.name]
         self._oracles[resolver] = subprocess.Popen(
             [*command, "python3", "-B", "-m", "oracles." + resolver],
             stdin=subprocess.PIPE,

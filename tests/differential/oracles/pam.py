@@ -32,12 +32,11 @@ _ACCOUNTS = {
     "/etc/group": "".join("%s:x:%d:%s\n" % (name, *rest) for name, rest in _GROUP.items()),
 }
 
-#: What a session starts with, and the ssh server that our own code takes it from; as much as the hosts may have.
+#: What a session starts with, and the servers that our own code takes it from; as much as the hosts may have.
 _INHERITED = (4000, 20000)
-_SERVER = {
-    "/proc/200/comm": "sshd\n",
-    "/proc/200/limits": "Max open files            %d                 %d                files\n" % _INHERITED,
-}
+_LIMITS = "Max open files            %d                 %d                files\n" % _INHERITED
+_SERVER = {"/proc/%d/limits" % pid: _LIMITS for pid in (200, 201, 202)}
+_SERVER.update({"/proc/200/comm": "sshd\n", "/proc/201/comm": "agetty\n", "/proc/202/comm": "cron\n"})
 
 #: What comes with each tree, mounted over the host's own.
 _STAND_INS = ("/proc/1/limits", "/proc/sys/fs/nr_open")
@@ -50,12 +49,18 @@ class _Conversation(ctypes.Structure):
 
 def answer(given: dict[str, t.Any]) -> oracle.Answers:
     """Return soft and hard limit of a session of each user, 0 and 0 for a session that is refused."""
+    stand_in(given)
+    return {user: session(_SERVICE, user) for user in _PASSWD}
+
+
+def stand_in(given: dict[str, t.Any]) -> None:
+    """Let this process, and those that it starts, see what comes with a tree."""
     for path, text in given["stand_ins"].items():
         oracle.put(_STAND_IN_DIRECTORY + path, text)
-    return {user: _session(user) for user in _PASSWD}
 
 
-def _session(user: str) -> list[int]:
+def session(service: str, user: str) -> list[int]:
+    """Return soft and hard limit of a session, 0 and 0 for one that is refused."""
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
@@ -63,7 +68,7 @@ def _session(user: str) -> list[int]:
             resource.setrlimit(resource.RLIMIT_NOFILE, _INHERITED)
             handle, conversation = ctypes.c_void_p(), _Conversation()
             started = _libpam.pam_start(
-                _SERVICE.encode(), user.encode(), ctypes.byref(conversation), ctypes.byref(handle)
+                service.encode(), user.encode(), ctypes.byref(conversation), ctypes.byref(handle)
             )
             opened = _libpam.pam_open_session(handle, 0)
             limits = resource.getrlimit(resource.RLIMIT_NOFILE) if (started, opened) == (_SUCCESS, _SUCCESS) else (0, 0)
@@ -79,9 +84,14 @@ def _session(user: str) -> list[int]:
         os.waitpid(pid, 0)
 
 
-def _base() -> dict[str, str]:
+def prepare() -> dict[str, str]:
+    """Put the stand-ins over what this process sees, and return the files that our own code has to see, too."""
+    for path, text in {**_ACCOUNTS, **dict.fromkeys(_STAND_INS, "")}.items():
+        oracle.put(_STAND_IN_DIRECTORY + path, text)
+        oracle.bind(_STAND_IN_DIRECTORY + path, path)
     found = {**_ACCOUNTS, **_SERVER}
-    for path in ("/usr/lib/os-release", "/proc/1/status", *glob.glob("/usr/lib/*/security/pam_limits.so")):
+    libraries = [*glob.glob("/usr/lib/*/security/pam_limits.so"), *glob.glob("/usr/lib/*/libpam.so.0")]
+    for path in ("/usr/lib/os-release", "/proc/1/status", *libraries):
         with open(path, "rb") as stream:
             found[path] = stream.read().decode("latin-1")
     return found
@@ -89,11 +99,8 @@ def _base() -> dict[str, str]:
 
 if __name__ == "__main__":
     oracle.leave_mounts()
-    base = _base()
+    base = prepare()
     oracle.put("/etc/pam.d/" + _SERVICE, "session required pam_limits.so\n")
-    for path, text in {**_ACCOUNTS, **dict.fromkeys(_STAND_INS, "")}.items():
-        oracle.put(_STAND_IN_DIRECTORY + path, text)
-        oracle.bind(_STAND_IN_DIRECTORY + path, path)
     for path in ["/etc/security/limits.conf", *glob.glob("/etc/security/limits.d/*")]:
         os.unlink(path)
     oracle.serve(base, answer)
