@@ -4,8 +4,9 @@
 """What kube-proxy, alone or within k3s and RKE2, makes of nf_conntrack_max when it starts.
 
 cmd/kube-proxy/app, getConntrackMax: conntrack.maxPerCore (32768) times the processors, at least conntrack.min
-(131072); a maxPerCore of 0 leaves the value alone. Kubernetes 1.22 to 1.28, and again from 1.38 on with some patch
-releases before, only raises the value; the others set it, up or down. k3s does the same by the same arguments.
+(131072); a maxPerCore of 0 leaves the value alone. Some releases only raise the value (those from kubernetes pull
+request 103174 to 120448, and again from 142035 on), the others set it, up or down. k3s does the same by the same
+arguments.
 """
 
 from __future__ import annotations

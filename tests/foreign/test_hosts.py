@@ -171,6 +171,8 @@ def test_what_a_person_gets_to_read(story: t.Callable[[str], Story], name: str, 
 REFUSED = {
     "article-raised": "/etc/sysctl.d/zz-tuning.conf:3",
     "database": "/etc/security/limits.d/oracle-database-preinstall-19c.conf:1",
+    "docker-ulimits": "/etc/docker/daemon.json:3",
+    "rc-local": "/etc/rc.local:3",
 }
 #: The state of before would lock out: the file and line that has to change first.
 NO_WAY_BACK = {"article": "/etc/sysctl.d/99-sysctl.conf:1", "containers": "/etc/sysctl.d/99-sysctl.conf:2"}
@@ -180,6 +182,7 @@ LOSES = {
     "kubernetes": "/etc/sysctl.d/k8s.conf:5",
     "tuned": "/etc/sysctl.conf:1",
     "tuned-last": "/etc/tuned/clients/tuned.conf:4",
+    "ufw": "/etc/ufw/sysctl.conf:3",
     "ulimit": "/etc/profile:5",
 }
 
