@@ -127,7 +127,7 @@ def guessed(ports: t.Iterable[int], low: int, high: int, known: t.Container[int]
 
 
 def _lasting_udp() -> Ports:
-    """Return the ports of UDP, without those that are gone in a moment; who has none but reserved ones need not wait."""
+    """Return the ports of UDP, without those that are gone in a moment; where all are reserved nobody waits."""
     found = _asked(_IPPROTO_UDP, _CLOSE)
     with contextlib.suppress(Refusal):
         if not found.named <= port_set.parse_kernel_list(read_text("/", _RESERVED_PORTS) or ""):
