@@ -11,6 +11,9 @@ chooses another. The kernel knows which is which: SOCK_BINDPORT_LOCK is set wher
 /proc/net does not show it. Where sock_diag is not to be had, and for a folder that stands for a host, a port inside
 the local port range and of the part that is in every usual one, from 32768 on, is taken for an automatic one. Below,
 where most services have their ports, it is taken for a named one, also where somebody has widened the range.
+
+Resolvers (unbound, dnsmasq) name a random port of UDP for each query and close it with the answer. So a UDP port that
+is not reserved yet counts when it is still there a moment later.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+import time
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import netlink, port_set
@@ -48,6 +52,10 @@ _ONLY_AUTOMATIC = _OPERATION.pack(_BC_AUTO, 4, 8)
 _ONLY_NAMED = _OPERATION.pack(_BC_AUTO, 4, 8) + _OPERATION.pack(_BC_JMP, 4, 8)
 
 _DEFAULT_RANGE = (32768, 60999)
+_RESERVED_PORTS = "/proc/sys/net/ipv4/ip_local_reserved_ports"
+#: Seconds; most answers of the DNS come sooner.
+_MOMENT = 0.25
+
 #: Servers of UDP whose usual port lies inside the kernel's default range: WireGuard's, Tailscale's.
 _KNOWN_UDP = frozenset((51820, 41641))
 
@@ -95,7 +103,7 @@ def listening(root: str = "/") -> Listening:
     """
     if os.path.realpath(root) == "/":
         with contextlib.suppress(netlink.NetlinkError):
-            return Listening(_asked(_IPPROTO_TCP, _LISTEN), _asked(_IPPROTO_UDP, _CLOSE), True)
+            return Listening(_asked(_IPPROTO_TCP, _LISTEN), _lasting_udp(), True)
     low, high = range_in_force(read_text(root, "/proc/sys/net/ipv4/ip_local_port_range"))
     tcp, udp = port_set.listeners(root), port_set.bound_udp(root)
     return Listening(guessed(tcp, low, high), guessed(udp, low, high, _KNOWN_UDP), False)
@@ -116,6 +124,16 @@ def guessed(ports: t.Iterable[int], low: int, high: int, known: t.Container[int]
         low = max(low, _DEFAULT_RANGE[0])
     automatic = frozenset(port for port in found if low <= port <= high and port not in known)
     return Ports(found - automatic, automatic)
+
+
+def _lasting_udp() -> Ports:
+    """Return the ports of UDP, without those that are gone in a moment; where all are reserved nobody waits."""
+    found = _asked(_IPPROTO_UDP, _CLOSE)
+    with contextlib.suppress(Refusal):
+        if not found.named <= port_set.parse_kernel_list(read_text("/", _RESERVED_PORTS) or ""):
+            time.sleep(_MOMENT)
+            return found._replace(named=found.named & _asked(_IPPROTO_UDP, _CLOSE).named)
+    return found
 
 
 def _asked(protocol: int, state: int) -> Ports:

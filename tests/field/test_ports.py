@@ -323,6 +323,34 @@ def test_f17_services_of_udp_are_reserved_too():
     inside(BEGIN + DATAGRAMS, 60)
 
 
+RESOLVER = r"""
+import random, threading, time
+# This machine may be busier than any host.
+listening._MOMENT = 1
+server = opened(V4, UDP, ("0.0.0.0", 53000))
+stop = threading.Event()
+def ask():
+    while not stop.is_set():
+        with contextlib.suppress(OSError), opened(V4, UDP, ("0.0.0.0", random.randint(1024, 52999))):
+            time.sleep(0.02)
+asking = [threading.Thread(target=ask) for _one in range(4)]
+for each in asking:
+    each.start()
+seen = listening._asked(17, 7).named
+written = [run() for _run in range(3)]
+stop.set()
+for each in asking:
+    each.join()
+assert len(seen) > 1 and written[0][RESERVED] == "53000" and written[1:] == [{}] * 2, (seen, written)
+"""
+
+
+@needs_root
+def test_f17_ports_that_a_resolver_names_for_a_moment_are_not_reserved():
+    """unbound and dnsmasq bind a random port for each query: no service, and another one at the next run."""
+    inside(BEGIN + RESOLVER, 60)
+
+
 def test_f17_where_the_kernel_cannot_be_asked(host):
     listens(stock(host), "udp", 5060, 51820, 40001, state="07")
     listens(host, "udp6", 8472, state="07")
