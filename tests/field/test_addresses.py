@@ -167,6 +167,16 @@ def test_a_host_whose_name_in_the_inventory_is_an_address() -> None:
     assert "It is the address of 192.0.2.50." in refused({"192.0.2.50": {}}, **listed("192.0.2.50"))
 
 
+def test_what_was_added_to_another_host_may_move_on_with_the_slots() -> None:
+    """tune_slot_size is raised on every host, as a refusal advises, in a play that gathers facts."""
+    facts = {"all_ipv4_addresses": ["192.0.2.20", "198.51.100.33", "198.51.100.40"]}
+    seen = {"limits": limits_of(applied={"addresses": ["198.51.100.33/32"]})}
+    inventory = {"client2": {"ansible_facts": facts, "__tune_before": seen}}
+    stated = {"address_pool": ["198.51.100.0/24"], "slot": 1, "slot_size": 32, "target": 2 * 64512}
+    assert planned(inventory, **stated)["settings"]["addresses_list"] == ["198.51.100.33"]
+    assert "It is an address of client2." in refused(inventory, **listed("198.51.100.40"))
+
+
 def test_own_destinations() -> None:
     """They may be variables of the play, which no other host sees."""
     message = refused(destinations=["192.0.2.50:443"], **listed("192.0.2.50"))
