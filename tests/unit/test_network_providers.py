@@ -275,7 +275,7 @@ def test_knows_the_addresses_that_its_files_give_at_boot(host: Host) -> None:
 
 
 def test_knows_which_addresses_of_its_files_nobody_leaves_from_unasked(host: Host) -> None:
-    """Those that 0.1.0 wrote have no lifetime; IPv4 needs none."""
+    """Those that an earlier version wrote have no lifetime; IPv4 needs none."""
     networkd(host)
     section = "\n[Address]\nAddress=%s\nPreferredLifetime=0\nDuplicateAddressDetection=none\n"
     old = "[Network]\nAddress=198.51.100.1/32\nAddress=2001:db8::1/128\n"
