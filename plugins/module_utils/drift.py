@@ -55,7 +55,7 @@ class Applied(t.NamedTuple):
     sysctl:    key -> value of the drop-in; floors: those that may be higher
     domains, units: name -> limit; default: DefaultLimitNOFILE=
     recorded:  addresses that a run added; persisted: addresses that our files give at boot
-    preferred: those of IPv6 that our files make the source of programs that do not bind, as 0.1.0 wrote them
+    preferred: those of IPv6 that our files make the source of programs that do not bind, as an earlier version had it
     missing:   files that a record says are ours, and that are gone
     """
 

@@ -319,7 +319,7 @@ def persisted(root: str, links: Links) -> t.Set[Pair]:
 def at_boot(root: str, links: Links) -> t.Dict[Pair, bool]:
     """Return what our files give at boot, each with whether nobody leaves from it who does not bind to it.
 
-    Of an IPv6 address in a file of 0.1.0 that is not so.
+    Of an IPv6 address in a file of an earlier version that is not so.
     """
     found: t.Dict[Pair, bool] = {}
     for path in own_files(root):

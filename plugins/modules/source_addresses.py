@@ -126,8 +126,8 @@ kept:
   elements: str
 corrected:
   description:
-    - Of RV(kept) the addresses of IPv6 that programs left from without binding to them, as version 0.1.0 added them,
-      and that have the preferred lifetime 0 now, in check mode those that would.
+    - Of RV(kept) the addresses of IPv6 that programs left from without binding to them, as an earlier version added
+      them, and that have the preferred lifetime 0 now, in check mode those that would.
   returned: always
   type: list
   elements: str

@@ -167,6 +167,16 @@ def test_a_host_whose_name_in_the_inventory_is_an_address() -> None:
     assert "It is the address of 192.0.2.50." in refused({"192.0.2.50": {}}, **listed("192.0.2.50"))
 
 
+def test_what_was_added_to_another_host_may_move_on_with_the_slots() -> None:
+    """tune_slot_size is raised on every host, as a refusal advises, in a play that gathers facts."""
+    facts = {"all_ipv4_addresses": ["192.0.2.20", "198.51.100.33", "198.51.100.40"]}
+    seen = {"limits": limits_of(applied={"addresses": ["198.51.100.33/32"]})}
+    inventory = {"client2": {"ansible_facts": facts, "__tune_before": seen}}
+    stated = {"address_pool": ["198.51.100.0/24"], "slot": 1, "slot_size": 32, "target": 2 * 64512}
+    assert planned(inventory, **stated)["settings"]["addresses_list"] == ["198.51.100.33"]
+    assert "It is an address of client2." in refused(inventory, **listed("198.51.100.40"))
+
+
 def test_own_destinations() -> None:
     """They may be variables of the play, which no other host sees."""
     message = refused(destinations=["192.0.2.50:443"], **listed("192.0.2.50"))
@@ -355,7 +365,7 @@ def test_addresses_that_the_host_sees_others_have() -> None:
         SESSION
         + HOST
         + r"""
-for line in ("route add default via 192.0.2.2 table 100", "route add 10.1.0.0/16 via 192.0.2.3",
+for line in ("route add default via 192.0.2.2 table 100", "route add 1an earlier version.0/16 via 192.0.2.3",
              "route add 10.2.0.0/16 nexthop via 192.0.2.4 nexthop via 192.0.2.5",
              "route add 10.3.0.0/16 via inet6 2001:db8::6", "addr add 198.51.100.1 peer 198.51.100.2 dev eth7",
              "nexthop add id 7 via 192.0.2.7 dev eth7", "route add 10.4.0.0/16 nhid 7",
@@ -374,7 +384,7 @@ whose = {
     "192.0.2.1": "the gateway of the default route on eth7",
     "2001:db8::1": "the gateway of the default route on eth7",
     "192.0.2.2": "the gateway of the default route on eth7 (table 100)",
-    "192.0.2.3": "the gateway of the route to 10.1.0.0/16 on eth7",
+    "192.0.2.3": "the gateway of the route to 1an earlier version.0/16 on eth7",
     "192.0.2.4": "the gateway of the route to 10.2.0.0/16 on eth7",
     "192.0.2.5": "the gateway of the route to 10.2.0.0/16 on eth7",
     "2001:db8::6": "the gateway of the route to 10.3.0.0/16 on eth7",
@@ -450,7 +460,7 @@ def boot():
 
 @needs_root
 def test_programs_that_do_not_bind_leave_from_the_host_s_own_address(checkout: t.Any) -> None:
-    """Live, corrected where 0.1.0 added them, in check mode, undone, and at the boot with ifupdown."""
+    """Live, corrected where an earlier version added them, in check mode, undone, and at the boot with ifupdown."""
     template = checkout / "roles/addresses/templates/ifupdown.batch.j2"
     inside(
         HOST
@@ -465,7 +475,7 @@ assert leaves_from(far) == own
 assert [leaves_from(far, one) for one in ours] == ours
 assert not run(*ours, "198.51.100.1")["changed"]
 
-# As 0.1.0 added them: everybody leaves from ours. A connection from it lives through the correction.
+# As an earlier version added them: everybody leaves from ours. A connection from it lives through the correction.
 for one in ours:
     ip("address change %s/128 dev eth7 preferred_lft forever" % one)
 assert leaves_from(far) in ours
@@ -489,7 +499,7 @@ shown = {one["address"]: one.get("deprecated") for one in interface_addresses.ob
 assert [shown[one] for one in (*ours, own, "198.51.100.1")] == [True, True, None, None]
 assert run(state="absent")["removed"] and leaves_from(far) == own
 
-# The boot: into nothing, over what is there, and over what 0.1.0 left.
+# The boot: into nothing, over what is there, and over what an earlier version left.
 for _again in range(2):
     boot()
     assert leaves_from(far) == own
@@ -553,7 +563,7 @@ def test_the_roles_know_the_whole_inventory(run: Run, copied_checkout: pathlib.P
 
 
 def test_what_an_earlier_version_added_is_drift(host: Host) -> None:
-    """0.1.0 gave our IPv6 addresses a preferred lifetime, live and in the files."""
+    """an earlier version gave our IPv6 addresses a preferred lifetime, live and in the files."""
     host.put("/var/lib/fourtuple/addresses.json", json.dumps({"added": [["eth0", "2001:db8::7/128"]]}))
     batch = "# Managed by fourtuple.clients\naddress replace 2001:db8::7/128 dev eth0 nodad%s\n"
     entry = {"address": "2001:db8::7", "prefix": 128, "interface": "eth0", "family": 6, "scope": "global"}

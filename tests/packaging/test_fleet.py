@@ -91,7 +91,7 @@ tune_port_range=20000 20999
 tune_binding=bind_no_port
 tune_processes=200
 tune_interface=lo
-tune_address_pool=['192.0.2.0/24']
+tune_address_pool=['203.0.113.0/24']
 tune_slot_size=32
 """
 
@@ -128,7 +128,7 @@ def planned(run: Run, copied_checkout: pathlib.Path, tmp_path: pathlib.Path) -> 
 
 
 def addresses(first: int, last: int) -> list[str]:
-    return ["192.0.2.%d" % number for number in range(first, last + 1)]
+    return ["203.0.113.%d" % number for number in range(first, last + 1)]
 
 
 def test_the_fleets_target_and_the_slots(planned: t.Callable[..., dict[str, t.Any]]) -> None:
@@ -146,7 +146,7 @@ def test_the_fleets_target_and_the_slots(planned: t.Callable[..., dict[str, t.An
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("three tune_slot=5", "three tune_slot=2", "tune_slot of three and two is '192.0.2.65-192.0.2.96'"),
+        ("three tune_slot=5", "three tune_slot=2", "tune_slot of three and two is '203.0.113.65-203.0.113.96'"),
         ("three tune_slot=5", "three tune_slot=7", "tune_slot of three is 7; allowed: a whole number from 0 to 6"),
         ("tune_weight=3", "tune_weight=-3", "tune_weight of two is -3; allowed: a number, 0 or above"),
     ],

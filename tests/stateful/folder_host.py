@@ -293,8 +293,10 @@ class Folder:
             if verb == "add":
                 assert address not in held, "RTNETLINK answers: File exists"
                 held.append(address)
-            else:
+            elif verb == "del":
                 held.remove(address)
+            else:
+                assert address in held, "RTNETLINK answers: Cannot assign requested address"
         return 0, "", ""
 
     def _link(self, number: int, name: str) -> dict[str, t.Any]:

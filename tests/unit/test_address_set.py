@@ -284,3 +284,38 @@ def test_orders_by_interface_family_and_number() -> None:
 )
 def test_finds_the_interface_of_the_default_route(routes: list[dict[str, t.Any]], expected: list[str]) -> None:
     assert address_set.default_interfaces(routes) == expected
+
+
+@pytest.mark.parametrize(
+    ("entry", "first", "last"),
+    [
+        ("198.51.100.7", "198.51.100.7", "198.51.100.7"),
+        (" 198.51.100.7 - 198.51.100.9 ", "198.51.100.7", "198.51.100.9"),
+        ("198.51.100.0/24", "198.51.100.1", "198.51.100.254"),
+        ("198.51.100.0/31", "198.51.100.0", "198.51.100.1"),
+        ("2001:db8::/64", "2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff"),
+        ("0.0.0.0/0", "0.0.0.1", "255.255.255.254"),
+    ],
+)
+def test_a_run_is_what_an_entry_names_without_its_expansion(entry: str, first: str, last: str) -> None:
+    one, other = ipaddress.ip_address(first), ipaddress.ip_address(last)
+    assert address_set.run_of(entry) == (one.version, int(one), int(other))
+
+
+@pytest.mark.parametrize(
+    "entry", [7, None, True, "", "x", "198.51.100.9-198.51.100.7", "1.1.1.1-::1", "198.51.100.1/24"]
+)
+def test_what_is_no_entry_is_no_run(entry: object) -> None:
+    assert address_set.run_of(entry) is None
+
+
+def test_an_ipv6_address_is_preferred_until_its_lifetime_is_over() -> None:
+    infos = [
+        {"local": "2001:db8::1", "prefixlen": 128, "preferred_life_time": 4294967295},
+        {"local": "2001:db8::2", "prefixlen": 128, "preferred_life_time": 0},
+        {"local": "2001:db8::3", "prefixlen": 128, "preferred_life_time": 7, "deprecated": True},
+        {"local": "2001:db8::4", "prefixlen": 128},
+        {"local": "192.0.2.1", "prefixlen": 32, "preferred_life_time": 4294967295},
+    ]
+    links = [{"ifname": "eth0", "addr_info": infos}, {"addr_info": infos}]
+    assert address_set.preferred_pairs(links) == {("eth0", "2001:db8::1/128"), ("eth0", "2001:db8::4/128")}

@@ -106,6 +106,40 @@ def test_local_prefixes_and_default_routes_are_read():
     assert reader.default_routes == [route("eth0", 4, 100), route("eth0", 6), route("eth1", 6)]
 
 
+def test_gateways_are_read():
+    reader = interface_addresses.Routes(NAMES)
+    hop = struct.pack("=HBBi", 16, 0, 0, 3) + attribute(5, packed("192.0.2.3"))
+    elsewhere = number(4, 99), number(15, 1000), attribute(5, packed("192.0.2.2"))
+    reader.feed(
+        route_message("10.0.0.0/8", number(4, 2), attribute(5, packed("192.0.2.1")), table=254, kind=1)
+        + route_message("0.0.0.0/0", number(4, 2), attribute(5, packed("192.0.2.1")), table=254, kind=1)
+        + route_message("0.0.0.0/0", *elsewhere, table=252, kind=1)
+        + route_message("10.1.0.0/16", attribute(9, hop), table=254, kind=1)
+        + route_message("10.2.0.9/32", number(4, 2), attribute(18, b"\n\0" + packed("fe80::4")), table=254, kind=1)
+        + route_message("10.3.0.0/16", number(4, 2), attribute(5, packed("192.0.2.5")), table=254, kind=7)
+        + route_message("10.4.0.0/16", number(4, 2), attribute(18, b"\n"), table=254, kind=1)
+    )
+    assert reader.gateways == {
+        "192.0.2.1": "the gateway of the default route on eth0",
+        "192.0.2.2": "the gateway of the default route (table 1000)",
+        "192.0.2.3": "the gateway of the route to 10.1.0.0/16 on eth1",
+        "fe80::4": "the gateway of the route to 10.2.0.9/32 on eth0",
+    }
+
+
+def test_a_preferred_lifetime_that_is_over_and_the_other_end_of_a_link_are_read():
+    reader = interface_addresses.Addresses(NAMES)
+    reader.feed(
+        address_message("2001:db8::7", number(8, 0x20), prefix=128)
+        + address_message("192.0.2.9", attribute(2, packed("192.0.2.10")))
+        + address_message("192.0.2.11", attribute(2, packed("192.0.2.11")))
+    )
+    assert [one.get("deprecated") for one in reader.found] == [True, None, None]
+    assert reader.peers == {"192.0.2.9": "the other end of the point-to-point link eth0"}
+    found = interface_addresses.describe(EMPTY | {"addresses": reader.found}, set())["list"]
+    assert [one.get("deprecated") for one in found] == [None, None, True]
+
+
 READERS = [interface_addresses.Addresses, interface_addresses.Routes]
 
 

@@ -274,6 +274,28 @@ def test_knows_the_addresses_that_its_files_give_at_boot(host: Host) -> None:
     }
 
 
+def test_knows_which_addresses_of_its_files_nobody_leaves_from_unasked(host: Host) -> None:
+    """Those that an earlier version wrote have no lifetime; IPv4 needs none."""
+    networkd(host)
+    section = "\n[Address]\nAddress=%s\nPreferredLifetime=0\nDuplicateAddressDetection=none\n"
+    old = "[Network]\nAddress=198.51.100.1/32\nAddress=2001:db8::1/128\n"
+    host.put(DROP_IN, OWNER_MARK + "\n" + old + section % "2001:db8::2/128" + section % "2001:db8::3/128")
+    host.put(
+        "/etc/network/fourtuple.batch",
+        OWNER_MARK + "\naddress replace 2001:db8::4/128 dev eth1 nodad preferred_lft 0\n"
+        "address replace 2001:db8::5/128 dev eth1 nodad\naddress replace 198.51.100.2/32 dev eth1\n",
+    )
+    assert network_providers.at_boot(host.root, LINKS) == {
+        ("eth0", "198.51.100.1/32"): True,
+        ("eth0", "2001:db8::1/128"): False,
+        ("eth0", "2001:db8::2/128"): True,
+        ("eth0", "2001:db8::3/128"): True,
+        ("eth1", "2001:db8::4/128"): True,
+        ("eth1", "2001:db8::5/128"): False,
+        ("eth1", "198.51.100.2/32"): True,
+    }
+
+
 def test_what_is_no_address_in_our_files_is_passed_over(host: Host) -> None:
     networkd(host)
     host.put(DROP_IN, OWNER_MARK + "\n[Network]\nAddress=garbage\nAddress=198.51.100.1/32\n")

@@ -192,6 +192,39 @@ def test_check_mode_predicts_what_the_run_then_does(run: Run, kernel: Kernel, ho
         assert predicted == done
 
 
+def test_corrects_what_an_earlier_version_added(run: Run, kernel: Kernel) -> None:
+    run("2001:db8::1-2001:db8::2", "198.51.100.1")
+    kernel.deprecated.discard("2001:db8::2/128")
+    for check in (True, False):
+        result = run("2001:db8::1-2001:db8::2", "198.51.100.1", check=check)
+        assert outcome(result) == (True, [], [], ["2001:db8::1/128", "2001:db8::2/128", "198.51.100.1/32"], [])
+        assert result["corrected"] == ["2001:db8::2/128"]
+        assert "eth0 2001:db8::2/128 preferred\n" in result["diff"]["before"]
+    assert kernel.batches[-1] == "address change 2001:db8::2/128 dev eth0 nodad preferred_lft 0\n"
+    again = run("2001:db8::1-2001:db8::2", "198.51.100.1")
+    assert (again["changed"], again["corrected"]) == (False, [])
+
+
+def test_a_correction_is_read_back(run: Run, kernel: Kernel) -> None:
+    run("2001:db8::1")
+    kernel.deprecated.clear()
+    kernel.ignores = True
+    assert "not as they should be" in run("2001:db8::1")["msg"]
+
+
+def test_a_name_server_and_what_the_inventory_tells_are_refused(run: Run, kernel: Kernel, host: Host) -> None:
+    host.put("/etc/resolv.conf", "nameserver 203.0.113.53\n")
+    taken = [{"address": "203.0.113.60-203.0.113.69", "whose": "the address of client2"}]
+    for entry, whose in (("203.0.113.53", "a name server"), ("203.0.113.64/30", "the address of client2")):
+        result = run("203.0.113.9", entry, taken=taken)
+        assert result["failed"]
+        assert "allowed: addresses that nobody else has. It is %s" % whose in result["msg"]
+    assert "Remove the entry '203.0.113.64/30'" in result["msg"]
+    assert not kernel.batches
+    # What somebody else has put on the interface stays, whosever it is said to be.
+    assert run("198.51.100.3", taken=[{"address": "198.51.100.3", "whose": "x"}])["foreign"] == ["198.51.100.3/32"]
+
+
 def test_a_foreign_address_stays_foreign(run: Run, kernel: Kernel, host: Host) -> None:
     result = run("198.51.100.3", "198.51.100.4")
     assert outcome(result) == (True, ["198.51.100.4/32"], [], [], ["198.51.100.3/32"])
