@@ -268,9 +268,17 @@ def _wsl(root: str) -> Applier:
     )
 
 
+def _told(root: str, key: str) -> t.Optional[str]:
+    """Return what a key says, None also where it cannot be read: then the usual holds."""
+    try:
+        return live(root, key)
+    except OSError:
+        return None
+
+
 def kernel_now(root: str) -> Kernel:
     """Return what the kernel of the host below ``root`` takes now."""
-    return _as_set(kernel_at_start(root), {key: live(root, key) for key in (UNPRIVILEGED_START, PORT_RANGE)})
+    return _as_set(kernel_at_start(root), {key: _told(root, key) for key in (UNPRIVILEGED_START, PORT_RANGE)})
 
 
 def kernel_at_start(root: str) -> Kernel:
@@ -278,11 +286,11 @@ def kernel_at_start(root: str) -> Kernel:
 
     kernel.arch (Linux 6.1) names the machine also where a personality gives uname(2) another name (personality(2)).
     """
-    machine = live(root, "kernel.arch") or (os.uname().machine if os.path.realpath(root) == "/" else None)
+    machine = _told(root, "kernel.arch") or (os.uname().machine if os.path.realpath(root) == "/" else None)
     kernel = Kernel(kernel_values.word_size(machine))
     if containment.in_container(root):
         # Who makes a container sets this one before its init starts, as docker does.
-        start = kernel_values.first_number(live(root, UNPRIVILEGED_START))
+        start = kernel_values.first_number(_told(root, UNPRIVILEGED_START))
         kernel = kernel if start is None else kernel._replace(unprivileged_start=start)
     return kernel
 
