@@ -479,10 +479,11 @@ def _refuse_above_inherited(limits: Limits, hard: int) -> None:
 def _inherited(limits: Limits) -> int | None:
     """Return the hard limit above which nobody on the host can go, PID 1's; None where root can raise it.
 
-    An unprivileged reader's capabilities say nothing of root's.
+    An unprivileged reader's capabilities say nothing of root's; nor do those of a session on a machine, whose PID 1 has
+    them all.
     """
     host = limits["host"]
-    capabilities = host["capabilities"] if host["uid"] == 0 else None
+    capabilities = host["capabilities"] if host["uid"] == 0 and host["container"] else None
     if host_identity.may_raise(capabilities, host.get("first_user_namespace")):
         return None
     first = limits["nofile"].get("inherited")
