@@ -215,10 +215,9 @@ class _Reader:
             return
         if kind in ("auth", "account", "password"):
             return
-        if kind != "session":
-            # A line that libpam does not understand is one for auth, or for what is being read.
-            if not everything:
-                self._add(_Handler("fail", level, _control("bad"), "", None))
+        broken = kind != "session"
+        if broken and everything:
+            # A line that libpam does not understand is one for auth, or for what alone is being read, and fails there.
             return
         control = words[1].lower() if len(words) > 1 else ""
         if control in ("include", "substack"):
@@ -227,7 +226,7 @@ class _Reader:
             self._include(words[2:3], depth, level + (control == "substack"), everything=False)
             return
         actions = _CONTROLS.get(control) or _control(words[1] if len(words) > 1 else "bad")
-        if len(words) < 3:
+        if broken or len(words) < 3:
             self._add(_Handler("fail", level, actions, "", None))
             return
         module = words[2].rpartition("/")[2]
