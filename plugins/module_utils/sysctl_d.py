@@ -221,14 +221,14 @@ def applier(root: str) -> Applier:
     """
     if boots_with_systemd(root):
         target = link(root, _SYSTEMD_SYSCTL)
-        if target == "/dev/null" or (target is None and read_text(root, _SYSTEMD_SYSCTL) == ""):
+        if target == "/dev/null" or (target is None and _sign(root, _SYSTEMD_SYSCTL) == ""):
             return Applier(None, "systemd-sysctl.service is masked", "systemctl unmask systemd-sysctl.service")
         return Applier(SYSTEMD_SYSCTL)
     if not is_directory(root, "/proc/1"):
         return Applier(PROCPS)
     if is_wsl(root):
         return _wsl(root)
-    first = (read_text(root, "/proc/1/comm") or "").strip()
+    first = (_sign(root, "/proc/1/comm") or "").strip()
     if first and first not in _INITS and containment.in_container(root):
         return Applier(
             None,
@@ -238,15 +238,23 @@ def applier(root: str) -> Applier:
     return Applier(PROCPS)
 
 
+def _sign(root: str, path: str) -> t.Optional[str]:
+    """Return a file's text, None also where it cannot be read: then it is no sign of anything."""
+    try:
+        return read_text(root, path)
+    except OSError:
+        return None
+
+
 def is_wsl(root: str) -> bool:
     """Tell whether the kernel is that of the Windows Subsystem for Linux, by the name of its release."""
-    return "microsoft" in (read_text(root, "/proc/sys/kernel/osrelease") or "").lower()
+    return "microsoft" in (_sign(root, "/proc/sys/kernel/osrelease") or "").lower()
 
 
 def wsl_boot(root: str, option: str) -> t.Tuple[int, str]:
     """Return line and value of ``option`` in ``[boot]`` of /etc/wsl.conf; line 0 where it is not there."""
     section, found = "", (0, "")
-    for number, raw in enumerate((read_text(root, _WSL_CONF) or "").splitlines(), start=1):
+    for number, raw in enumerate((_sign(root, _WSL_CONF) or "").splitlines(), start=1):
         line = raw.strip()
         if line.startswith("["):
             section = line.strip("[] ").lower()
