@@ -77,15 +77,15 @@ _ARGUMENTS = (
 
 @st.composite
 def _lines(draw: st.DrawFn, included: t.Sequence[str]) -> str:
-    kind = draw(mostly(("session",), _TYPES, 4))
+    kind = draw(mostly(("session",), _TYPES, 8))
     if included and not draw(st.integers(0, 3)):
         name = draw(st.sampled_from(included))
         how = draw(
             st.sampled_from(["@include", "session include", "session substack", kind + " include", kind + " substack"])
         )
         return "%s %s\n" % (how, name)
-    control = draw(mostly(("required", "requisite", "optional", "sufficient"), _CONTROLS, 1))
-    module = draw(mostly(_MODULES, ("pam_deny.so",), 12))
+    control = draw(mostly(("required", "requisite", "optional", "sufficient"), _CONTROLS, 3))
+    module = draw(mostly(_MODULES, ("pam_deny.so",), 24))
     if module == "pam_limits.so" and draw(st.booleans()):
         module += " " + draw(st.sampled_from(_ARGUMENTS))
     blank = draw(mostly((" ",), ("\t", "  \t", " \\\n  "), 6))
