@@ -58,7 +58,24 @@ def container_kind(root: str = "/") -> t.Optional[str]:
 
     The last two are none where the namespace of control groups is known to be the first. Container managers make that
     as well, or else the path of the group has told; a person's unshare(1) and PrivatePIDs= of a service do neither.
+
+    Beside the machine's own PID 1 none of them counts: a mark is then left of the image that the machine was made of.
     """
+    if _is_machine(root):
+        return None
+    marked = _kind_by_marks(root)
+    return _kind_by_kernel(root) if marked is None else marked
+
+
+def _is_machine(root: str) -> bool:
+    """Tell whether PID 1 beside us is the machine's own: in a container its PID or our mount namespace is another."""
+    mine, of_init = (link(root, "/proc/%s/ns/mnt" % process) for process in ("self", "1"))
+    beside = mine is not None and mine == of_init
+    return beside and bool(_is_first(root, "1", "pid")) and in_first_user_namespace(root)
+
+
+def _kind_by_marks(root: str) -> t.Optional[str]:
+    """Return what a container manager has left for whoever runs inside."""
     first, own = _environment(root, "1"), _environment(root, "self")
     if _KUBERNETES in first or (_KUBERNETES in own and not (owns_network(root) and not _root_is_overlay(root))):
         return "kubernetes"
@@ -71,9 +88,7 @@ def container_kind(root: str = "/") -> t.Optional[str]:
             return kind
     if "container" in first:
         return first["container"]
-    if any(exists(root, path) for path in _WRITTEN):
-        return ""
-    return _kind_by_kernel(root)
+    return "" if any(exists(root, path) for path in _WRITTEN) else None
 
 
 def _kind_by_kernel(root: str) -> t.Optional[str]:

@@ -11,6 +11,7 @@ kernel; describe() is pure and works as well on what another host observed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import socket
 import struct
@@ -282,7 +283,13 @@ def observe() -> Observed:
 
 
 def _routes(body: bytes, names: t.Mapping[int, str]) -> Routes:
-    return netlink.dump(_NETLINK_ROUTE, _RTM_GETROUTE, body, lambda: Routes(names))
+    try:
+        return netlink.dump(_NETLINK_ROUTE, _RTM_GETROUTE, body, lambda: Routes(names))
+    except netlink.NetlinkError as error:
+        # A new network namespace has no table before its first route (net/ipv4/fib_frontend.c, inet_dump_fib).
+        if error.number != errno.ENOENT:
+            raise
+        return Routes(names)
 
 
 def _next_hop_gateways(names: t.Mapping[int, str]) -> t.Dict[str, str]:

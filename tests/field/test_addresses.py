@@ -365,7 +365,7 @@ def test_addresses_that_the_host_sees_others_have() -> None:
         SESSION
         + HOST
         + r"""
-for line in ("route add default via 192.0.2.2 table 100", "route add 1an earlier version.0/16 via 192.0.2.3",
+for line in ("route add default via 192.0.2.2 table 100", "route add 10.1.0.0/16 via 192.0.2.3",
              "route add 10.2.0.0/16 nexthop via 192.0.2.4 nexthop via 192.0.2.5",
              "route add 10.3.0.0/16 via inet6 2001:db8::6", "addr add 198.51.100.1 peer 198.51.100.2 dev eth7",
              "nexthop add id 7 via 192.0.2.7 dev eth7", "route add 10.4.0.0/16 nhid 7",
@@ -384,7 +384,7 @@ whose = {
     "192.0.2.1": "the gateway of the default route on eth7",
     "2001:db8::1": "the gateway of the default route on eth7",
     "192.0.2.2": "the gateway of the default route on eth7 (table 100)",
-    "192.0.2.3": "the gateway of the route to 1an earlier version.0/16 on eth7",
+    "192.0.2.3": "the gateway of the route to 10.1.0.0/16 on eth7",
     "192.0.2.4": "the gateway of the route to 10.2.0.0/16 on eth7",
     "192.0.2.5": "the gateway of the route to 10.2.0.0/16 on eth7",
     "2001:db8::6": "the gateway of the route to 10.3.0.0/16 on eth7",

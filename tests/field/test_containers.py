@@ -356,6 +356,24 @@ class TestWhatAContainerIs:
         namespace(plain, "self", "pid", 4026531836)
         assert containment.container_kind(plain.root) == "kubernetes"
 
+    @pytest.mark.parametrize(
+        ("pid", "user", "of_init", "expected"),
+        [
+            (4026531836, 4026531837, 4026531832, None),
+            # A container with PIDs of its own; one without; one with users of its own.
+            (4026532200, 4026531837, 4026531832, "docker"),
+            (4026531836, 4026531837, 4026532100, "docker"),
+            (4026531836, 4026532300, 4026531832, "docker"),
+        ],
+    )
+    def test_f7_a_mark_of_the_image_that_a_machine_was_made_of(self, plain, pid, user, of_init, expected):
+        """A virtual machine whose disk was exported from a container has /.dockerenv and is none."""
+        plain.put("/.dockerenv", "")
+        for name, mount in (("1", of_init), ("self", 4026531832)):
+            for kind, number in (("pid", pid), ("user", user), ("mnt", mount)):
+                namespace(plain, name, kind, number)
+        assert containment.container_kind(plain.root) == expected
+
     def test_f7_podman_s_other_mark(self, plain):
         plain.put("/run/host/container-manager", "systemd-nspawn\n")
         assert containment.container_kind(plain.root) == "systemd-nspawn"

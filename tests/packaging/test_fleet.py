@@ -9,6 +9,7 @@ The hosts are this machine, which is only looked at: what is asked for cannot be
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -96,6 +97,10 @@ tune_slot_size=32
 """
 
 
+#: A range of ports is planned where it could be set, which in a container is its own network.
+OWN_NETWORK = ("unshare", "--net", *(() if os.geteuid() == 0 else ("--map-root-user",)))
+
+
 class Planned(t.NamedTuple):
     """What the plan of a host came to."""
 
@@ -114,7 +119,8 @@ def planned(run: Run, copied_checkout: pathlib.Path, tmp_path: pathlib.Path) -> 
         hosts, playbook = tmp_path / "hosts.ini", tmp_path / "planned.yml"
         hosts.write_text(inventory)
         playbook.write_text(PLANNED)
-        run("ansible-playbook", playbook, "-i", hosts, "-e", "folder=%s" % folder, *options, cwd=copied_checkout)
+        command = ("ansible-playbook", playbook, "-i", hosts, "-e", "folder=%s" % folder, *options)
+        run(*OWN_NETWORK, *command, cwd=copied_checkout)
         found: dict[str, t.Any] = {}
         for path in folder.iterdir():
             text = path.read_text()

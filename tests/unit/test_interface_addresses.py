@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 
+import namespaces
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -352,3 +353,14 @@ def test_this_machine_is_observed_without_root():
     observed = json.loads(json.dumps(interface_addresses.observe()))
     assert {"address": "127.0.0.1", "prefix": 8, "interface": "lo", "family": 4, "scope": "host",
             "secondary": False} in observed["addresses"]  # fmt: skip
+
+
+@namespaces.needs_root
+def test_a_network_namespace_without_any_route():
+    script = """
+import json, sys
+sys.path[:0] = json.loads(sys.argv[1])
+from ansible_collections.fourtuple.clients.plugins.module_utils import interface_addresses
+assert interface_addresses.observe() == {"addresses": [], "anyip": [], "default_routes": [], "taken": []}
+"""
+    namespaces.inside(script, 60)
