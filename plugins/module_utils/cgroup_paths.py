@@ -10,6 +10,7 @@ down, as in /lxc.payload.c1/system.slice/nginx.service, is a unit of another man
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
@@ -38,12 +39,14 @@ _CONTAINERS = (
 )
 
 #: The path of a group by hierarchy, the controllers as they are listed; that of version 2 is "".
-Paths = t.Dict[str, str]
+Paths = t.Mapping[str, str]
 
 
+# Hundreds of processes share a few groups.
+@functools.lru_cache(maxsize=256)
 def paths(text: str) -> Paths:
     """Return the groups that a /proc/PID/cgroup names."""
-    found: Paths = {}
+    found: t.Dict[str, str] = {}
     for line in text.split("\n"):
         fields = line.split(":", 2)
         if len(fields) == 3 and fields[2].startswith("/"):

@@ -11,6 +11,7 @@ else of them. tests/differential compares with the kernel that runs, and molecul
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
@@ -172,6 +173,8 @@ def word_size(machine: t.Optional[str]) -> int:
     return 32 if machine is not None and _MACHINES_OF_32_BITS.fullmatch(machine) else 64
 
 
+# A host's files are judged for each question that is asked of them.
+@functools.lru_cache(maxsize=4096)
 def taken(key: str, text: str, kernel: Kernel, before: t.Optional[str] = None) -> t.Optional[str]:
     """Return the value that ``key`` has once ``text`` was written to it, None where the kernel refuses the text.
 

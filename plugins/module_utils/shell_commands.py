@@ -10,6 +10,7 @@ program computes is not guessed.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -59,7 +60,9 @@ class Action(t.NamedTuple):
     line: int
 
 
-def script(text: str, depth: int = 0) -> t.List[Action]:
+# A check reads the same scripts several times, and taking words apart is what takes long.
+@functools.lru_cache(maxsize=64)
+def script(text: str, depth: int = 0) -> t.Tuple[Action, ...]:
     """Return what a shell script does, in the order of its lines."""
     variables: t.Dict[str, str] = {}
     found: t.List[Action] = []
@@ -68,7 +71,7 @@ def script(text: str, depth: int = 0) -> t.List[Action]:
         worth = _WORTH_READING.search(line) is not None
         if depth < _DEEPEST and len(line) <= _LONGEST_LINE and (worth or assigned is not None):
             found += [action._replace(line=number) for action in _line(line, variables, depth)]
-    return found
+    return tuple(found)
 
 
 def command(words: t.Sequence[str], depth: int = 0) -> t.List[Action]:
@@ -162,7 +165,7 @@ def _of_shell(arguments: t.Sequence[str], depth: int) -> t.List[Action]:
     """Return what a shell is started for: the text behind ``-c``, or a script."""
     for index, word in enumerate(arguments):
         if word.startswith("-") and "c" in word and not word.startswith("--"):
-            return script(" ".join(arguments[index + 1 : index + 2]), depth + 1)
+            return list(script(" ".join(arguments[index + 1 : index + 2]), depth + 1))
         if not word.startswith("-"):
             return [Action(RUN, word, "", 0)]
     return []

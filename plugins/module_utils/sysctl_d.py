@@ -18,6 +18,7 @@ tests/differential compares with both.
 from __future__ import annotations
 
 import fnmatch
+import functools
 import os
 import re
 import typing as t
@@ -490,6 +491,7 @@ def _simplified(key: str) -> str:
     return ".".join(part for part in key.split(".") if part not in ("", "/"))
 
 
+@functools.lru_cache(maxsize=4096)
 def _written(key: str) -> str:
     """Return the key of the file that is written, which need not be how its path is spelled (path_resolution(7))."""
     path = os.path.normpath(proc_path(key))

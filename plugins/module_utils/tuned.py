@@ -101,7 +101,7 @@ def wins(key: str, option: Option, ours: t.Optional[str], kernel: kernel_values.
 
 def _load(reading: Reading, names: t.Iterable[str], sections: t.Dict[str, Section], seen: t.Set[str]) -> None:
     """Merge profiles, each after those that it includes; a file counts once."""
-    for name in names:
+    for name in dict.fromkeys(names):
         path = _file(reading, name.lstrip("-"), seen)
         if path is None:
             continue

@@ -184,7 +184,7 @@ _SOON = 10
 @pytest.mark.parametrize("repeat", ["%(text)s\n", "%(last)s\n", "%(last)s", "%(last)s "])
 def test_time_grows_with_the_files(host: SampleHost, repeat: str) -> None:
     paths = sorted(path for path in FILES if FILES[path] and not path.startswith("/proc/sys/"))
-    groups = len(paths) if _THOROUGH else 6
+    groups = len(paths) if _THOROUGH else 9
     for group in (paths[first::groups] for first in range(groups)):
         for path in group:
             text = FILES[path]

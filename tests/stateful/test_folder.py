@@ -194,7 +194,7 @@ def test_a_file_that_somebody_took_over_stays_theirs(begun: machine.Life, path: 
 def test_a_line_of_somebodys_that_beats_ours_is_named(begun: machine.Life) -> None:
     begun.somebody_sets_limits(path="/etc/security/limits.d/99-zzz-site.conf", lines=["* - nofile 65536"])
     begun.somebody_sets_keys_at_boot(path="/etc/sysctl.d/99-zzz-site.conf", lines=[("net.core.somaxconn", "128")])
-    begun.somebody_sets_a_units_limit(path="/etc/systemd/system/app.service.d/zz-site.conf", limit="65536")
+    begun.somebody_sets_a_units_limit(path="/etc/systemd/system/app.service.d/zzzzz-site.conf", limit="65536")
     begun.tune(request=REQUEST | {"limits_domains": ["*", "root"], "sysctl_floors": {"net.core.somaxconn": 8192}})
     assert begun.steps == {"tune done": 1}
     assert len(set(machine.who_leaves_less(begun.host.files()))) == 3
