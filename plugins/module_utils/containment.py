@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
@@ -61,6 +62,16 @@ def container_kind(root: str = "/") -> t.Optional[str]:
 
     Beside the machine's own PID 1 none of them counts: a mark is then left of the image that the machine was made of.
     """
+    return _own_kind() if root == "/" else _look(root)
+
+
+@functools.lru_cache(maxsize=1)
+def _own_kind() -> t.Optional[str]:
+    """Look once: what this process runs in does not change, and is asked for a hundred times in a check."""
+    return _look("/")
+
+
+def _look(root: str) -> t.Optional[str]:
     if _is_machine(root):
         return None
     marked = _kind_by_marks(root)

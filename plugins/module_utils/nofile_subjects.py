@@ -136,6 +136,10 @@ class Subjects:
         return systemd_limits.Units(self.tree)
 
     @functools.cached_property
+    def _at_start(self) -> int:
+        return nofile.nr_open_at_start(self.reading.root)
+
+    @functools.cached_property
     def _build(self) -> pam_limits.Behaviour:
         return pam_limits.behaviour(self.tree)
 
@@ -335,7 +339,7 @@ class Subjects:
         """systemd raises its own limits to the nr_open that it meets (src/core/main.c, bump_rlimit_nofile)."""
         if self.first is None or self.contained or not self.booted:
             return self._first_now()
-        most = nofile.nr_open_at_start(self.reading.root)
+        most = self._at_start
         return most, most
 
     def _inherited_now(self, way: str = nofile_sessions.SSH) -> Outcome:
@@ -395,7 +399,7 @@ class Subjects:
     def _configured(self, limit: t.Optional[systemd_limits.Limit], top: int) -> Outcome:
         chosen = limit or nofile.unit_default(self.tree)
         by = "%s:%d" % (chosen.path, chosen.line) if chosen.line else _DEFAULT_SOURCE
-        most = self.first.hard if self.first is not None and self.booted else nofile.nr_open_at_start(self.reading.root)
+        most = self.first.hard if self.first is not None and self.booted else self._at_start
         soft, hard = chosen.soft, chosen.hard
         if hard > top or (hard > most and not self.raises_limits):
             soft, hard = min(soft, most), min(hard, most)

@@ -494,9 +494,10 @@ def _run_scripts(reading: Reading) -> t.List[t.Tuple[Setting, str]]:
 
 def _applied(reading: Reading, path: str, who: str, pattern: str = "") -> t.List[Setting]:
     """Return what ``sysctl -p`` sets by a file, as procps reads it; ``pattern``: what keys have to match."""
+    lines = reading.once("sysctl -p %s" % path, lambda: sysctl_d.parse(reading.text(path) or "", path, systemd=False))
     return [
         Setting(line.key, line.value, path, line.line, who)
-        for line in sysctl_d.parse(reading.text(path) or "", path, systemd=False)
+        for line in lines
         if line.value is not None and _matches(pattern, line.key)
     ]
 
@@ -542,7 +543,7 @@ def _of_actions(
 
 def _script_text(reading: Reading, path: str) -> str:
     """Return a script's text, nothing for a program."""
-    text = reading.text(path) or ""
+    text = reading.once("script %s" % path, lambda: reading.text(path)) or ""
     return text if text.startswith("#!") or path.endswith(".sh") else ""
 
 

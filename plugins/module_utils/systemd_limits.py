@@ -11,6 +11,7 @@ no K, M or G suffix, and an empty assignment resets nothing; systemd ignores eit
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import typing as t
@@ -60,6 +61,8 @@ _MOST_ALIASES = 8
 
 #: read_line_full takes each of these, once, as part of one end of line.
 _END_OF_LINE = re.compile("\n\r?\0?|\r\n?\0?|\0")
+
+_SURROGATE = re.compile("[\udc80-\udcff]")
 
 #: The library that tells systemd's version, and the first that takes its main file from any directory.
 _LIBRARY = re.compile(r"libsystemd-(?:core|shared)-([0-9]{1,6})")
@@ -137,12 +140,14 @@ def _number(word: str) -> t.Optional[int]:
     return None
 
 
-def assignments(text: str, section: str, key: str) -> t.List[t.Tuple[int, str]]:
+def assignments(text: str, section: str, key: str) -> t.Sequence[t.Tuple[int, str]]:
     """Return the line and value of each ``key=`` in ``[section]``, as config_parse reads a file."""
     return _parse(text, section, key)[0]
 
 
-def _parse(text: str, section: str, key: str) -> t.Tuple[t.List[t.Tuple[int, str]], bool]:
+# A unit's files are read for each question about it.
+@functools.lru_cache(maxsize=256)
+def _parse(text: str, section: str, key: str) -> t.Tuple[t.Sequence[t.Tuple[int, str]], bool]:
     """Return what assignments() does, and whether the file was read to its end."""
     found: t.List[t.Tuple[int, str]] = []
     present = None
@@ -178,7 +183,7 @@ def _parse(text: str, section: str, key: str) -> t.Tuple[t.List[t.Tuple[int, str
 
 def _is_undecodable(text: str) -> bool:
     """Tell whether read_text met bytes here that are no UTF-8."""
-    return any("\udc80" <= character <= "\udcff" for character in text)
+    return _SURROGATE.search(text) is not None
 
 
 def _last(tree: HostTree, paths: t.Iterable[str], section: str, key: str, together: bool = False) -> t.Optional[Limit]:
