@@ -16,7 +16,7 @@ import re
 import shlex
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils import shell_limits, sysctl_d
 
 #: What an action does: set a key, set nofile, have ``sysctl`` apply a file, run another script.
 SET, NOFILE, LOAD, RUN = "set", "nofile", "load", "run"
@@ -243,16 +243,6 @@ def _written(arguments: t.Sequence[str], targets: t.Sequence[str], variables: t.
     ]
 
 
-def _ulimit(arguments: t.Sequence[str]) -> t.Optional[str]:
-    """Return the value behind -n: ``-n 5``, ``-SHn 5``, ``-n5``; None where none is set."""
-    for index, word in enumerate(arguments):
-        match = re.fullmatch(r"-[SH]*n[SH]*([0-9]*)", word)
-        if match is not None:
-            value = match.group(1) or "".join(arguments[index + 1 : index + 2])
-            return value if value and not value.startswith("-") else None
-    return None
-
-
 def _prlimit(arguments: t.Sequence[str]) -> t.Optional[str]:
     """Return the soft limit of ``--nofile=SOFT:HARD`` (prlimit(1)), which without a colon is both."""
     for word in arguments:
@@ -273,7 +263,7 @@ def _softlimit(arguments: t.Sequence[str]) -> t.Optional[str]:
 
 #: Commands that set the limit, of themselves or of the command behind them.
 _LIMITS: t.Dict[str, t.Callable[[t.Sequence[str]], t.Optional[str]]] = {
-    "ulimit": _ulimit,
+    "ulimit": shell_limits.ulimit,
     "prlimit": _prlimit,
     "softlimit": _softlimit,
     "s6-softlimit": _softlimit,

@@ -175,7 +175,7 @@ def _value(words: t.Sequence[str], has_limit: bool) -> t.Optional[str]:
             return found[-1][1] if found else None
     name, arguments = (_plain(left[0]), [_plain(word) for word in left[1:]]) if left else ("", [])
     if name == "ulimit":
-        return _ulimit(arguments)
+        return ulimit(arguments)
     if has_limit and name in ("limit", "unlimit"):
         return _limit(name, arguments)
     if name == "prlimit" and any(word.endswith("$$") for word in arguments):
@@ -183,8 +183,11 @@ def _value(words: t.Sequence[str], has_limit: bool) -> t.Optional[str]:
     return None
 
 
-def _ulimit(arguments: t.Sequence[str]) -> t.Optional[str]:
-    """Return the value of -n: behind it, in the same word, or after more options; None where it has none."""
+def ulimit(arguments: t.Sequence[str]) -> t.Optional[str]:
+    """Return what the arguments of ulimit set nofile to, None where they set nothing.
+
+    The value stands behind -n, in the same word, or after more options.
+    """
     asked, value = False, None
     for index, word in enumerate(arguments):
         if _REDIRECTION.match(word):
