@@ -63,6 +63,13 @@ class Plan(t.NamedTuple):
                 )
         return files
 
+    def asked_for(self) -> t.List[str]:
+        """Return the files with a hard limit that was asked for, and not copied from a unit of others."""
+        grants = {systemd_limits.drop_in(unit): grant for unit, grant in self.units.items()}
+        grants[systemd_limits.DEFAULT_DROP_IN] = self.default
+        copied = {path for path, grant in grants.items() if grant is not None and grant.hard_path is not None}
+        return [path for path in self.files() if path not in copied]
+
     def as_dict(self) -> t.Dict[str, t.Any]:
         """Return what the templates need."""
         return {
@@ -140,12 +147,11 @@ def make_plan(
     if units or default:
         check_units(others, units, where + ("units" if units else "systemd_default"))
     known = systemd_limits.Units(others)
-    fallback = _granted(unit_default(others), most)
+    fallback = unit_default(others)
     for unit in units:
-        own = known.limit(unit)
         # A unit without a limit of its own keeps at least the default, but only its own file can be the cause.
-        by_unit[unit] = _unit_grant(_granted(own, most) if own is not None else fallback, soft, hard)
-    return Plan(by_domain, by_unit, _unit_grant(fallback, soft, hard) if default else None)
+        by_unit[unit] = _unit_grant(known.limit(unit) or fallback, soft, hard, most)
+    return Plan(by_domain, by_unit, _unit_grant(fallback, soft, hard, most) if default else None)
 
 
 def _domain_grant(
@@ -185,11 +191,16 @@ def _granted(limit: systemd_limits.Limit, most: Number) -> systemd_limits.Limit:
     return limit if most is None else limit._replace(soft=min(limit.soft, most), hard=min(limit.hard, most))
 
 
-def _unit_grant(present: systemd_limits.Limit, soft: Number, hard: Number) -> t.Optional[Grant]:
-    """Return what to write beside what other files give; None where they give as much."""
-    soft_wanted, hard_wanted = max(soft or 0, present.soft), max(hard or 0, present.hard)
-    if (soft_wanted, hard_wanted) == (present.soft, present.hard):
+def _unit_grant(present: systemd_limits.Limit, soft: Number, hard: Number, most: Number) -> t.Optional[Grant]:
+    """Return what to write beside what other files give; None where they give as much.
+
+    most: what nobody can go beyond. What others ask for above it is kept all the same: systemd makes of it what it can,
+          and once the container is started with more, the unit has more.
+    """
+    got = _granted(present, most)
+    if (soft or 0) <= got.soft and (hard or 0) <= got.hard:
         return None
+    soft_wanted, hard_wanted = max(soft or 0, present.soft), max(hard or 0, present.hard)
     soft_wanted = min(soft_wanted, hard_wanted)
     copied = hard_wanted != hard
     return Grant(

@@ -129,7 +129,7 @@ def check(
     host = nofile_subjects.Planned(then, now_planned, boot.value)
     inherited = None
     if nofile.highest(root) is not None:
-        inherited = nofile_subjects.Subjects(Reading(root), {}, host).inherited(plan.files())
+        inherited = nofile_subjects.Subjects(Reading(root), {}, host).inherited(plan.asked_for())
     found = nofile.offenders(limits, now_planned, boot.value, inherited)
     if request.own_absent:
         before = nofile.offenders(nofile.hard_limits(tree, live), now_planned, boot.value, inherited)
