@@ -16,7 +16,7 @@ _COLLECTIONS = str(pathlib.Path(__file__).parents[2] / "playbooks/collections")
 
 #: Hosts on one bridge, each an interpreter that enters its network namespace; and a play that proves on them.
 _FLEET = r"""
-import ctypes, pathlib, re
+import ctypes, pathlib, re, shlex
 
 HOSTS = {"client1": "192.0.2.1", "client2": "192.0.2.2", "sink1": "192.0.2.21", "sink2": "192.0.2.22"}
 folder = pathlib.Path("/run/play")
@@ -27,7 +27,7 @@ for name, address in HOSTS.items():
     run("ip link add %s type veth peer name eth0 netns %s" % (name, name))
     run("ip link set %s master switch up && ip -n %s addr add %s/24 dev eth0" % (name, name, address))
     run("ip -n %s link set eth0 up" % name)
-    (folder / name).write_text("#!/bin/sh\nexec nsenter --net=/run/netns/%s %s \"$@\"\n" % (name, sys.executable))
+    (folder / name).write_text("#!/bin/sh\nexec nsenter --net=/run/netns/%s %s \"$@\"\n" % (name, shlex.quote(sys.executable)))
     (folder / name).chmod(0o755)
 
 def entered(name, make):
