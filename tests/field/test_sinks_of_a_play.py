@@ -27,7 +27,8 @@ for name, address in HOSTS.items():
     run("ip link add %s type veth peer name eth0 netns %s" % (name, name))
     run("ip link set %s master switch up && ip -n %s addr add %s/24 dev eth0" % (name, name, address))
     run("ip -n %s link set eth0 up" % name)
-    (folder / name).write_text("#!/bin/sh\nexec nsenter --net=/run/netns/%s %s \"$@\"\n" % (name, shlex.quote(sys.executable)))
+    python = shlex.quote(sys.executable)
+    (folder / name).write_text("#!/bin/sh\nexec nsenter --net=/run/netns/%s %s \"$@\"\n" % (name, python))
     (folder / name).chmod(0o755)
 
 def entered(name, make):
