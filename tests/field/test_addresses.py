@@ -410,15 +410,6 @@ for entry, address, what in wanted:
 assert run("192.0.2.8", "fe80::80", check=True, taken=taken)["added"] == ["192.0.2.8/32", "fe80::80/128"]
 """,
         60,
-        # As sshd starts the session; sudo then drops the variable.
-        before=(
-            "env",
-            "SSH_CONNECTION=192.0.2.99 50000 192.0.2.10 22",
-            "sh",
-            "-c",
-            'env -u SSH_CONNECTION "$@"; exit $?',
-            "sh",
-        ),
     )
 
 
