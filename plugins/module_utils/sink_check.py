@@ -9,6 +9,7 @@ import contextlib
 import errno
 import ipaddress
 import os
+import time
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils import (
@@ -23,6 +24,10 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import R
 from ansible_collections.fourtuple.clients.plugins.module_utils.sink_state import State
 
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+#: A port that is refused although no socket is found that has it: sockets close, and change their state, meanwhile.
+_ATTEMPTS = 5
+_SECONDS_BETWEEN = 0.2
 
 
 def check_endpoints(where: str, endpoints: t.Sequence[Endpoint], own: t.Container[int]) -> None:
@@ -49,16 +54,27 @@ def _covered(endpoint: Endpoint, endpoints: t.Container[Endpoint]) -> t.Optional
 
 
 def _reason(endpoint: Endpoint, own: t.Container[int]) -> t.Optional[str]:
+    attempts = _ATTEMPTS
+    while True:
+        error = _bind_error(endpoint)
+        if error is None:
+            return _not_local(endpoint)
+        if error.errno != errno.EADDRINUSE:
+            return sink_accept.why_not(endpoint, error)
+        others, attempts = sink_sockets.holders(endpoint), attempts - 1
+        if others or not attempts:
+            break
+        time.sleep(_SECONDS_BETWEEN)
+    foreign = [other for other in others if other.inode not in own]
+    return None if others and not foreign else sink_accept.why_not(endpoint, error, foreign)
+
+
+def _bind_error(endpoint: Endpoint) -> t.Optional[OSError]:
     try:
         sink_accept.bound(endpoint).close()
     except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            return sink_accept.why_not(endpoint, error)
-        others = sink_sockets.holders(endpoint)
-        if others and all(other.inode in own for other in others):
-            return None
-        return sink_accept.why_not(endpoint, error, [other for other in others if other.inode not in own])
-    return _not_local(endpoint)
+        return error
+    return None
 
 
 def _not_local(endpoint: Endpoint) -> t.Optional[str]:

@@ -32,8 +32,8 @@ _INET_DIAG_SKV6ONLY = 11
 #: include/net/tcp_states.h. From Linux 6.8 on a dump shows sockets that are bound and no more, when asked for.
 LISTEN = 10
 _BOUND_INACTIVE = 13
-_TIME_WAIT = 6
-_ANY = (1 << _BOUND_INACTIVE + 1) - 2 & ~(1 << _TIME_WAIT)
+#: TIME_WAIT too: who had the port without SO_REUSEADDR keeps it from everybody for that minute.
+_ANY = (1 << _BOUND_INACTIVE + 1) - 2
 
 Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 

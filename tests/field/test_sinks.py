@@ -221,6 +221,14 @@ refused(["127.0.0.1:7000"], "(pid %d) has a socket on 127.0.0.1:7000" % os.getpi
 near.close()
 refused(["127.0.0.1:7000"], "a connection that is being closed has 127.0.0.1:7000")
 far.close()
+# TIME_WAIT after a server that had the port without SO_REUSEADDR: the kernel refuses the port for a minute.
+theirs = server("127.0.0.1", 7005)
+client = connect(("127.0.0.1", 7005))
+got(theirs)
+theirs.close()
+client.close()
+until(lambda: states("time-wait") == 1)
+refused(["127.0.0.1:7005"], "a connection that is being closed has 127.0.0.1:7005")
 # Somebody who cannot be seen.
 theirs = server("127.0.0.1", 7003)
 contained = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]

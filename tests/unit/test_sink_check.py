@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import socket
@@ -104,3 +105,22 @@ def test_what_is_local():
     assert not sink_tun.is_up("ftsink99")
     assert sink_tun.device_of(os.getpid(), 0) is None
     assert sink_tun.device_of(os.getpid(), 9999) is None
+
+
+def test_a_port_that_becomes_free_meanwhile(monkeypatch, free):
+    """The kernel refuses the port, and has let go of it when it is asked who has it."""
+    refusals = [OSError(errno.EADDRINUSE, "Address already in use")] * 2
+    really = sink_check.sink_accept.bound
+
+    def bound(endpoint):
+        if refusals:
+            raise refusals.pop()
+        return really(endpoint)
+
+    monkeypatch.setattr(sink_check.sink_accept, "bound", bound)
+    monkeypatch.setattr(sink_check, "_SECONDS_BETWEEN", 0)
+    sink_check.check_endpoints("prove_listen", [free], frozenset())
+    refusals += [OSError(errno.EADDRINUSE, "Address already in use")] * sink_check._ATTEMPTS
+    with pytest.raises(Refusal, match="the kernel does not say by whom"):
+        sink_check.check_endpoints("prove_listen", [free], frozenset())
+    assert not refusals
