@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils import ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings
 
 
 class FilterModule:

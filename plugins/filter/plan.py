@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils import planner
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
 
 class FilterModule:

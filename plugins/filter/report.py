@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils import report as reports
-from ansible_collections.fourtuple.clients.plugins.plugin_utils import report_page, report_table
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import document as reports
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import page, table
 
 
 def report(
@@ -31,4 +31,4 @@ class FilterModule:
     """Filters of the report."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"report": report, "report_table": report_table.table, "report_page": report_page.page}
+        return {"report": report, "report_table": table.table, "report_page": page.page}

@@ -817,10 +817,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_sessions import WAYS
-from ansible_collections.fourtuple.clients.plugins.module_utils.observation import observe
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import Request, snapshot
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.observation import observe
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.session_ways import WAYS
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import Request, snapshot
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
 def main() -> None:

@@ -226,9 +226,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import probe_request, probe_run
-from ansible_collections.fourtuple.clients.plugins.module_utils.netlink import NetlinkError
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import request as probe_request
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import run
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
 def main() -> None:
@@ -255,13 +256,13 @@ def main() -> None:
     params: t.Dict[str, t.Any] = dict(module.params)
     try:
         request = probe_request.parse(params)
-        host = probe_run.look_at_host(request, params["variable_prefix"])
+        host = run.look_at_host(request, params["variable_prefix"])
         if module.check_mode:
             module.exit_json(changed=False, msg="Would open %d connections." % request.target)
-        module.exit_json(changed=False, **probe_run.Probe(request, host).run())
-    except (Refusal, probe_run.ProbeFailed, NetlinkError) as error:
+        module.exit_json(changed=False, **run.Probe(request, host).run())
+    except (Refusal, run.ProbeFailed, NetlinkError) as error:
         module.fail_json(msg=str(error))
-    except probe_run.Gone:
+    except run.Gone:
         module.fail_json(msg="Whoever started the probe is gone.")
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.filename or "the probe", error.strerror or error))

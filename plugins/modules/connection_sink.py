@@ -211,11 +211,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import sink_control, sink_request
-from ansible_collections.fourtuple.clients.plugins.module_utils.netlink import NetlinkError
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.module_utils.sink_daemon import SinkFailed
-from ansible_collections.fourtuple.clients.plugins.module_utils.sink_state import DIRECTORY
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
+from ansible_collections.fourtuple.clients.plugins.module_utils.sink import control, request
+from ansible_collections.fourtuple.clients.plugins.module_utils.sink.daemon import SinkFailed
+from ansible_collections.fourtuple.clients.plugins.module_utils.sink.records import DIRECTORY
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
 def main() -> None:
@@ -238,10 +238,10 @@ def main() -> None:
     prefix = params["variable_prefix"]
     try:
         if params["state"] == "stopped":
-            name = sink_request.parse_name(prefix + "name", params["name"])
-            result = sink_control.stopped(name, DIRECTORY, module.check_mode)
+            name = request.parse_name(prefix + "name", params["name"])
+            result = control.stopped(name, DIRECTORY, module.check_mode)
         else:
-            result = sink_control.started(sink_request.parse(params), DIRECTORY, module.check_mode, prefix)
+            result = control.started(request.parse(params), DIRECTORY, module.check_mode, prefix)
     except (Refusal, SinkFailed, NetlinkError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

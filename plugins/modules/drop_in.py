@@ -74,8 +74,8 @@ path:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import drop_in
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
 def main() -> None:

@@ -276,9 +276,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_report import Request, report
-from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_sessions import WAYS
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.safety_check import Request, report
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.session_ways import WAYS
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
 def main() -> None:

@@ -181,22 +181,21 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import (
-    address_set,
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_providers
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     interface_addresses,
-    network_providers,
     ssh_session,
-    taken_addresses,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.address_set import Address, Change, Links, Pair
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import (
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
     drop_state,
     locked,
     read_text,
     save_state,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.netlink import NetlinkError
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, taken_addresses
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Address, Change, Links, Pair
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 #: The host. Tests put a folder here.
 ROOT = "/"

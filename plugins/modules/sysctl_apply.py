@@ -220,9 +220,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import sysctl_change, sysctl_d
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import locked
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import locked
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
 def plan(module: AnsibleModule, modules_loadable: bool) -> sysctl_change.Change:

@@ -15,9 +15,9 @@ import ipaddress
 import math
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import address_set
-from ansible_collections.fourtuple.clients.plugins.module_utils.address_set import MAKE, Run
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, Run
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import known
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import MOST_CONNECTIONS
 

@@ -13,9 +13,9 @@ import contextlib
 import ipaddress
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import address_set
-from ansible_collections.fourtuple.clients.plugins.module_utils.address_set import MAKE, Address, Run
-from ansible_collections.fourtuple.clients.plugins.module_utils.taken_addresses import plain
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, Address, Run
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.taken_addresses import plain
 
 Variables = t.Mapping[str, t.Any]
 Interval = tuple[int, int]

@@ -9,8 +9,8 @@ import fractions
 import ipaddress
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import port_set
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal, whole_number
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.known import server
 
 AUTOBIND, BIND, BIND_NO_PORT = "autobind", "bind", "bind_no_port"

@@ -22,10 +22,10 @@ _CODE = "/code/ansible_collections/fourtuple/clients/plugins"
 _PRELUDE = """
 import json, sys
 sys.path.insert(0, "/code")
-from ansible_collections.fourtuple.clients.plugins.module_utils import (
-    containment, limits_plan, nofile_subjects, running_limits)
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
-from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment, running_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import effective, grants
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 """
 
 #: $1: the name; $2: an option of unshare(1), or nothing.
@@ -56,7 +56,7 @@ _UNITS = {
 }
 
 _LOOK = """
-subjects = nofile_subjects.Subjects(Reading("/"), {})
+subjects = effective.Subjects(Reading("/"), {})
 unit = subjects.unit("", "twin.service")
 print(json.dumps({
     "kind": containment.container_kind(),
@@ -65,7 +65,7 @@ print(json.dumps({
     "sleep": [one.pid for one in running_limits.processes() if one.name == "sleep"],
     "sshd": [one.pid for one in subjects.processes if one.name == "sshd"],
     "twin": [unit["now"], unit["pid"]],
-    "to_restart": limits_plan.restart_needed(HostTree("/"), ["twin.service"]),
+    "to_restart": grants.restart_needed(HostTree("/"), ["twin.service"]),
 }))
 """
 

@@ -17,8 +17,8 @@ import typing as t
 import pytest
 import value_texts
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import kernel_values
-from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_values import (
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import (
     PORT_RANGE,
     RESERVED_PORTS,
     UNPRIVILEGED_START,
@@ -57,7 +57,7 @@ def _ask(texts: t.Sequence[tuple[str, str]]) -> list[tuple[str, str, int]]:
 def kernel() -> Kernel:
     """The kernel that runs, with its timer: of which the kernel tells by what it refuses alone."""
     found = [Kernel(hz=hz) for hz in (100, 250, 300, 1000)]
-    longest = [kernel_values.bounds(_KEYS["jiffies"], one) or (0, 0) for one in found]
+    longest = [sysctl_keys.bounds(_KEYS["jiffies"], one) or (0, 0) for one in found]
     answers = _ask([(_KEYS["jiffies"], "%d\n" % high) for _low, high in longest])
     return next(one for one, (_before, _after, number) in zip(found, answers, strict=True) if number == 0)
 
@@ -71,7 +71,7 @@ def test_the_kernel_takes_what_we_say(kernel: Kernel, kind: str, trees: int, see
     answers = _ask(texts)
     counts: collections.Counter[int] = collections.Counter()
     for (_key, text), (before, after, number) in zip(texts, answers, strict=True):
-        said = kernel_values.written(key, text.encode("latin-1"), kernel, before)
+        said = sysctl_keys.written(key, text.encode("latin-1"), kernel, before)
         assert number in (0, errno.EINVAL)
         assert (said.value, said.refused) == (after, number != 0), "%r to %s, which was %s" % (text, key, before)
         counts[number] += 1
@@ -90,7 +90,7 @@ def test_the_port_range_and_the_first_unprivileged_port_bound_each_other(kernel:
         assert before == values[key]
         start, first = int(values[UNPRIVILEGED_START]), int(values[PORT_RANGE].split()[0])
         now = kernel._replace(unprivileged_start=start, range_start=first)
-        said = kernel_values.taken(key, text, now, before)
+        said = sysctl_keys.taken(key, text, now, before)
         assert said == (None if number else after), "%r to %s, with %s" % (text, key, values)
         values[key] = after
         taken += not number

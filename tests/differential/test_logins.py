@@ -15,8 +15,8 @@ import typing as t
 import differential
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_subjects import Subjects
-from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
 
 _SERVER = "Max open files            4000                 20000                files\n"
 _CONFIG = "/etc/ssh/sshd_config"

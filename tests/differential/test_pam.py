@@ -18,8 +18,9 @@ import pytest
 from differential import mostly
 from hypothesis import strategies as st
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import nofile_subjects, pam_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import pam_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import effective
 
 _LIMITS = "Limit                     Soft Limit           Hard Limit           Units     \n"
 _LIMITS += "Max open files            %-20d %-20d files     \n"
@@ -132,7 +133,7 @@ def _trees(draw: st.DrawFn) -> differential.Given:
 def _ours(root: str, given: differential.Given) -> dict[str, differential.Answer]:
     reading = Reading(root)
     reading.tree.planned.update({path: differential.as_read(text) for path, text in given["planned"].items()})
-    subjects = nofile_subjects.Subjects(reading, {})
+    subjects = effective.Subjects(reading, {})
     build = pam_limits.behaviour(reading.tree)
     entries = pam_limits.entries(reading.tree, build)
     found = {}

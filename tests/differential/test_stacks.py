@@ -18,8 +18,9 @@ from differential import mostly
 from hypothesis import strategies as st
 from oracles.stacks import SERVICES
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import nofile_subjects, pam_stack
-from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import pam_stack
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import effective
 
 _WAYS = dict(zip(SERVICES, ("ssh", "console", "cron"), strict=True))
 _PLACES = ("/etc/pam.d/", "/usr/lib/pam.d/")
@@ -121,7 +122,7 @@ def _ours(root: str, given: differential.Given) -> dict[str, differential.Answer
             found[service] = differential.Answer([0, 0], False)
             continue
         assert len(stack.ways) == 1
-        limits = nofile_subjects.Subjects(reading, {}, ways=[way]).user("users", "alice")["now"]
+        limits = effective.Subjects(reading, {}, ways=[way]).user("users", "alice")["now"]
         found[service] = differential.Answer([limits["soft"], limits["hard"]], True)
     return found
 

@@ -14,7 +14,7 @@ from differential import mostly
 from hypothesis import strategies as st
 from oracles.sysctl import KEYS
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
 
 _DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
 _NAMES = ("10-a.conf", "50-b.conf", "99-sysctl.conf", "99-zz-fourtuple.conf", "99-zzz.conf", "B.conf", "_.conf")

@@ -17,7 +17,7 @@ import value_texts
 from hypothesis import strategies as st
 from oracles.sysctl_kernel import BEFORE
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
 
 #: Key -> what it has before, and after a boot where no line is taken.
 _VALUES = {sysctl_d.normalize(key): value for key, value in BEFORE}

@@ -14,8 +14,8 @@ from differential import mostly
 from hypothesis import strategies as st
 from oracles.systemd import UNITS
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import systemd_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 
 _UNIT_PATH = (
     "/etc/systemd/system",

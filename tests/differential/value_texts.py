@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import random
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import kernel_values
-from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_values import PORT_RANGE, RESERVED_PORTS, Kernel
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import (
+    PORT_RANGE,
+    RESERVED_PORTS,
+    Kernel,
+)
 
 _EDGES = [0, 1, 7, 64, 1023, 1024, 8080, 65535, 65536, 2147483, 8589934, 8589935]
 _EDGES += [2**power + more for power in (7, 8, 24, 31, 32, 63, 64) for more in (-1, 0, 1)]
@@ -37,7 +41,7 @@ def near(choose: random.Random, key: str) -> str:
 
 
 def _number(choose: random.Random, key: str) -> str:
-    least, most = kernel_values.bounds(key, Kernel()) or (0, 65535)
+    least, most = sysctl_keys.bounds(key, Kernel()) or (0, 65535)
     number = choose.choice(
         [
             choose.choice(_EDGES),

@@ -17,9 +17,10 @@ from namespaces import inside, needs_root
 from test_connection_limits_info import OBSERVED
 
 from ansible_collections.fourtuple.clients.plugins.filter.fleet import FilterModule
-from ansible_collections.fourtuple.clients.plugins.module_utils import ssh_session, taken_addresses
-from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import Request, snapshot
-from ansible_collections.fourtuple.clients.plugins.plugin_utils import planner
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import ssh_session
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import Request, snapshot
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import taken_addresses
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
 if t.TYPE_CHECKING:
     from conftest import Host, Run
@@ -280,7 +281,7 @@ import contextlib, io, json, os, pathlib, socket, subprocess, sys, time
 sys.path[:0] = json.loads(sys.argv[1])
 import jinja2
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.fourtuple.clients.plugins.module_utils import interface_addresses
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import interface_addresses
 from ansible_collections.fourtuple.clients.plugins.modules import source_addresses
 
 def shell(*words):

@@ -9,19 +9,21 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import (
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     containment,
-    host_identity,
-    limits_plan,
-    nofile_report,
-    nofile_subjects,
+    identity,
     running_limits,
-    snapshot,
-    sysctl_change,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
-from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
-from ansible_collections.fourtuple.clients.plugins.plugin_utils import planner
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
+    effective,
+    grants,
+    safety_check,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
 TABLE = "Max open files %d %d files\n"
 EVERYTHING = "CapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\n"
@@ -69,8 +71,8 @@ OBSERVED: dict[str, t.Any] = {
 
 
 def limits_of(host, *, units=(), processes=(), **observed):
-    request = snapshot.Request(units=units, processes=processes)
-    return snapshot.snapshot(host.root, dict(OBSERVED, **observed), request)
+    request = whole.Request(units=units, processes=processes)
+    return whole.snapshot(host.root, dict(OBSERVED, **observed), request)
 
 
 def plan(host, explicit=None, **stated):
@@ -78,8 +80,8 @@ def plan(host, explicit=None, **stated):
 
 
 def check(host, **options):
-    request = nofile_report.Request(root=host.root, **options)
-    return nofile_report.check(request, nofile_report.read_planned(request), True)
+    request = safety_check.Request(root=host.root, **options)
+    return safety_check.check(request, safety_check.read_planned(request), True)
 
 
 def process(host, pid, name, cgroup, soft, hard, nspid=None):
@@ -226,7 +228,7 @@ class TestWhoMayRaise:
         process(unprivileged, 50, "nginx", cgroup, 524288, 524288)
         (subject,) = limits_of(unprivileged, units=["nginx.service"])["nofile"]["subjects"]
         assert (subject["now"], subject["after_boot"]) == ({"soft": 524288, "hard": 524288},) * 2
-        assert limits_plan.restart_needed(HostTree(unprivileged.root), ["nginx.service"]) == []
+        assert grants.restart_needed(HostTree(unprivileged.root), ["nginx.service"]) == []
 
     @pytest.mark.parametrize(
         ("path", "text", "may"),
@@ -244,13 +246,13 @@ class TestWhoMayRaise:
     )
     def test_f6_who_may(self, plain, path, text, may):
         plain.put(path, text)
-        assert host_identity.raises_limits(plain.root) is may
+        assert identity.raises_limits(plain.root) is may
 
     @pytest.mark.parametrize(("number", "may"), [(4026531837, True), (4026532201, False)])
     def test_f6_a_user_namespace_that_maps_everything_tells_by_its_number(self, plain, number, may):
         (plain.path / "proc/self/ns").mkdir()
         (plain.path / "proc/self/ns/user").symlink_to("user:[%d]" % number)
-        assert host_identity.raises_limits(plain.root) is may
+        assert identity.raises_limits(plain.root) is may
 
     def test_f6_a_container_without_the_capability(self, plain):
         """Docker's own default; PID 1's limit counts, and not the least that somebody has."""
@@ -676,7 +678,7 @@ class TestWhoseProcesses:
         machine.put("/proc/self/cgroup", "0::/kubepods/pod1/ours\n")
         process(machine, 100, "sshd", "/kubepods/pod1/ours", 1024, 400000)
         process(machine, 90, "sshd", "/kubepods/pod1/theirs", 5, 6)
-        subjects = nofile_subjects.Subjects(Reading(machine.root), {})
+        subjects = effective.Subjects(Reading(machine.root), {})
         assert [one.pid for one in subjects.processes if one.name == "sshd"] == [100]
 
     def test_f9_version_1_and_a_group_that_is_gone(self, machine):

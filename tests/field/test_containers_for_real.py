@@ -17,9 +17,9 @@ from namespaces import inside, needs_root
 _IMPORTS = """
 import json, os, resource, sys
 sys.path[:0] = json.loads(sys.argv[1])
-from ansible_collections.fourtuple.clients.plugins.module_utils import containment, host_identity
-from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_limits import PORT_RANGE, Keys
-from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment, identity
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import PORT_RANGE, Keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 """
 
 _RIGHTS = """
@@ -36,10 +36,10 @@ with open("/proc/self/uid_map") as stream:
     uid_map = stream.read().split()
 print(json.dumps({
     "kernel": kernel,
-    "ours": host_identity.raises_limits(),
+    "ours": identity.raises_limits(),
     "container": containment.in_container(),
-    "effective": "CAP_SYS_RESOURCE" in host_identity.capabilities(status),
-    "bounding": "CAP_SYS_RESOURCE" in host_identity.capabilities(status, "CapBnd"),
+    "effective": "CAP_SYS_RESOURCE" in identity.capabilities(status),
+    "bounding": "CAP_SYS_RESOURCE" in identity.capabilities(status, "CapBnd"),
     "uid_map": uid_map,
 }))
 """
@@ -106,8 +106,8 @@ def test_what_is_mounted_read_only_is_not_writable():
         """
 import errno, json, subprocess, sys
 sys.path[:0] = json.loads(sys.argv[1])
-from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_limits import PORT_RANGE, Keys
-from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import PORT_RANGE, Keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 
 def kernel():
     try:

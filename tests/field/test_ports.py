@@ -11,10 +11,12 @@ import pytest
 from limits_builder import limits_of
 from namespaces import inside, needs_root
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import listening, port_claims, sysctl_change
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.plugin_utils import planner
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import port_claims
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import listening
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
 RANGE = "net.ipv4.ip_local_port_range"
 RESERVED = "net.ipv4.ip_local_reserved_ports"
@@ -24,7 +26,8 @@ HEADER = "  sl  local_address rem_address   st\n"
 BEGIN = r"""
 import contextlib, json, socket, subprocess, sys
 sys.path = json.loads(sys.argv[1])
-from ansible_collections.fourtuple.clients.plugins.module_utils import listening, observation, sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import listening, observation
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
 
 for command in ("mount -t tmpfs none /var/lib", "mount -t tmpfs none /run", "ip link set lo up"):
     subprocess.run(command.split(), check=True)

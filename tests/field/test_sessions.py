@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import drop_in, nofile_report, systemd_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
-from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_subjects import Subjects
-from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
 
 MARK = "# Managed by fourtuple.clients (role limits). Changes here are overwritten.\n"
 UNITS = "/etc/systemd/system"
@@ -32,8 +34,8 @@ def debian(host):
 
 
 def check(host, **options):
-    request = nofile_report.Request(root=host.root, **options)
-    return nofile_report.check(request, nofile_report.read_planned(request), live=True)
+    request = safety_check.Request(root=host.root, **options)
+    return safety_check.check(request, safety_check.read_planned(request), live=True)
 
 
 def carry_out(host, result, units=(), default=False):

@@ -13,9 +13,10 @@ import recorded
 import yaml
 from limits_builder import container, limits_of, subject
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import limits_plan, nofile_report, snapshot
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
-from ansible_collections.fourtuple.clients.plugins.plugin_utils import planner
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import grants, safety_check
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
 ROLES = pathlib.Path(__file__).parents[2] / "roles"
 DROP_IN = "/etc/security/limits.d/99-zz-fourtuple.conf"
@@ -108,8 +109,8 @@ def debian(host):
 
 def taken(host: t.Any) -> dict[str, t.Any]:
     observation = recorded.Recording.load("debian-12").content["observation"]
-    request = snapshot.Request(("root", "ann"), ("low.service", "high.service"))
-    return snapshot.snapshot(host.root, observation | {"accounts": {}}, request)
+    request = whole.Request(("root", "ann"), ("low.service", "high.service"))
+    return whole.snapshot(host.root, observation | {"accounts": {}}, request)
 
 
 def nofile_of(limits: dict[str, t.Any]) -> dict[str, tuple[int, int]]:
@@ -121,7 +122,7 @@ def write(host: t.Any, planned: dict[str, t.Any]) -> None:
     """Do what role limits does."""
     soft, hard = planned["limits_nofile_soft"], planned["limits_nofile_hard"]
     tree = HostTree(host.root)
-    plan = limits_plan.make_plan(tree, soft, hard, planned["limits_domains"], planned["limits_units"], False)
+    plan = grants.make_plan(tree, soft, hard, planned["limits_domains"], planned["limits_units"], False)
     for path, text in plan.files().items():
         host.put(path, text)
 
@@ -165,7 +166,7 @@ def test_nobody_has_less_than_before_and_a_second_run_writes_the_same(debian):
 def test_role_limits_alone_leaves_the_soft_limits(debian):
     defaults = yaml.safe_load((ROLES / "limits/defaults/main.yml").read_text())
     assert (defaults["limits_nofile_soft"], defaults["limits_nofile_hard"]) == (None, USUAL)
-    request = nofile_report.Request(
+    request = safety_check.Request(
         root=debian.root,
         nofile_soft=defaults["limits_nofile_soft"],
         nofile_hard=defaults["limits_nofile_hard"],
@@ -173,7 +174,7 @@ def test_role_limits_alone_leaves_the_soft_limits(debian):
         units=["low.service", "high.service"],
         systemd_default=True,
     )
-    result, message = nofile_report.check(request, nofile_report.read_planned(request), False)
+    result, message = safety_check.check(request, safety_check.read_planned(request), False)
     assert (result["ok"], message) == (True, "")
     # Others' own soft line is copied, because root's lines of ours take the place of theirs.
     assert result["grants"]["domains"] == {

@@ -9,20 +9,18 @@ import pytest
 from limits_builder import limits_of
 from test_connection_limits_info import OBSERVED
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import (
-    nofile_report,
-    snapshot,
-    sysctl_change,
-    sysctl_d,
-)
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_files import OWNER_MARK
-from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_values import (
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import OWNER_MARK
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import (
     NR_OPEN,
     PORT_RANGE,
     RESERVED_PORTS,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.plugin_utils import planner
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
 LIMITS = "Max open files            %d                 %d                files\n"
 DEFAULT_RANGE = "32768 60999"
@@ -57,8 +55,8 @@ def sysvinit(debian):
 
 
 def check(host, **options):
-    request = nofile_report.Request(root=host.root, variable_prefix="limits_", **options)
-    return nofile_report.check(request, nofile_report.read_planned(request), True)
+    request = safety_check.Request(root=host.root, variable_prefix="limits_", **options)
+    return safety_check.check(request, safety_check.read_planned(request), True)
 
 
 def apply(host, floors=None, values=None, reserved_ports=()):
@@ -76,7 +74,7 @@ def told(change):
 
 
 def limits(host):
-    return snapshot.snapshot(host.root, OBSERVED, snapshot.Request())
+    return whole.snapshot(host.root, OBSERVED, whole.Request())
 
 
 def tuned(host, **keys):

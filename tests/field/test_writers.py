@@ -10,20 +10,20 @@ import json
 import limits_builder
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import (
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     container_engines,
-    kernel_limits,
     kube_proxy,
-    nofile,
-    nofile_report,
     other_writers,
-    sysctl_change,
     sysctl_d,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.overrides import overrides
-from ansible_collections.fourtuple.clients.plugins.module_utils.reading import Reading
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.plugin_utils import ceilings, planner
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits, safety_check
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import kernel_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.overrides import overrides
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
 RANGE = "net.ipv4.ip_local_port_range"
 CONNTRACK = "net.netfilter.nf_conntrack_max"
@@ -297,7 +297,7 @@ def test_a_unit_that_a_timer_starts_is_named_and_so_is_a_drop_in(machine):
 def test_what_is_computed_is_not_guessed(machine):
     machine.put("/etc/rc.local", 'sysctl -w %s="$(cat /x)"\nsysctl -w fs.nr_open=$UNKNOWN\n' % RANGE)
     assert beaten(machine, RANGE) == []
-    assert nofile.nr_open_after_boot(machine.root).value == 1048576
+    assert hard_limits.nr_open_after_boot(machine.root).value == 1048576
 
 
 def test_sysctl_p_at_the_end_of_a_boot_brings_sysctl_conf_back(machine):
@@ -342,9 +342,9 @@ def test_nr_open_that_somebody_else_puts_below_a_limit_is_refused_with_file_and_
         ufw(machine, "")
     machine.put(path, text)
     machine.put("/etc/security/limits.d/50-x.conf", "* hard nofile 400000\n")
-    assert nofile.nr_open_after_boot(machine.root) == (210000, path, line)
-    request = nofile_report.Request(root=machine.root)
-    result, message = nofile_report.check(request, nofile_report.read_planned(request), live=True)
+    assert hard_limits.nr_open_after_boot(machine.root) == (210000, path, line)
+    request = safety_check.Request(root=machine.root)
+    result, message = safety_check.check(request, safety_check.read_planned(request), live=True)
     # Before systemd starts: then its own default is no higher.
     early = path in ("/proc/cmdline", "/etc/default/grub")
     assert {(one["value"], one["when"]) for one in result["offenders"]} == (
@@ -358,16 +358,16 @@ def test_nr_open_that_somebody_else_puts_below_a_limit_is_refused_with_file_and_
 
 def test_our_own_nr_open_does_not_help_where_theirs_comes_later(machine):
     machine.put("/etc/rc.local", "#!/bin/sh\nsysctl -w fs.nr_open=210000\n")
-    request = nofile_report.Request(root=machine.root, nofile_hard=2000000, nr_open=2000000)
-    _result, message = nofile_report.check(request, nofile_report.read_planned(request), live=True)
+    request = safety_check.Request(root=machine.root, nofile_hard=2000000, nr_open=2000000)
+    _result, message = safety_check.check(request, safety_check.read_planned(request), live=True)
     assert "remove or raise fs.nr_open in /etc/rc.local:2, which beats the planned 2000000" in message
     machine.put("/etc/rc.local", "#!/bin/sh\nsysctl -w fs.nr_open=3000000\n")
-    assert nofile.nr_open_after_boot(machine.root, {"fs.nr_open": "2000000"}).value == 2000000
+    assert hard_limits.nr_open_after_boot(machine.root, {"fs.nr_open": "2000000"}).value == 2000000
 
 
 def test_a_line_of_the_kernel_that_our_drop_in_follows_is_no_refusal(machine):
     machine.put("/proc/cmdline", "sysctl.fs.nr_open=210000\n")
-    assert nofile.nr_open_after_boot(machine.root, {"fs.nr_open": "1048576"}).value == 1048576
+    assert hard_limits.nr_open_after_boot(machine.root, {"fs.nr_open": "1048576"}).value == 1048576
     machine.put("/etc/sysctl.d/99-zz-fourtuple.conf", "# Managed by fourtuple.clients\nfs.nr_open = 1048576\n")
     machine.put("/etc/security/limits.d/50-x.conf", "* hard nofile 400000\n")
     with pytest.raises(Refusal) as caught:
@@ -377,7 +377,7 @@ def test_a_line_of_the_kernel_that_our_drop_in_follows_is_no_refusal(machine):
 
 def test_an_nr_open_that_the_kernel_refuses_is_none(machine):
     machine.put("/etc/rc.local", "sysctl -w fs.nr_open=1\nsysctl -w fs.nr_open=99999999999\n")
-    assert nofile.nr_open_after_boot(machine.root).value == 1048576
+    assert hard_limits.nr_open_after_boot(machine.root).value == 1048576
 
 
 # --- F10: containers ---
@@ -412,8 +412,8 @@ ENGINE_FILES = [
 @pytest.mark.parametrize(("path", "text", "line", "name"), ENGINE_FILES)
 def test_a_container_that_will_not_start_counts_as_an_offender(machine, path, text, line, name):
     machine.put(path, text)
-    request = nofile_report.Request(root=machine.root)
-    result, message = nofile_report.check(request, nofile_report.read_planned(request), live=True)
+    request = safety_check.Request(root=machine.root)
+    result, message = safety_check.check(request, safety_check.read_planned(request), live=True)
     assert {(one["source"], one["line"], one["value"], one["maximum"]) for one in result["offenders"]} == {
         (path, line, 2000000, 1048576)
     }
@@ -421,7 +421,7 @@ def test_a_container_that_will_not_start_counts_as_an_offender(machine, path, te
     assert name in result["offenders"][0]["unit"]
     assert "%s:%d: " % (path, line) in message
     request = request._replace(nr_open=2000000)
-    assert nofile_report.check(request, nofile_report.read_planned(request), live=True)[0]["offenders"] == []
+    assert safety_check.check(request, safety_check.read_planned(request), live=True)[0]["offenders"] == []
 
 
 def test_a_later_file_of_podman_replaces_the_list_of_an_earlier_one(machine):
@@ -435,14 +435,14 @@ def test_podman_asks_for_its_own_default_whatever_nr_open_is(machine):
     machine.put("/usr/bin/podman", "")
     machine.sysctl(fs__nr_open=600000)
     machine.put("/etc/sysctl.d/50-x.conf", "fs.nr_open = 600000\n")
-    found = nofile.offenders(nofile.hard_limits(nofile.HostTree(machine.root)), 600000, 600000)
+    found = hard_limits.offenders(hard_limits.hard_limits(hard_limits.HostTree(machine.root)), 600000, 600000)
     assert {(one.limit.source, one.limit.now) for one in found} == {("podman's built-in default", 1048576)}
 
 
 def test_an_unlimited_number_of_files_no_nr_open_can_give(machine):
     docker(machine, hard=-1)
-    request = nofile_report.Request(root=machine.root)
-    _result, message = nofile_report.check(request, nofile_report.read_planned(request), live=True)
+    request = safety_check.Request(root=machine.root)
+    _result, message = safety_check.check(request, safety_check.read_planned(request), live=True)
     assert "containers of docker, hard nofile unlimited" in message
     assert "A container that is to have such a limit does not start." in message
     assert "205/LIMITS" not in message
@@ -496,7 +496,7 @@ def test_wsl_without_systemd_reads_no_sysctl_d_and_is_told_so(host):
     assert applier.name is None
     keys = kernel_limits.Keys(Reading(host.root)).all()
     assert (keys["net.core.somaxconn"]["after_boot"], keys["net.core.somaxconn"]["by"]) == (None, None)
-    assert nofile.nr_open_after_boot(host.root, {"fs.nr_open": "2000000"}).value == 1048576
+    assert hard_limits.nr_open_after_boot(host.root, {"fs.nr_open": "2000000"}).value == 1048576
     limits = limits_builder.limits_of(boot=applier._asdict())
     (warning,) = [text for text in ceilings.ceilings(limits, {})["warnings"] if "sysctl.d" in text]
     assert "Nobody applies /etc/sysctl.d when this host starts (WSL without systemd" in warning

@@ -12,29 +12,32 @@ import typing as t
 
 from sample_host import LINKS, OBSERVATION
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import (
-    conntrack,
-    containment,
-    drop_in,
-    memory_guard,
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in, sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     network_providers,
-    nofile,
-    nofile_report,
-    nofile_sessions,
     pam_limits,
-    probe_run,
-    reading,
-    snapshot,
-    socket_count,
-    ssh_session,
-    sysctl_change,
     sysctl_d,
     systemd_limits,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
+    conntrack,
+    containment,
+    memory_guard,
+    reading,
+    socket_count,
+    ssh_session,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
+    hard_limits,
+    safety_check,
+    session_ways,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import run
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
-_WAYS = nofile_sessions.WAYS
-_ASKED = nofile_report.Request(
+_WAYS = session_ways.WAYS
+_ASKED = safety_check.Request(
     nofile_hard=2000000, nofile_soft="5", nr_open=3000000, domains=["*", "root", "@load", "tester", "1000:1010"],
     units=["ssh.service", "load@1.service"], systemd_default=True,
 )  # fmt: skip
@@ -48,8 +51,8 @@ _KEYS = sysctl_change.Request(
 
 def _nofile(root: str, **changes: t.Any) -> object:
     request = _ASKED._replace(root=root, **changes)
-    planned = nofile_report.read_planned(request)
-    return [nofile_report.check(request, planned, live) for live in (False, True)]
+    planned = safety_check.read_planned(request)
+    return [safety_check.check(request, planned, live) for live in (False, True)]
 
 
 def _drop_ins(root: str) -> object:
@@ -71,18 +74,18 @@ def _sums(root: str) -> object:
     return (
         socket_count.count(root),
         memory_guard.left(looked, lambda total: total // 10),
-        probe_run.conntrack_full(looked),
+        run.conntrack_full(looked),
         conntrack.conntrack(looked, 5, containment.in_container(root)),
-        nofile.limits_above(root, 1000, own_gone=False),
-        nofile_sessions.kept_from(systemd_limits.Units(looked.tree), nofile_sessions.SSH),
+        hard_limits.limits_above(root, 1000, own_gone=False),
+        session_ways.kept_from(systemd_limits.Units(looked.tree), session_ways.SSH),
     )
 
 
 #: What reads a host, by name. A snapshot raises nothing at all: what it cannot read it names.
 READERS: dict[str, t.Callable[[str], object]] = {
-    "snapshot": lambda root: snapshot.snapshot(root, OBSERVATION, snapshot.Request()),
-    "snapshot of some": lambda root: snapshot.snapshot(
-        root, OBSERVATION, snapshot.Request(("tester",), ("ssh.service", "load@1.service"), ("sshd",), ways=_WAYS)
+    "snapshot": lambda root: whole.snapshot(root, OBSERVATION, whole.Request()),
+    "snapshot of some": lambda root: whole.snapshot(
+        root, OBSERVATION, whole.Request(("tester",), ("ssh.service", "load@1.service"), ("sshd",), ways=_WAYS)
     ),
     "nofile_check": _nofile,
     "nofile_check of what is needed": lambda root: _nofile(root, users=["root", "tester"], needed=100000, ways=_WAYS),

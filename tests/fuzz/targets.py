@@ -18,51 +18,58 @@ from limits_builder import limits_of
 from sample_host import FILES
 
 from ansible_collections.fourtuple.clients.plugins.filter import fleet as fleet_filters
-from ansible_collections.fourtuple.clients.plugins.module_utils import (
-    address_set,
-    cgroup_paths,
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     container_engines,
-    endpoint,
-    host_identity,
-    interface_addresses,
-    kernel_values,
-    limits_plan,
-    listening,
-    mounts,
-    netlink,
-    nofile_report,
     other_writers,
     pam_limits,
     port_claims,
-    port_set,
-    probe_request,
-    refusal,
-    running_limits,
     shell_commands,
     shell_limits,
-    sink_control,
-    sink_packets,
-    sink_request,
-    sink_sockets,
-    sink_state,
-    sink_tun,
-    slab,
-    socket_count,
     sysctl_d,
     systemd_limits,
-    taken_addresses,
     tuned,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.netlink import NetlinkError
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.plugin_utils import (
-    ceilings,
-    fleet,
-    known,
-    planner,
-    report,
-    report_table,
-    request,
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
+    cgroup_paths,
+    identity,
+    interface_addresses,
+    listening,
+    mounts,
+    netlink,
+    running_limits,
+    slab,
+    socket_count,
+    tcp_sockets,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import grants, safety_check
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import request as probe_request
+from ansible_collections.fourtuple.clients.plugins.module_utils.sink import (
+    control,
+    packets,
+    records,
+    tun,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.sink import (
+    request as sink_request,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import (
+    address_set,
+    endpoints,
+    port_set,
+    refusal,
+    sysctl_keys,
+    taken_addresses,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import fleet, known, request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import (
+    document,
+)
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import (
+    table as report_table,
 )
 
 
@@ -111,7 +118,7 @@ def _systemd(text: str) -> object:
 
 
 def _unit_name(text: str) -> object:
-    return systemd_limits.section_of(text), limits_plan.units_of([text, systemd_limits.drop_in(text)])
+    return systemd_limits.section_of(text), grants.units_of([text, systemd_limits.drop_in(text)])
 
 
 def _sysctl(text: str) -> object:
@@ -125,16 +132,16 @@ def _sysctl_key(text: str) -> object:
     )
 
 
-_VALUES_OF = ("fs.nr_open", kernel_values.PORT_RANGE, kernel_values.RESERVED_PORTS, "net.ipv4.tcp_rmem", "fs.x")
+_VALUES_OF = ("fs.nr_open", sysctl_keys.PORT_RANGE, sysctl_keys.RESERVED_PORTS, "net.ipv4.tcp_rmem", "fs.x")
 
 
 def _kernel_number(text: str) -> object:
-    kernel = kernel_values.Kernel(32)
-    return [(kernel_values.number(key, text, kernel), kernel_values.allowed(key, kernel)) for key in _VALUES_OF]
+    kernel = sysctl_keys.Kernel(32)
+    return [(sysctl_keys.number(key, text, kernel), sysctl_keys.allowed(key, kernel)) for key in _VALUES_OF]
 
 
 def _same_values(text: str) -> object:
-    return [kernel_values.same(key, text, "1024 65535", kernel_values.Kernel()) for key in _VALUES_OF]
+    return [sysctl_keys.same(key, text, "1024 65535", sysctl_keys.Kernel()) for key in _VALUES_OF]
 
 
 def _script(text: str) -> object:
@@ -162,33 +169,36 @@ _STATE = {
 _STAT = "77 (a) b) c) S 1 77 77 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1 1 1"
 
 TEXT: dict[str, Target] = {
-    "pam_limits.parse": _text(_pam, FILES["/etc/security/limits.conf"], FILES["/etc/security/limits.d/50-x.conf"]),
-    "pam_limits.strtoul": _text(pam_limits.strtoul, "-12x", " +0012", str(2**64)),
-    "pam_limits.is_broken_range": _text(pam_limits.is_broken_range, "@1000:2000", "%:5", "5:"),
-    "limits_plan.check_domains": _text(
-        lambda text: limits_plan.check_domains([text], "limits_domains"), "@load", "1000:2000", "*", errors=(Refusal,)
+    "config.pam_limits.parse": _text(
+        _pam, FILES["/etc/security/limits.conf"], FILES["/etc/security/limits.d/50-x.conf"]),
+    "config.pam_limits.strtoul": _text(pam_limits.strtoul, "-12x", " +0012", str(2**64)),
+    "config.pam_limits.is_broken_range": _text(pam_limits.is_broken_range, "@1000:2000", "%:5", "5:"),
+    "nofile.grants.check_domains": _text(
+        lambda text: grants.check_domains([text], "limits_domains"), "@load", "1000:2000", "*", errors=(Refusal,)
     ),
-    "systemd_limits.assignments": _text(_systemd, _UNIT, FILES["/usr/lib/systemd/system/load@.service"]),
-    "systemd_limits.parse_rlimit": _text(systemd_limits.parse_rlimit, "0x10:0b11", "infinity", "+07:1024"),
-    "shell_limits.settings": _text(
+    "config.systemd_limits.assignments": _text(_systemd, _UNIT, FILES["/usr/lib/systemd/system/load@.service"]),
+    "config.systemd_limits.parse_rlimit": _text(systemd_limits.parse_rlimit, "0x10:0b11", "infinity", "+07:1024"),
+    "config.shell_limits.settings": _text(
         lambda text: [shell_limits.settings(text, limit) for limit in (False, True)],
         "if ! ulimit -S -n ${X:-5} 2>&1; then\n\teval 'ulimit -n65536' # x\nfi\ncat <<-'END'\nx\n\tEND\n",
         'limit -h desc $(cat "a b")\nunlimit\n\\ulimit --file-descriptor-count=5 `x` ; prlimit -p$$ --nofile 5:6\n',
     ),
-    "systemd_limits.section_of": _text(_unit_name, "a-b@c.service", "x.socket", "a-b-c-@.mount"),
-    "sysctl_d.parse": _text(_sysctl, _SYSCTL_LINES),
-    "sysctl_d.normalize": _text(_sysctl_key, "net/ipv4/conf/eth0.5/x", "net.*.conf.[z-a]*.rp_filter", "net.ipv4.*"),
-    "shell_commands.script": _text(
+    "config.systemd_limits.section_of": _text(_unit_name, "a-b@c.service", "x.socket", "a-b-c-@.mount"),
+    "config.sysctl_d.parse": _text(_sysctl, _SYSCTL_LINES),
+    "config.sysctl_d.normalize": _text(
+        _sysctl_key, "net/ipv4/conf/eth0.5/x", "net.*.conf.[z-a]*.rp_filter", "net.ipv4.*"),
+    "config.shell_commands.script": _text(
         _script, _SCRIPT, "sh -c \"sh -c 'echo 5 >> /proc/sys/fs/nr_open'\" | tee x", "N=5; ulimit -n ${N:-7} && a"
     ),
-    "other_writers.comes_after": _text(_writer_path, "/etc/rc.local", sysctl_d.DROP_IN, "/etc/default/grub"),
-    "tuned._parse": _text(lambda text: tuned._parse(text, "tuned.conf"), _TUNED, FILES["/etc/tuned/mine/tuned.conf"]),
-    "tuned.wins": _text(
-        lambda text: tuned.wins("fs.nr_open", tuned.Option(text, "", 1), "4096", kernel_values.Kernel()),
+    "config.other_writers.comes_after": _text(_writer_path, "/etc/rc.local", sysctl_d.DROP_IN, "/etc/default/grub"),
+    "config.tuned._parse": _text(
+        lambda text: tuned._parse(text, "tuned.conf"), _TUNED, FILES["/etc/tuned/mine/tuned.conf"]),
+    "config.tuned.wins": _text(
+        lambda text: tuned.wins("fs.nr_open", tuned.Option(text, "", 1), "4096", sysctl_keys.Kernel()),
         ">4096", "<10", "1 2",
     ),
-    "running_limits.parse_limits": _text(running_limits.parse_limits, FILES["/proc/1/limits"]),
-    "running_limits.unit_of": _text(running_limits.unit_of, FILES["/proc/77/cgroup"]),
+    "host.running_limits.parse_limits": _text(running_limits.parse_limits, FILES["/proc/1/limits"]),
+    "host.running_limits.unit_of": _text(running_limits.unit_of, FILES["/proc/77/cgroup"]),
     "cgroup_paths": _text(
         lambda text: [
             (cgroup_paths.split(path), cgroup_paths.container(path), cgroup_paths.below(path, above))
@@ -199,41 +209,41 @@ TEXT: dict[str, Target] = {
         "0::/lxc.payload.c1/system.slice/nginx.service\n",
         "0::/machine.slice/machine-c1.scope/payload/init.scope\n",
     ),
-    "mounts.parse": _text(
+    "host.mounts.parse": _text(
         lambda text: mounts.covering(mounts.parse(text), "/proc/sys/net/ipv4"), FILES["/proc/self/mountinfo"]
     ),
-    "host_identity.capabilities": _text(host_identity.capabilities, FILES["/proc/1/status"]),
-    "socket_count.parse_sockstat": _text(
+    "host.identity.capabilities": _text(identity.capabilities, FILES["/proc/1/status"]),
+    "host.socket_count.parse_sockstat": _text(
         lambda text: socket_count.parse_sockstat(text, "TCP"), FILES["/proc/net/sockstat"]
     ),
-    "slab._from_slabinfo": _text(slab._from_slabinfo, FILES["/proc/slabinfo"]),
-    "sink_state.parse_state": Target(
-        lambda found: sink_control.describe(sink_state.parse_state(json.dumps(found))), near(_STATE)
+    "host.slab._from_slabinfo": _text(slab._from_slabinfo, FILES["/proc/slabinfo"]),
+    "sink.records.parse_state": Target(
+        lambda found: control.describe(records.parse_state(json.dumps(found))), near(_STATE)
     ),
-    "sink_state.parse_state of text": _text(sink_state.parse_state, json.dumps(_STATE)),
-    "sink_state.parse_stat": _text(sink_state.parse_stat, _STAT),
-    "port_set.parse_kernel_list": _text(
+    "sink_state.parse_state of text": _text(records.parse_state, json.dumps(_STATE)),
+    "sink.records.parse_stat": _text(records.parse_stat, _STAT),
+    "values.port_set.parse_kernel_list": _text(
         port_set.parse_kernel_list, "8080,9000-9010\n", "1-65535",
     ),
-    "kernel_values.number": _text(_kernel_number, "0x10 # x", "18446744073709551616", "-8", "017"),
-    "kernel_values.same": _text(_same_values, "1024\t65535 # x", "8080,9000-9010", "4096 131072 6291456"),
-    "kernel_values.word_size": _text(kernel_values.word_size, "x86_64", "i686", "armv7l"),
-    "port_claims.listen_port": _text(
+    "values.sysctl_keys.number": _text(_kernel_number, "0x10 # x", "18446744073709551616", "-8", "017"),
+    "values.sysctl_keys.same": _text(_same_values, "1024\t65535 # x", "8080,9000-9010", "4096 131072 6291456"),
+    "values.sysctl_keys.word_size": _text(sysctl_keys.word_size, "x86_64", "i686", "armv7l"),
+    "config.port_claims.listen_port": _text(
         port_claims.listen_port, "127.0.0.1:8080", "[fe80::1]:0x1F90%eth0", "017", "vsock:2:3"
     ),
-    "port_claims.node_port_range": _text(
+    "config.port_claims.node_port_range": _text(
         port_claims.node_port_range,
         "  - --service-node-port-range=30000-32767 # x\n  - '--service-node-port-range'\n  - '80+9'\n",
         "service-node-port-range: \"1\"\n",
     ),
-    "port_set.parse_range": _text(
+    "values.port_set.parse_range": _text(
         lambda text: port_set.parse_range("tune_port_range", text), "1024 65535", "1024-65535", errors=(Refusal,)
     ),
-    "endpoint.parse_endpoint": _text(
-        lambda text: endpoint.text_of(endpoint.parse_endpoint("x", text)),
+    "values.endpoints.parse_endpoint": _text(
+        lambda text: endpoints.text_of(endpoints.parse_endpoint("x", text)),
         "192.0.2.1:7000", "[2001:db8::1]:7000", errors=(Refusal,),
     ),
-    "address_set.expand": _text(
+    "values.address_set.expand": _text(
         lambda text: list(map(address_set.with_length, address_set.expand("x", [text]))),
         "198.51.100.7", "198.51.100.10-198.51.100.20", "2001:db8::/120", "0.0.0.0/0", "::ffff:1.2.3.4", "::/0",
         errors=(Refusal,),
@@ -242,21 +252,21 @@ TEXT: dict[str, Target] = {
         lambda text: fleet.Pool("", [text, "10.0.0.0/8"]).runs_of(5, 100),
         "198.51.100.7", "198.51.100.10-198.51.100.20", "2001:db8::/64", "::/0", errors=(Refusal,),
     ),
-    "taken_addresses.without": _text(
+    "values.taken_addresses.without": _text(
         lambda text: taken_addresses.without(text, taken_addresses.Taken([{"address": text, "whose": "x"}]).within),
         "198.51.100.7", "198.51.100.10-198.51.100.20", "2001:db8::/64", "::/0",
     ),
-    "taken_addresses.plain": _text(taken_addresses.plain, "192.0.2.1", "fe80::1%eth0", "::ffff:192.0.2.1"),
+    "values.taken_addresses.plain": _text(taken_addresses.plain, "192.0.2.1", "fe80::1%eth0", "::ffff:192.0.2.1"),
     "known.server": _text(known.server, "192.0.2.1:7000", "[2001:db8::1]:7000", "server:1"),
-    "sink_request.parse_name": _text(lambda text: sink_request.parse_name("x", text), "default", errors=(Refusal,)),
-    "sink_request.parse_prefix": _text(
+    "sink.request.parse_name": _text(lambda text: sink_request.parse_name("x", text), "default", errors=(Refusal,)),
+    "sink.request.parse_prefix": _text(
         lambda text: sink_request.parse_prefix("x", text), "198.18.0.0/15", "2001:db8::/32", errors=(Refusal,)
     ),
-    "refusal.whole_number": _text(
+    "values.refusal.whole_number": _text(
         lambda text: refusal.whole_number("x", text, 1, 10, "Write it."), "5", " 7 ", errors=(Refusal,)
     ),
-    "report_table.plain": _text(report_table.plain, "client1 \x1b[31m"),
-    "report_table.short_names": _text(
+    "report.table.plain": _text(report_table.plain, "client1 \x1b[31m"),
+    "report.table.short_names": _text(
         lambda text: (report_table.short_names([text, text + "2"], 20), report_table.shorten(text, 9, 3)), "client1.x"
     ),
 }  # fmt: skip
@@ -326,36 +336,36 @@ def _answer(data: bytes) -> object:
     counters = [0] * 16
     packet = bytearray(data.ljust(80, b"\0"))
     for ports in (None, bytes(65536)):
-        size = sink_packets.Responder(counters, ports).answer(packet, len(data))
+        size = packets.Responder(counters, ports).answer(packet, len(data))
         # What goes back into the kernel is never longer than what came out of it.
         assert 0 <= size <= len(data)
     return counters
 
 
 BYTES: dict[str, Target] = {
-    "interface_addresses.Addresses.take": Target(
+    "host.interface_addresses.Addresses.take": Target(
         _read(lambda: interface_addresses.Addresses(_NAMES)), octets(*_DUMPS), (NetlinkError,)
     ),
-    "interface_addresses.Routes.take": Target(
+    "host.interface_addresses.Routes.take": Target(
         _read(lambda: interface_addresses.Routes(_NAMES)), octets(*_DUMPS), (NetlinkError,)
     ),
-    "interface_addresses.NextHops.take": Target(
+    "host.interface_addresses.NextHops.take": Target(
         _read(lambda: interface_addresses.NextHops(_NAMES)), octets(*_DUMPS), (NetlinkError,)
     ),
-    "interface_addresses.Neighbours.take": Target(
+    "host.interface_addresses.Neighbours.take": Target(
         _read(lambda: interface_addresses.Neighbours(_NAMES)), octets(*_DUMPS), (NetlinkError,)
     ),
-    "socket_count._Peers.take": Target(_read(socket_count._Peers), octets(*_DUMPS), (NetlinkError,)),
-    "sink_sockets.Sockets.take": Target(_read(sink_sockets.Sockets), octets(*_DUMPS), (NetlinkError,)),
-    "sink_tun._Way.take": Target(_read(sink_tun._Way), octets(*_DUMPS), (NetlinkError,)),
-    "sink_tun.Routes.take": Target(_read(sink_tun.Routes), octets(*_DUMPS), (NetlinkError,)),
-    "socket_count.Tally.feed": Target(_tally, octets(*_DUMPS), (NetlinkError,)),
-    "listening.Sockets.take": Target(_read(listening.Sockets), octets(*_DUMPS), (NetlinkError,)),
-    "netlink.attributes": Target(
+    "host.socket_count._Peers.take": Target(_read(socket_count._Peers), octets(*_DUMPS), (NetlinkError,)),
+    "host.tcp_sockets.Sockets.take": Target(_read(tcp_sockets.Sockets), octets(*_DUMPS), (NetlinkError,)),
+    "sink.tun._Way.take": Target(_read(tun._Way), octets(*_DUMPS), (NetlinkError,)),
+    "sink.tun.Routes.take": Target(_read(tun.Routes), octets(*_DUMPS), (NetlinkError,)),
+    "host.socket_count.Tally.feed": Target(_tally, octets(*_DUMPS), (NetlinkError,)),
+    "host.listening.Sockets.take": Target(_read(listening.Sockets), octets(*_DUMPS), (NetlinkError,)),
+    "host.netlink.attributes": Target(
         lambda data: netlink.attributes(data, 0, len(data)), octets(_ADDRESS[24:], _ROUTE[28:]), (NetlinkError,)
     ),
-    "sink_packets.Responder.answer": Target(_answer, octets(_IPV4_SYN, _IPV6_DATA)),
-    "sink_state.read_board": Target(sink_state.read_board, octets(struct.pack("=48Q", *range(48)))),
+    "sink.packets.Responder.answer": Target(_answer, octets(_IPV4_SYN, _IPV6_DATA)),
+    "sink.records.read_board": Target(records.read_board, octets(struct.pack("=48Q", *range(48)))),
 }
 
 
@@ -443,11 +453,11 @@ _INVENTORY = {
 
 def _plan(stated: t.Any) -> object:
     found = planner.plan(_HOST, stated)
-    return found, report_table.table(report.report([{"host": "client1", "before": found["before"]}], "t", "g"))
+    return found, report_table.table(document.report([{"host": "client1", "before": found["before"]}], "t", "g"))
 
 
 def _planned(values: t.Any) -> object:
-    return nofile_report.read_planned(nofile_report.Request(*values))
+    return safety_check.read_planned(safety_check.Request(*values))
 
 
 def _describe(observed: t.Any) -> object:
@@ -469,24 +479,24 @@ def _known(variables: t.Any) -> object:
 
 
 VARIABLES: dict[str, Target] = {
-    "probe_request.parse": Target(probe_request.parse, _PROBE, (Refusal,)),
-    "sink_request.parse": Target(lambda params: sink_request.parse(params).options(), _SINK, (Refusal,)),
-    "nofile_report.read_planned": Target(_planned, st.tuples(_NUMBER, _NUMBER, _NUMBER), (Refusal,)),
+    "probe.request.parse": Target(probe_request.parse, _PROBE, (Refusal,)),
+    "sink.request.parse": Target(lambda params: sink_request.parse(params).options(), _SINK, (Refusal,)),
+    "nofile.safety_check.read_planned": Target(_planned, st.tuples(_NUMBER, _NUMBER, _NUMBER), (Refusal,)),
     "refusal.whole_number of anything": Target(
         lambda value: refusal.whole_number("x", value, 1, 10, "Write it."), _NUMBER, (Refusal,)
     ),
-    "port_set.parse_ports": Target(lambda entries: port_set.parse_ports("x", entries), _PORTS, (Refusal,)),
+    "values.port_set.parse_ports": Target(lambda entries: port_set.parse_ports("x", entries), _PORTS, (Refusal,)),
     "port_set.parse_range of anything": Target(
         lambda value: port_set.parse_range("x", value), near([1024, "65535"]), (Refusal,)
     ),
-    "address_set.locate": Target(lambda entries: address_set.locate("x", entries), _ADDRESSES, (Refusal,)),
+    "values.address_set.locate": Target(lambda entries: address_set.locate("x", entries), _ADDRESSES, (Refusal,)),
     "request.parse": _data(request.parse, _STATED, errors=(Refusal,)),
-    "ceilings.ceilings": _data(lambda stated: ceilings.ceilings(_HOST, stated), _STATED, errors=(Refusal,)),
-    "ceilings.source_addresses": _data(
+    "model.ceilings.ceilings": _data(lambda stated: ceilings.ceilings(_HOST, stated), _STATED, errors=(Refusal,)),
+    "model.ceilings.source_addresses": _data(
         lambda stated: ceilings.source_addresses(_HOST, stated), _STATED, errors=(Refusal,)
     ),
     # A refusal of the planner is data.
-    "planner.plan": _data(_plan, _STATED),
+    "plan.planner.plan": _data(_plan, _STATED),
     "fleet.known_addresses": Target(_known, _ROWS),
     "fleet.fleet": Target(
         lambda variables: fleet.fleet(variables, list(_INVENTORY)),

@@ -26,55 +26,56 @@ _PLUGINS = pathlib.Path(plugins.__path__[0]).resolve()
 
 #: Modules whose work is to act, not to read: they get what the parsers have made.
 _ACT = {
-    "probe_run": "forks and connects; what it reads of /proc is the kernel's own, its workers' words are its own",
-    "processes": "prctl(2) and descriptors",
-    "sink_check": "asks the kernel, by what is fuzzed here; a sink's record comes from sink_state.parse_state",
-    "sink_accept": "accepts and echoes; looks at no byte",
-    "sink_control": "starts and stops",
-    "sink_daemon": "forks; its pipe is its own",
-    "sink_responder": "hands each packet to sink_packets",
-    "sink_tun": "makes a device and a route",
-    "sink_state": "its own files in /run, written and removed",
-    "observation": "asks the kernel, by what is fuzzed here",
-    "name_service": "asks the host's name service",
+    "probe.run": "forks and connects; what it reads of /proc is the kernel's own, its workers' words are its own",
+    "host.forked": "prctl(2) and descriptors",
+    "sink.checks": "asks the kernel, by what is fuzzed here; a sink's record comes from records.parse_state",
+    "sink.accept": "accepts and echoes; looks at no byte",
+    "sink.control": "starts and stops",
+    "sink.daemon": "forks; its pipe is its own",
+    "sink.responder": "hands each packet to packets",
+    "sink.tun": "makes a device and a route",
+    "sink.records": "its own files in /run, written and removed",
+    "host.observation": "asks the kernel, by what is fuzzed here",
+    "host.name_service": "asks the host's name service",
 }
 
 #: Functions that get no text, bytes or variables but what others of these have made; or that write.
 _NOT_READERS = {
-    "host_files": {"replace_text", "remove_path", "locked", "save_state", "drop_state", "broken_state"},
-    "drop_in": {"carry_out"},
-    "containment": {"start_with_nofile", "start_with_sysctl"},
-    "ceilings": {"other_entries", "tracked_after_close", "memory_needed"},
-    "sysctl_change": {"carry_out", "forget"},
-    "netlink": {"dump", "request"},
-    "sink_sockets": {"in_the_way", "holders", "said", "owner"},
-    "interface_addresses": {"describe"},
-    "listening": {"told_apart"},
-    "socket_count": {"listeners", "towards", "peers_of_port", "bytecode_to", "bytecode_of", "port_windows"},
-    "address_set": {
+    "host.files": {"replace_text", "remove_path", "locked", "save_state", "drop_state", "broken_state"},
+    "apply.drop_in": {"carry_out"},
+    "host.containment": {"start_with_nofile", "start_with_sysctl"},
+    "model.ceilings": {"other_entries", "tracked_after_close", "memory_needed"},
+    "apply.sysctl_change": {"carry_out", "forget"},
+    "host.netlink": {"dump", "request"},
+    "host.tcp_sockets": {"in_the_way", "holders", "said", "owner"},
+    "host.interface_addresses": {"describe"},
+    "host.listening": {"told_apart"},
+    "host.socket_count": {"listeners", "towards", "peers_of_port", "bytecode_to", "bytecode_of", "port_windows"},
+    "values.address_set": {
         "plan", "in_order", "check_against_host", "default_interfaces", "find_link", "live_pairs", "primaries",
         "address_infos", "preferred_pairs",
     },
-    "nofile_report": {"report"},
+    "nofile.safety_check": {"report"},
     "fleet": {"claims", "fleet"},
     "known": {"table_of"},
     "measured": {"measured"},
-    "report": {"report", "summary", "outlook", "binding", "notes"},
-    "report_page": {"page", "count"},
-    "report_table": {"table", "count"},
+    "report.document": {"report", "summary", "outlook", "binding", "notes"},
+    "report.page": {"page", "count"},
+    "report.table": {"table", "count"},
 }  # fmt: skip
 
 
 def _functions() -> t.Iterator[tuple[str, str, types.FunctionType]]:
-    """Yield every public function that takes something: package's file, name, function."""
+    """Yield every public function that takes something: its place, name, function."""
     for folder in ("module_utils", "plugin_utils", "filter"):
-        for path in sorted((_PLUGINS / folder).glob("[a-z]*.py")):
-            module = importlib.import_module("%s.%s.%s" % (plugins.__name__, folder, path.stem))
+        for path in sorted((_PLUGINS / folder).rglob("[a-z]*.py")):
+            place = ".".join(path.relative_to(_PLUGINS / folder).with_suffix("").parts)
+            module = importlib.import_module("%s.%s.%s" % (plugins.__name__, folder, place))
             for name, found in vars(module).items():
                 if name.startswith("_") or not inspect.isfunction(found) or found.__module__ != module.__name__:
                     continue
                 if inspect.signature(found).parameters:
-                    yield path.stem, name, found
+                    yield place, name, found
 
 
 def _call(target: Target, see: t.Callable[[types.FrameType, str, object], None]) -> None:

@@ -20,8 +20,8 @@ import typing as t
 import pytest
 from recorded import HOSTS, Recording, names
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.ceilings import ceilings
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.planner import plan
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.planner import plan
 
 GOLDEN = pathlib.Path(__file__).parent
 

@@ -52,11 +52,11 @@ class Recording:
 
     def limits(self, root: pathlib.Path) -> dict[str, t.Any]:
         """Return the snapshot of the folder that materialise() made."""
-        from ansible_collections.fourtuple.clients.plugins.module_utils import snapshot
+        from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 
-        asked = snapshot.Request(**self.content["request"])
+        asked = whole.Request(**self.content["request"])
         with self._refusing(root):
-            return snapshot.snapshot(str(root), self.content["observation"], asked)
+            return whole.snapshot(str(root), self.content["observation"], asked)
 
     @contextlib.contextmanager
     def _refusing(self, root: pathlib.Path) -> t.Iterator[None]:

@@ -320,10 +320,12 @@ class Names:
 
 def main(request: t.Mapping[str, list[str]]) -> None:
     """Print the recording: the observation, what the snapshot made of it, and what it read."""
-    from ansible_collections.fourtuple.clients.plugins.module_utils import containment, port_set, snapshot
-    from ansible_collections.fourtuple.clients.plugins.module_utils.observation import observe
+    from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment
+    from ansible_collections.fourtuple.clients.plugins.module_utils.host.observation import observe
+    from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
+    from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
 
-    asked = snapshot.Request(**request)
+    asked = whole.Request(**request)
     observation = observe(asked.all_users)
     hostname = observation["hostname"]
     if containment.in_container():
@@ -331,7 +333,7 @@ def main(request: t.Mapping[str, list[str]]) -> None:
         observation["kernel"] = re.match(r"[0-9.]*[0-9]", observation["kernel"]).group()  # type: ignore[union-attr]
     trace = Trace()
     with trace.active():
-        limits = snapshot.snapshot("/", observation, asked)
+        limits = whole.snapshot("/", observation, asked)
         # The running host is asked by netlink; a folder has these tables alone.
         port_set.listeners("/")
     recording = {"observation": observation}

@@ -22,13 +22,10 @@ from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 from role_tasks import Play, Result, Stopped, TaskFailed, Variables
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import (
-    drop_in,
-    host_files,
-    nofile_report,
-    snapshot,
-    sysctl_change,
-)
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in, sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import files as host_files
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 from ansible_collections.fourtuple.clients.plugins.modules import (
     connection_limits_info,
     nofile_check,
@@ -236,10 +233,10 @@ class Folder:
         def fail_json(module: basic.AnsibleModule, msg: str, **result: t.Any) -> t.NoReturn:
             raise ModuleExit(dict({"changed": False}, **result, msg=msg, failed=True))
 
-        def report(request: nofile_report.Request) -> tuple[dict[str, t.Any], str]:
+        def report(request: safety_check.Request) -> tuple[dict[str, t.Any], str]:
             on_folder = request._replace(root=self.root)
             accounts = self.observe()["accounts"]
-            result, message = nofile_report.check(on_folder, nofile_report.read_planned(on_folder), True, accounts)
+            result, message = safety_check.check(on_folder, safety_check.read_planned(on_folder), True, accounts)
             return dict(result, systemd_running=True), message
 
         replaced: list[tuple[t.Any, str, t.Any]] = [
@@ -254,7 +251,7 @@ class Folder:
             (drop_in_module, "drop_in", _Below(drop_in, self.root)),
             (source_addresses, "ROOT", self.root),
             (connection_limits_info, "observe", lambda _users: self.observe()),
-            (connection_limits_info, "snapshot", lambda _root, *given: snapshot.snapshot(self.root, *given)),
+            (connection_limits_info, "snapshot", lambda _root, *given: whole.snapshot(self.root, *given)),
         ]
         with contextlib.ExitStack() as stack:
             for owner, attribute, value in replaced:

@@ -14,9 +14,10 @@ import time
 import pytest
 import yaml
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import observation, snapshot
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import Request
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import observation
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import Request
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 MODULE = REPOSITORY / "plugins/modules/connection_limits_info.py"
@@ -136,13 +137,13 @@ def test_every_key_is_documented_and_every_documented_key_is_there(rich):
     SEEN.clear()
     documented = returned()
     for request in (Request(), Request(units=["app.service"], processes=["none"])):
-        limits = snapshot.snapshot(rich.root, OBSERVED, request)
+        limits = whole.snapshot(rich.root, OBSERVED, request)
         assert list(undocumented(limits, documented)) == []
     assert set(leaves(documented)) - SEEN == set()
 
 
 def test_a_snapshot_is_json_and_versioned(rich):
-    limits = snapshot.snapshot(rich.root, OBSERVED, Request())
+    limits = whole.snapshot(rich.root, OBSERVED, Request())
     assert json.loads(json.dumps(limits)) == limits
     assert limits["schema"] == 1
     assert [subject["name"] for subject in limits["nofile"]["subjects"]] == [
@@ -161,7 +162,7 @@ def test_a_snapshot_is_json_and_versioned(rich):
 def test_what_others_have(rich):
     rich.put("/etc/resolv.conf", "nameserver 192.0.2.53\nnameserver 127.0.0.53\n")
     found = {
-        one["address"]: one["whose"] for one in snapshot.snapshot(rich.root, OBSERVED, Request())["addresses"]["taken"]
+        one["address"]: one["whose"] for one in whole.snapshot(rich.root, OBSERVED, Request())["addresses"]["taken"]
     }
     assert found == {
         "192.0.2.1": "the gateway of the default route on eth0",
@@ -171,14 +172,14 @@ def test_what_others_have(rich):
     }
     earlier = {name: value for name, value in OBSERVED.items() if name != "session"}
     earlier["interfaces"] = {name: value for name, value in OBSERVED["interfaces"].items() if name != "taken"}
-    assert [one["address"] for one in snapshot.snapshot(rich.root, earlier, Request())["addresses"]["taken"]] == [
+    assert [one["address"] for one in whole.snapshot(rich.root, earlier, Request())["addresses"]["taken"]] == [
         "192.0.2.53", "127.0.0.53",
     ]  # fmt: skip
 
 
 def test_recorded_addresses_are_ours(rich):
     rich.put("/var/lib/fourtuple/addresses.json", json.dumps({"added": [["eth0", "198.51.100.1/32"]]}))
-    limits = snapshot.snapshot(rich.root, OBSERVED, Request())
+    limits = whole.snapshot(rich.root, OBSERVED, Request())
     assert {entry["address"]: entry["ours"] for entry in limits["addresses"]["list"]} == {
         "192.0.2.10": False,
         "198.51.100.1": True,
@@ -191,9 +192,7 @@ def test_an_empty_folder_is_no_crash(host):
     observed = copy.deepcopy(OBSERVED)
     observed["interfaces"] = None
     observed["sockets"] = dict.fromkeys(observed["sockets"])
-    limits = snapshot.snapshot(
-        host.root, dict(observed, accounts={"root": {"uid": 0, "gid": 0, "groups": []}}), Request()
-    )
+    limits = whole.snapshot(host.root, dict(observed, accounts={"root": {"uid": 0, "gid": 0, "groups": []}}), Request())
     assert limits["addresses"] is None
     assert limits["ports"]["usable"] is None
     assert limits["unread"] == OBSERVED["unread"]
@@ -201,15 +200,15 @@ def test_an_empty_folder_is_no_crash(host):
 
 def test_a_broken_record_is_no_crash(rich):
     rich.put("/var/lib/fourtuple/addresses.json", "[")
-    (entry, _example) = snapshot.snapshot(rich.root, OBSERVED, Request())["unread"]
+    (entry, _example) = whole.snapshot(rich.root, OBSERVED, Request())["unread"]
     assert entry["what"] == "/var/lib/fourtuple/addresses.json"
 
 
 def test_refusals(rich):
     with pytest.raises(Refusal, match="tune_users is 'nobody'; allowed: users of this host"):
-        snapshot.snapshot(rich.root, OBSERVED, Request(users=["nobody"], prefix="tune_"))
+        whole.snapshot(rich.root, OBSERVED, Request(users=["nobody"], prefix="tune_"))
     with pytest.raises(Refusal, match=r"tune_units is 'app'.*for example app.service"):
-        snapshot.snapshot(rich.root, OBSERVED, Request(units=["app"], prefix="tune_"))
+        whole.snapshot(rich.root, OBSERVED, Request(units=["app"], prefix="tune_"))
 
 
 # --- on this machine ---
@@ -267,7 +266,7 @@ def snapshot_as(uid):
             os.setgid(uid)
             os.setuid(uid)
             request = Request()
-            limits = snapshot.snapshot("/", observation.observe(request.all_users), request)
+            limits = whole.snapshot("/", observation.observe(request.all_users), request)
             with os.fdopen(send, "w") as stream:
                 json.dump(limits, stream)
         finally:
@@ -282,7 +281,7 @@ def snapshot_as(uid):
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
 def test_on_this_machine_without_root():
     # What Python imports late may lie where only root can look, so everything is imported once before.
-    snapshot.snapshot("/", observation.observe(["root"]), Request())
+    whole.snapshot("/", observation.observe(["root"]), Request())
     limits = snapshot_as(65534)
     check(limits)
     assert limits["host"]["uid"] == 65534

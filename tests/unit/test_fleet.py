@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fourtuple.clients.plugins.filter.fleet import FilterModule
-from ansible_collections.fourtuple.clients.plugins.module_utils import address_set
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.fleet import Pool, Slice, duplicates, fleet, slice_of
 
 FILTERS = FilterModule().filters()

@@ -12,10 +12,14 @@ import jinja2
 import pytest
 import yaml
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import limits_plan, nofile, nofile_report
-from ansible_collections.fourtuple.clients.plugins.module_utils.host_tree import HostTree
-from ansible_collections.fourtuple.clients.plugins.module_utils.nofile_report import Request
-from ansible_collections.fourtuple.clients.plugins.module_utils.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
+    grants,
+    hard_limits,
+    safety_check,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.safety_check import Request
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 DROP_IN = "/etc/security/limits.d/99-zz-fourtuple.conf"
@@ -41,7 +45,7 @@ def debian(host):
 
 def ask(host, live=True, **options):
     request = Request(root=host.root, **options)
-    return nofile_report.check(request, nofile_report.read_planned(request), live)
+    return safety_check.check(request, safety_check.read_planned(request), live)
 
 
 def brief(result):
@@ -69,7 +73,7 @@ def test_the_articles_host_would_lose_its_services(debian):
     result, message = ask(debian)
     assert brief(result) == [
         ("/etc/security/limits.conf", 2, "root", 300000, 210000, "after_boot"),
-        (nofile.systemd_limits.BUILT_IN_SOURCE, 0, nofile.EVERY_UNIT, 524288, 210000, "after_boot"),
+        (hard_limits.systemd_limits.BUILT_IN_SOURCE, 0, hard_limits.EVERY_UNIT, 524288, 210000, "after_boot"),
     ]
     assert "/etc/security/limits.conf:2: domain root, hard nofile 300000, maximum 210000 after the next boot" in message
     assert "210000 after the next boot from /etc/sysctl.d/99-sysctl.conf:2" in message
@@ -94,7 +98,7 @@ def test_what_comes_of_it_is_said(debian):
     debian.put("/etc/sysctl.d/90-article.conf", "fs.nr_open=210000\n")
     assert consequences() == [refuses, not_started]
     # As on Debian 13, whose PID 1 has the most there can be: a unit with infinity keeps that, and starts.
-    debian.sysctl(fs__nr_open=nofile.nr_open_bounds(debian.root)[1])
+    debian.sysctl(fs__nr_open=hard_limits.nr_open_bounds(debian.root)[1])
     debian.put("/etc/sysctl.d/90-article.conf", "fs.nr_open=1048576\n")
     assert consequences() == [refuses, not_started]
     debian.put("/etc/systemd/system/loadgen.service", "[Service]\nLimitNOFILE=infinity\n")
@@ -292,11 +296,11 @@ def test_a_session_needs_as_much_after_a_boot_as_now(debian):
 
 
 def test_what_a_killed_run_left_is_removed_but_no_empty_directory_of_others(debian):
-    debian.put(nofile.unfinished(DROP_IN), "* ha")
+    debian.put(hard_limits.unfinished(DROP_IN), "* ha")
     for unit in ("cron.service", "other.service", "half.service"):
         (debian.path / "etc/systemd/system" / (unit + ".d")).mkdir(parents=True)
-    half = nofile.systemd_limits.drop_in("half.service")
-    debian.put(nofile.unfinished(half), "[Ser")
+    half = hard_limits.systemd_limits.drop_in("half.service")
+    debian.put(hard_limits.unfinished(half), "[Ser")
     absent, _message = ask(debian, own_absent=True, units=["cron.service"])
     assert absent["removals"] == [DROP_IN, CRON_DROP_IN, half]
     assert absent["own_files"] == []
@@ -337,7 +341,7 @@ def write(host, result):
             item = {"key": unit, "value": value}
             host.put("/etc/systemd/system/%s.d/zzzz-fourtuple.conf" % unit, render("unit.conf.j2", item=item))
     if result["grants"]["default"]:
-        host.put(nofile.systemd_limits.DEFAULT_DROP_IN, render("system.conf.j2"))
+        host.put(hard_limits.systemd_limits.DEFAULT_DROP_IN, render("system.conf.j2"))
 
 
 def test_the_templates_write_what_was_checked(debian):
@@ -346,27 +350,27 @@ def test_the_templates_write_what_was_checked(debian):
     result, _message = ask(debian, **options)
     request = Request(root=debian.root, **options)
     tree = HostTree(debian.root)
-    plan = limits_plan.make_plan(tree, 700000, 800000, request.domains, request.units, True)
+    plan = grants.make_plan(tree, 700000, 800000, request.domains, request.units, True)
     write(debian, result)
     assert {path: debian.text(path) for path in plan.files()} == plan.files()
     assert (
         debian.text(DROP_IN)
-        == nofile.HEADER + "\n* soft nofile 700000\n* hard nofile 800000\nroot soft nofile 700000\n"
+        == hard_limits.HEADER + "\n* soft nofile 700000\n* hard nofile 800000\nroot soft nofile 700000\n"
     )
     again, _message = ask(debian, **options)
     assert again["grants"] == result["grants"]
     assert again["removals"] == []
-    assert again["own_files"] == [DROP_IN, nofile.systemd_limits.DEFAULT_DROP_IN, CRON_DROP_IN]
+    assert again["own_files"] == [DROP_IN, hard_limits.systemd_limits.DEFAULT_DROP_IN, CRON_DROP_IN]
     # A unit that is no longer named.
     fewer, _message = ask(debian, nofile_soft=700000, nofile_hard=800000)
-    assert fewer["removals"] == [nofile.systemd_limits.DEFAULT_DROP_IN, CRON_DROP_IN]
+    assert fewer["removals"] == [hard_limits.systemd_limits.DEFAULT_DROP_IN, CRON_DROP_IN]
     absent, _message = ask(debian, own_absent=True)
-    assert absent["removals"] == [DROP_IN, nofile.systemd_limits.DEFAULT_DROP_IN, CRON_DROP_IN]
+    assert absent["removals"] == [DROP_IN, hard_limits.systemd_limits.DEFAULT_DROP_IN, CRON_DROP_IN]
 
 
 def test_removal_must_not_bring_a_limit_to_light(debian):
     debian.put("/etc/security/limits.d/50.conf", "* hard nofile 2000000\nbob hard nofile 3000000\n")
-    debian.put(DROP_IN, nofile.HEADER + "\n* hard nofile 1000\n")
+    debian.put(DROP_IN, hard_limits.HEADER + "\n* hard nofile 1000\n")
     result, _message = ask(debian, own_absent=True)
     assert {row[:4] for row in brief(result)} == {("/etc/security/limits.d/50.conf", 1, "*", 2000000)}
 
@@ -384,7 +388,7 @@ def test_units_that_need_a_restart(debian):
     planned = ask(debian, units=units, nofile_soft=1000000, nofile_hard=1000000)[0]
     assert planned["restart_needed"] == ["b.service", "c.service", "cron.service"]
     # A unit that is no longer named but still has our drop-in is looked at too.
-    debian.put(CRON_DROP_IN, nofile.HEADER + "\n[Service]\nLimitNOFILE=600000\n")
+    debian.put(CRON_DROP_IN, hard_limits.HEADER + "\n[Service]\nLimitNOFILE=600000\n")
     assert ask(debian)[0]["restart_needed"] == ["cron.service"]
     assert ask(debian, own_absent=True)[0]["restart_needed"] == []
 
@@ -404,7 +408,7 @@ def test_a_container_whose_pid_1_may_not_raise_limits(debian):
 
 def test_report_takes_only_the_running_host_as_live(debian):
     request = Request(root=debian.root)
-    assert nofile_report.report(request)[0]["nr_open_now"] is None
+    assert safety_check.report(request)[0]["nr_open_now"] is None
 
 
 def module(**arguments):

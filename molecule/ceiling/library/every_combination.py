@@ -15,7 +15,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import probe_request, probe_run
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import request as probe_request
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import run
 
 #: More than there are four-tuples, and connection_probe's defaults.
 OPTIONS: dict[str, t.Any] = {
@@ -41,7 +42,7 @@ def probe(binding: str, sources: list[str], destinations: list[str]) -> dict[str
         "own_sinks": destinations,
     }
     request = probe_request.parse(OPTIONS | options)
-    return probe_run.Probe(request, probe_run.look_at_host(request, "")).run()
+    return run.Probe(request, run.look_at_host(request, "")).run()
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.ceilings import ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import ceilings
 
 Result = dict[str, t.Any]
 

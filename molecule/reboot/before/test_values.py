@@ -17,8 +17,8 @@ import typing as t
 import pytest
 import value_texts
 
-from ansible_collections.fourtuple.clients.plugins.module_utils import kernel_values
-from ansible_collections.fourtuple.clients.plugins.module_utils.kernel_values import Kernel
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import Kernel
 
 #: Key -> how many texts.
 _KEYS = {
@@ -48,7 +48,7 @@ def answers(write_values: t.Callable[[str], str]) -> list[tuple[str, str, str, s
     choose = random.Random(11)
     texts = []
     for key, count in _KEYS.items():
-        low, high = kernel_values.bounds(key, Kernel()) or (0, 0)
+        low, high = sysctl_keys.bounds(key, Kernel()) or (0, 0)
         texts += [(key, "%d\n" % number) for number in (low - 1, low, high, high + 1)]
         texts += [(key, value_texts.near(choose, key)) for _ in range(count)]
     given = base64.b64encode(json.dumps(texts).encode()).decode()
@@ -59,7 +59,7 @@ def test_the_kernel_takes_what_we_say(answers: list[tuple[str, str, str, str, in
     assert [
         (key, text, before, after, number)
         for key, text, before, after, number in answers
-        if kernel_values.written(key, text.encode("latin-1"), Kernel(), before) != (after, number != 0)
+        if sysctl_keys.written(key, text.encode("latin-1"), Kernel(), before) != (after, number != 0)
     ] == []
 
 

@@ -1,0 +1,131 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write or remove one of the collection's own files, if nobody is locked out by it.
+
+Checking and writing are one step, made while nobody else of the collection makes one. So whatever runs at the
+same time, in whatever order: each step leaves every hard nofile within the fs.nr_open that holds then.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
+    pam_limits,
+    sysctl_d,
+    systemd_limits,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
+    OWNER_MARK,
+    below,
+    list_directory,
+    locked,
+    read_text,
+    remove_path,
+    replace_text,
+    unfinished,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+
+_FILES = (sysctl_d.DROP_IN, sysctl_change.MODULES_LOAD, pam_limits.DROP_IN, systemd_limits.DEFAULT_DROP_IN)
+
+
+class Change(t.NamedTuple):
+    """A file's text before and after; None where there is no file."""
+
+    path: str
+    before: t.Optional[str]
+    after: t.Optional[str]
+
+
+def plan(root: str, path: str, content: t.Optional[str]) -> Change:
+    """Return the change that gives ``path`` the text ``content``, or removes it; refuse a file that is not ours.
+
+    raises: Refusal
+    """
+    if not _is_ours(path, content is None):
+        raise Refusal(
+            "path", path, "one of %s, and %s" % (", ".join(_FILES), systemd_limits.drop_in("UNIT")), "Correct it."
+        )
+    if content is not None and not content.startswith(OWNER_MARK):
+        raise Refusal(
+            "content", content.split("\n", 1)[0], "a text that begins with %r" % OWNER_MARK, "Begin it with that line."
+        )
+    sysctl_change.refuse_foreign_file(root, path)
+    return Change(path, read_text(root, path), content)
+
+
+def _is_ours(path: str, gone: bool) -> bool:
+    """Tell whether a path is one to write, or where it is to be ``gone``, one that an earlier release wrote."""
+    unit = systemd_limits.unit_of(path)
+    if gone:
+        return path in _FILES or path in systemd_limits.DEFAULT_DROP_INS or unit is not None
+    return path in _FILES or (unit is not None and path == systemd_limits.drop_in(unit))
+
+
+def is_due(root: str, change: Change) -> bool:
+    """Tell whether there is something to do: a file, or what a run that was killed has left of one."""
+    left_over = os.path.lexists(below(root, unfinished(change.path))) or _is_empty_directory(root, change.path)
+    return change.before != change.after or (change.after is None and left_over)
+
+
+def carry_out(root: str, change: Change) -> None:
+    """Write or remove the file, if that is still safe.
+
+    raises: Refusal where somebody would be locked out by it, ValueError for a broken record of originals, OSError
+    """
+    with locked(root):
+        _refuse_lockout(root, change)
+        # Whatever cannot be read is told before the first change.
+        back = sysctl_change.back(root) if change.path == sysctl_d.DROP_IN else []
+        if change.after is not None:
+            replace_text(root, change.path, change.after)
+        else:
+            _remove(root, change.path)
+        if change.path == sysctl_d.DROP_IN:
+            sysctl_change.forget(root, back)
+
+
+def _refuse_lockout(root: str, change: Change) -> None:
+    """Refuse a change by which a configured limit comes to be above the nr_open of now, or of the next boot."""
+    own = None
+    if change.path == sysctl_d.DROP_IN:
+        lines = sysctl_d.parse(change.after or "", change.path)
+        own = {line.key: line.value for line in lines if line.value is not None}
+    tree, then = HostTree(root), HostTree(root, {change.path: change.after})
+    now = hard_limits.nr_open_now(root)
+    boot = hard_limits.nr_open_after_boot(root, own)
+    before = hard_limits.offenders(
+        hard_limits.hard_limits(tree, live=False), now, hard_limits.nr_open_after_boot(root).value
+    )
+    for offender in hard_limits.offenders(hard_limits.hard_limits(then, live=False), now, boot.value):
+        if offender not in before:
+            limit = offender.limit
+            raise Refusal(
+                "%s:%d" % (limit.source, limit.line) if limit.line else limit.source,
+                limit.shown,
+                "at most %d, the fs.nr_open %s"
+                % (offender.maximum, "of now" if offender.when == hard_limits.NOW else "after the next boot"),
+                "Nothing was written to %s. Something has changed this host since this run checked it, another run "
+                "perhaps: run again when it is done." % change.path,
+            )
+
+
+def _remove(root: str, path: str) -> None:
+    """Remove the file; a drop-in directory of systemd that held nothing else goes with it."""
+    remove_path(root, path)
+    if _is_empty_directory(root, path):
+        os.rmdir(below(root, os.path.dirname(path)))
+
+
+def _is_empty_directory(root: str, path: str) -> bool:
+    """Tell whether the file's directory is one of systemd's drop-ins, and empty: nobody reads anything there."""
+    directory = os.path.dirname(path)
+    of_systemd = path in systemd_limits.DEFAULT_DROP_INS or systemd_limits.unit_of(path) is not None
+    place = below(root, directory)
+    return of_systemd and os.path.isdir(place) and not os.path.islink(place) and not list_directory(root, directory)

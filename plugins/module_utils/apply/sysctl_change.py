@@ -1,0 +1,650 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan a change of sysctl keys, carry it out, and take it back.
+
+Planning reads and may refuse; only carrying out writes. So whatever is refused is refused before
+the first change, and check mode is planning without the rest.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
+    other_writers,
+    port_claims,
+    sysctl_d,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
+    containment,
+    identity,
+    listening,
+    proc_sys,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
+    OWNER_MARK,
+    RUN_DIRECTORY,
+    STATE_DIRECTORY,
+    below,
+    broken_state,
+    drop_state,
+    exists,
+    load_state,
+    read_text,
+    save_state,
+    unfinished,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, decimal, whole_number
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import (
+    PORT_RANGE,
+    RESERVED_PORTS,
+    Kernel,
+)
+
+#: So many ports stay reserved on which somebody waited at an earlier run and nobody does now: services that happen to
+#: be stopped. Of more, as of a daemon that picks a port itself at each start, the oldest are given back.
+_MOST_UNUSED = 64
+
+MODULES_LOAD = "/etc/modules-load.d/fourtuple.conf"
+
+_TOPIC = "sysctl"
+
+_FILE_MAX = "fs.file-max"
+
+#: Registered for the first network namespace only (net/ipv4/sysctl_net_ipv4.c ipv4_table and
+#: net/core/sysctl_net_core.c net_core_table): real keys, though absent in a container.
+_FIRST_NAMESPACE_ONLY = frozenset(
+    (
+        "net.core.default_qdisc",
+        "net.core.netdev_budget",
+        "net.core.netdev_budget_usecs",
+        "net.core.netdev_max_backlog",
+        "net.core.rps_sock_flow_entries",
+        "net.ipv4.inet_peer_threshold",
+        "net.ipv4.tcp_low_latency",
+        "net.ipv4.tcp_max_orphans",
+        "net.ipv4.tcp_mem",
+        "net.ipv4.udp_mem",
+    )
+)
+
+#: Keys that exist only while a kernel module is loaded.
+_MODULE_OF_PREFIX = (
+    ("net.netfilter.nf_conntrack_", "nf_conntrack"),
+    ("net.nf_conntrack_max", "nf_conntrack"),
+    ("net.bridge.bridge-nf-", "br_netfilter"),
+)
+
+# The classes of a key, in the words that sysctl_apply documents.
+APPLIED = "applied"
+ALREADY = "already"
+KEPT = "kept"
+READ_ONLY = "read_only"
+ABSENT = "absent"
+MACHINE_WIDE = "machine_wide"
+RESTORED = "restored"
+FOREIGN = "foreign"
+IN_FORCE = "in_force"
+
+
+class KeyPlan(t.NamedTuple):
+    """What is to become of one key.
+
+    wanted: the value asked for; before: the live one, None where the key does not exist
+    outcome: its class; target: the value to write now, None where nothing is written
+    persist: the value for the drop-in, None where the key has no place in it
+    """
+
+    key: str
+    kind: str
+    wanted: str
+    before: t.Optional[str]
+    outcome: str
+    target: t.Optional[str]
+    persist: t.Optional[str]
+    why: str = ""
+
+
+class Request(t.NamedTuple):
+    """What is asked for, as the options of sysctl_apply name it."""
+
+    floors: t.Mapping[str, object]
+    values: t.Mapping[str, object]
+    reserved_ports: t.Sequence[object]
+    reserve_listeners: bool
+    prefix: str = ""
+
+
+class Change(t.NamedTuple):
+    """A planned change: ``keys`` in the order of writing, and what only a person can judge.
+
+    listeners: the ports to be reserved for nothing but that somebody waits on them, or did, the first one first
+    """
+
+    keys: t.List[KeyPlan]
+    modules: t.List[str]
+    overridden: t.List[t.Dict[str, t.Any]]
+    refused: t.List[sysctl_d.RefusedLine]
+    warnings: t.List[str]
+    listeners: t.Sequence[int] = ()
+
+
+def kernel_module_of(key: str) -> t.Optional[str]:
+    """Return the kernel module that brings ``key``, or None for a key of the kernel itself."""
+    return next((module for prefix, module in _MODULE_OF_PREFIX if key.startswith(prefix)), None)
+
+
+def plan_present(root: str, request: Request, modules_loadable: bool = True) -> Change:
+    """Return the change that makes the host below ``root`` meet ``request``; refuse what cannot be.
+
+    modules_loadable: whether a missing kernel module may still be loaded before the change
+    """
+    refuse_foreign_file(root, sysctl_d.DROP_IN)
+    refuse_foreign_file(root, MODULES_LOAD)
+    kernel = sysctl_d.kernel_now(root)
+    floors = {key: _floor(request, key, value, kernel) for key, value in _keys(request, "floors", request.floors)}
+    values = {key: _value(request, key, value, kernel) for key, value in _keys(request, "values", request.values)}
+    _refuse_conflicts(request, floors, values)
+    warnings = _check_port_range(root, request, values)
+    reserved = _plan_reserved(root, request, values)
+
+    others = other_writers.at_boot(Reading(root), own={})
+    contained = containment.in_container(root)
+    keys: t.List[KeyPlan] = []
+    # The listeners are reserved before the range is widened over them.
+    if reserved.text:
+        plan = _plan_key(root, "reserved", RESERVED_PORTS, reserved.text, contained, modules_loadable, request)
+        keys.append(plan._replace(why=plan.why or reserved.why))
+    for key, number in floors.items():
+        keys.append(_plan_floor(root, key, number, others, contained, modules_loadable, request))
+    for key, text in values.items():
+        keys.append(_plan_key(root, "value", key, text, contained, modules_loadable, request))
+
+    asked = {plan.key for plan in keys}
+    dropped = [plan for plan in _plan_undo(root) if plan.key not in asked]
+    persisted = {plan.key: plan.persist for plan in keys if plan.persist is not None}
+    _refuse_limits_above_next_boot(root, persisted)
+    modules = sorted({module for module in map(kernel_module_of, persisted) if module})
+    refused = sysctl_d.refused_lines(root, persisted, persisted)
+    return Change(keys + dropped, modules, _overridden(root, persisted), refused, warnings, reserved.listeners)
+
+
+def plan_absent(root: str, limits_absent: bool = False) -> Change:
+    """Return the change that puts back what was there before the first run.
+
+    limits_absent: take the collection's own limits as gone, as they are when their removal comes first
+    """
+    refuse_foreign_file(root, sysctl_d.DROP_IN)
+    refuse_foreign_file(root, MODULES_LOAD)
+    _refuse_limits_above_next_boot(root, {}, limits_absent)
+    return Change(_plan_undo(root, limits_absent), [], [], [], [])
+
+
+def _refuse_limits_above_next_boot(root: str, persisted: t.Mapping[str, str], limits_absent: bool = False) -> None:
+    """Refuse to take an nr_open from our drop-in that a configured limit will need after the next boot."""
+    planned = hard_limits.nr_open_after_boot(root, persisted)
+    if planned.value >= hard_limits.nr_open_after_boot(root).value:
+        return
+    above = hard_limits.limits_above(root, planned.value, own_gone=limits_absent, live=False)
+    if above:
+        limit = max((offender.limit for offender in above), key=lambda found: found.after_boot)
+        if limit.source in hard_limits.own_files(HostTree(root)):
+            mend = "Take our limits back first (limits_state: absent), then the sysctls."
+        else:
+            where = planned.place if planned.line else "a file of your own in /etc/sysctl.d"
+            mend = "Set fs.nr_open in %s to at least %d, or lower that limit; then run again." % (
+                where,
+                limit.after_boot,
+            )
+        raise Refusal(
+            "%s:%d" % (limit.source, limit.line) if limit.line else limit.source,
+            limit.shown,
+            "at most %d, which fs.nr_open would be after the next boot (%s)" % (planned.value, planned.place),
+            mend,
+        )
+
+
+def carry_out(root: str, change: Change) -> t.List[KeyPlan]:
+    """Write what ``change`` plans and return the keys with the values that were read back.
+
+    Originals are recorded before the first write. A value that does not read back as written stops
+    everything that follows; the error says how far it came.
+    """
+    _record(root, change)
+    done: t.List[KeyPlan] = []
+    for plan in change.keys:
+        if plan.target is not None:
+            try:
+                _write(root, plan.key, plan.target)
+                found = sysctl_d.live(root, plan.key)
+                if not _same(plan.key, found, plan.target):
+                    raise OSError(errno.EIO, "it reads back as %r" % found)
+            except OSError as error:
+                raise WriteFailed(plan, error, done, change.keys[len(done) + 1 :]) from error
+        done.append(plan)
+    forget(root, change.keys)
+    return done
+
+
+class WriteFailed(Exception):
+    """A key could not be written: says which, why, what was written before it and what was not."""
+
+    def __init__(self, plan: KeyPlan, error: OSError, done: t.List[KeyPlan], left: t.List[KeyPlan]) -> None:
+        self.done = done
+        super().__init__(
+            "%s could not be set to %r: %s. Written before it: %s. Not attempted: %s. Originals are recorded; "
+            "run again to go on, or with state absent to go back."
+            % (plan.key, plan.target, error.strerror, _names(done), _names(left))
+        )
+
+
+def _names(plans: t.Iterable[KeyPlan]) -> str:
+    return ", ".join(plan.key for plan in plans if plan.target is not None) or "nothing"
+
+
+def own_files(root: str) -> t.List[str]:
+    """Return which of our files the host has, or the rest of one that a killed run left; in the order of removal."""
+    return [path for path in (sysctl_d.DROP_IN, MODULES_LOAD) if exists(root, path) or exists(root, unfinished(path))]
+
+
+def refuse_foreign_file(root: str, path: str) -> None:
+    """Refuse to take over a file that bears our name and is not ours."""
+    text = read_text(root, path)
+    if text and not text.startswith(OWNER_MARK):
+        raise Refusal(
+            path + ":1", text.split("\n", 1)[0], "a file that begins with %r" % OWNER_MARK, "Move that file away."
+        )
+
+
+def _keys(request: Request, option: str, given: t.Mapping[str, object]) -> t.Iterator[t.Tuple[str, object]]:
+    for name, value in given.items():
+        key = sysctl_d.normalize(str(name).strip())
+        place = "%s%s[%s]" % (request.prefix, option, name)
+        parts = key.split(".")
+        if len(parts) < 2 or any(part in ("", "/", "//") or set(part) & set("*?[]= \t\n\0") for part in parts):
+            raise Refusal(place, name, "one full key such as net.core.somaxconn", "Name each key, without globs.")
+        if option == "values" and key == RESERVED_PORTS:
+            raise Refusal(
+                place, value, "no value here", "Name the ports in %sreserved_ports, which merges." % request.prefix
+            )
+        yield key, value
+
+
+def _floor(request: Request, key: str, value: object, kernel: Kernel) -> int:
+    """A floor below the least value is met by every value, and is never written."""
+    place = "%sfloors[%s]" % (request.prefix, key)
+    if not sysctl_keys.holds_one_number(key):
+        mend = "Set it in %svalues." % request.prefix
+        raise Refusal(place, value, "a key that holds one number", mend)
+    _least, most = sysctl_keys.bounds(key, kernel) or (0, 2**kernel.word_size - 1)
+    return whole_number(place, value, 0, most, "Write the least value that the key must have.")
+
+
+def _value(request: Request, key: str, value: object, kernel: Kernel) -> str:
+    place = "%svalues[%s]" % (request.prefix, key)
+    if isinstance(value, bool):
+        raise Refusal(
+            place, value, "a number or text", "YAML reads yes, no, on and off as booleans: write 1 or 0, or quote it."
+        )
+    if not isinstance(value, (int, str)) or not str(value).strip() or "\n" in str(value):
+        raise Refusal(place, value, "a number or one line of text", "Write the value as /proc/sys takes it.")
+    if key == PORT_RANGE:
+        return "%d %d" % port_set.parse_range(place, value)
+    taken = sysctl_keys.taken(key, str(value), kernel)
+    if taken is None:
+        raise Refusal(place, value, sysctl_keys.allowed(key, kernel), "The kernel refuses it: write one that it takes.")
+    return taken
+
+
+def _refuse_conflicts(request: Request, floors: t.Mapping[str, int], values: t.Mapping[str, str]) -> None:
+    for key in sorted(set(floors) & set(values)):
+        raise Refusal(
+            "%svalues[%s]" % (request.prefix, key),
+            values[key],
+            "a key in one of %sfloors and %svalues" % (request.prefix, request.prefix),
+            "Remove it from one of them.",
+        )
+
+
+def _check_port_range(root: str, request: Request, values: t.Mapping[str, str]) -> t.List[str]:
+    if PORT_RANGE not in values:
+        return []
+    place = "%svalues[%s]" % (request.prefix, PORT_RANGE)
+    low, high = port_set.parse_range(place, values[PORT_RANGE])
+    # net/ipv4/sysctl_net_ipv4.c, ipv4_local_port_range(): EINVAL below the first unprivileged port
+    unprivileged = decimal(sysctl_d.live(root, "net.ipv4.ip_unprivileged_port_start") or "") or 0
+    if low < unprivileged:
+        raise Refusal(
+            place,
+            values[PORT_RANGE],
+            "a range that begins at net.ipv4.ip_unprivileged_port_start, %d, or above" % unprivileged,
+            "Begin the range at %d." % unprivileged,
+        )
+    if low % 2 == high % 2 and low != high:
+        # net/ipv4/sysctl_net_ipv4.c, set_local_port_range(): "prefer different parity for start/end values"
+        return [
+            "%s: %d and %d have the same parity, so the kernel searches the two halves of the range unevenly; "
+            "end it at %d" % (place, low, high, high - 1)
+        ]
+    return []
+
+
+class _InUse(t.NamedTuple):
+    """Ports of the local port range that somebody waits on, and those that somebody will want."""
+
+    waiting: t.Set[int]
+    claims: t.List[port_claims.Claim]
+
+    @property
+    def ports(self) -> t.Set[int]:
+        return self.waiting.union(*(claim.ports for claim in self.claims))
+
+    def said(self, of: t.Set[int]) -> str:
+        """Return whose some ports are, for people."""
+        whose = [(self.waiting, "somebody waits on them")]
+        whose += [(claim.ports, "%s (%s)" % (claim.why, claim.by)) for claim in self.claims]
+        return "; ".join(
+            "%s: %s" % (port_set.format_kernel_list(ports & of), who) for ports, who in whose if ports & of
+        )
+
+
+def _in_use(root: str, low: int, high: int) -> _InUse:
+    """Return what is in use of the range from ``low`` to ``high``; not the ports that the kernel chose itself."""
+    found = listening.listening(root)
+    waiting = {port for port in found.tcp.named | found.udp.named if low <= port <= high}
+    claims = [claim for claim in port_claims.claims(HostTree(root)) if claim.low <= high and claim.high >= low]
+    return _InUse(waiting, claims)
+
+
+class _Reserved(t.NamedTuple):
+    """The list of reserved ports to set, empty where there is none; why, and what of it is recorded as listeners."""
+
+    text: str = ""
+    why: str = ""
+    listeners: t.Sequence[int] = ()
+
+
+def _plan_reserved(root: str, request: Request, values: t.Mapping[str, str]) -> _Reserved:
+    """Return what is to be reserved: what is there, what the operator names, what is in use in the range."""
+    asked = port_set.parse_ports(request.prefix + "reserved_ports", request.reserved_ports)
+    if not asked and PORT_RANGE not in values:
+        return _Reserved()
+    at_boot = sysctl_d.after_boot(root, RESERVED_PORTS, own={})
+    live, boot = sysctl_d.live(root, RESERVED_PORTS), at_boot.value if at_boot else None
+    low, high = port_set.parse_range(PORT_RANGE, values.get(PORT_RANGE) or sysctl_d.live(root, PORT_RANGE) or "1 65535")
+    in_use = _in_use(root, low, high)
+    wanted = port_set.to_reserve((live, boot), asked, in_use.ports, low, high)
+    unreserved = wanted - port_set.to_reserve((live, boot), asked, set(), low, high)
+    if unreserved and not request.reserve_listeners:
+        raise Refusal(
+            "%svalues[%s]" % (request.prefix, PORT_RANGE),
+            "%d %d" % (low, high),
+            "a range without the ports that are in use on this host (%s)" % port_set.format_kernel_list(unreserved),
+            "Add them to %sreserved_ports, or set %sreserve_listeners to true (%s)."
+            % (request.prefix, request.prefix, in_use.said(unreserved)),
+        )
+    record = records(root).get(RESERVED_PORTS) or {}
+    recorded: t.List[int] = record.get("listeners") or []
+    present = port_set.parse_kernel_list(live or "")
+    if wanted != present:
+        # A run changes nothing for that alone.
+        others = port_set.to_reserve((record.get("before"), boot), asked, in_use.ports, low, high)
+        wanted -= set([port for port in recorded if port not in others][:-_MOST_UNUSED])
+    kept = [port for port in recorded if port in wanted]
+    first_seen = (in_use.waiting & wanted) - asked - present - set(kept)
+    return _Reserved(port_set.format_kernel_list(wanted), in_use.said(wanted), kept + sorted(first_seen))
+
+
+def _plan_floor(
+    root: str,
+    key: str,
+    number: int,
+    others: t.Sequence[sysctl_d.Line],
+    contained: bool,
+    modules_loadable: bool,
+    request: Request,
+) -> KeyPlan:
+    """Plan a key that is raised and never lowered, neither now nor by the file that the next boot reads."""
+    kernel = sysctl_d.kernel_at_start(root)
+    elsewhere = sysctl_d.winner(others, key, kernel)
+    # What a boot without our file gives may be more than the live value, which somebody may have lowered for now.
+    boot = elsewhere.value if elsewhere else None if contained else _at_start(root, key)
+    others_have = (sysctl_keys.number(key, text, kernel) for text in (sysctl_d.live(root, key), boot))
+    most = max([number] + [other for other in others_have if other is not None])
+    plan = _plan_key(root, "floor", key, str(most), contained, modules_loadable, request, least=number)
+    if plan.outcome == ALREADY and most > number:
+        return plan._replace(wanted=str(number), outcome=KEPT)
+    return plan._replace(wanted=str(number))
+
+
+def _at_start(root: str, key: str) -> t.Optional[str]:
+    """Return what PID 1 makes of a key before any sysctl.d is applied, None where it leaves the kernel's value.
+
+    systemd since 240 raises fs.file-max to the maximum, unless it is built without (src/core/main.c,
+    bump_file_max_and_nr_open); no distribution is known to do that.
+    """
+    if key == hard_limits.NR_OPEN:
+        return str(hard_limits.nr_open_at_start(root))
+    if key != _FILE_MAX or not sysctl_d.boots_with_systemd(root):
+        return None
+    version = re.match(r"[0-9]+", identity.systemd_version(Reading(root)) or "")
+    if version is None or int(version.group()) < 240:
+        return None
+    _least, most = sysctl_keys.bounds(_FILE_MAX, sysctl_d.kernel_at_start(root)) or (0, 0)
+    return str(most)
+
+
+def _plan_key(
+    root: str,
+    kind: str,
+    key: str,
+    wanted: str,
+    contained: bool,
+    modules_loadable: bool,
+    request: Request,
+    least: t.Optional[int] = None,
+) -> KeyPlan:
+    before = sysctl_d.live(root, key)
+    plan = KeyPlan(key, kind, wanted, before, ALREADY, None, wanted)
+    place = {"floor": "%sfloors[%s]", "value": "%svalues[%s]", "reserved": "%sreserved_ports (%s)"}[kind] % (
+        request.prefix,
+        key,
+    )
+    if before is None:
+        return _plan_missing(plan, place, contained, modules_loadable)
+    if contained and containment.is_machine_wide(root, key):
+        has = decimal(before)
+        suffices = has >= least if least is not None and has is not None else _same(key, before, wanted)
+        if not suffices:
+            raise Refusal(
+                place,
+                wanted if least is None else least,
+                "%s %s, the value of the machine under this container, which a container must not change"
+                % ("exactly" if least is None else "at most", before),
+                "Ask for that, or set %s on the machine." % key,
+            )
+        return plan._replace(outcome=MACHINE_WIDE, persist=None, why="belongs to the machine under this container")
+    if _same(key, before, wanted):
+        return plan
+    now, then = decimal(before), decimal(wanted)
+    if kind == "value" and key == hard_limits.NR_OPEN and now is not None and then is not None and then < now:
+        raise Refusal(
+            place,
+            wanted,
+            "%s or more: %s" % (before, _who_needs(root, then)),
+            "Move it to %sfloors, which raises and never lowers." % request.prefix,
+        )
+    if not proc_sys.is_writable(root, key, proc_sys.mounted(root)):
+        return plan._replace(outcome=READ_ONLY, persist=None, why="this host does not let it be written")
+    return plan._replace(outcome=APPLIED, target=wanted)
+
+
+def _plan_missing(plan: KeyPlan, place: str, contained: bool, modules_loadable: bool) -> KeyPlan:
+    module = kernel_module_of(plan.key)
+    if module and modules_loadable and not contained:
+        return plan._replace(outcome=APPLIED, target=plan.wanted, why="with the kernel module %s" % module)
+    if plan.kind == "value" and not module and plan.key not in _FIRST_NAMESPACE_ONLY:
+        raise Refusal(
+            place,
+            plan.wanted,
+            "a key that this kernel has under /proc/sys",
+            "Correct the spelling, or leave the key out for hosts whose kernel lacks it.",
+        )
+    return plan._replace(
+        outcome=ABSENT,
+        persist=None,
+        why="needs the kernel module %s" % module if module else "this host has no such key",
+    )
+
+
+def _who_needs(root: str, nr_open: int) -> str:
+    needs = [(max(o.limit.now, o.limit.after_boot), o.limit.source) for o in hard_limits.limits_above(root, nr_open)]
+    if not needs:
+        return "the present value is never lowered"
+    return "%d limits on this host are higher, the highest is %d at %s" % ((len(needs),) + max(needs))
+
+
+def _plan_undo(root: str, limits_absent: bool = False) -> t.List[KeyPlan]:
+    """Plan the way back of every recorded key, in reverse: the range narrows before its ports are freed."""
+    keys = []
+    for key, record in sorted(records(root).items(), key=lambda item: -int(item[1]["order"])):
+        now = sysctl_d.live(root, key)
+        before = str(record["before"])
+        plan = KeyPlan(key, str(record["kind"]), before, now, RESTORED, before, None)
+        if now is None:
+            plan = plan._replace(outcome=ABSENT, target=None, why="the key is gone")
+        elif key == RESERVED_PORTS:
+            ours = port_set.parse_kernel_list(",".join(record["ours"])) - port_set.parse_kernel_list(before)
+            rest = port_set.format_kernel_list(port_set.parse_kernel_list(now) - ours)
+            plan = plan._replace(wanted=rest, target=rest)
+            if _same(key, now, rest):
+                plan = plan._replace(outcome=ALREADY, target=None)
+        elif _same(key, now, before):
+            plan = plan._replace(outcome=ALREADY, target=None)
+        elif now not in record["ours"]:
+            plan = plan._replace(outcome=FOREIGN, target=None, why="changed by someone else since; left as it is")
+        elif key == hard_limits.NR_OPEN:
+            above = hard_limits.limits_above(root, decimal(before) or 0, own_gone=limits_absent)
+            users = [offender.limit for offender in above if offender.when == hard_limits.NOW]
+            if users and now == str(hard_limits.nr_open_after_boot(root, {}).value):
+                # As after a boot, or where somebody has mended the value of before: there is nothing to wait for.
+                plan = plan._replace(outcome=ALREADY, target=None, why="a boot gives it without us, and it is in use")
+            elif users:
+                why = "%s (%s) has a hard nofile of %s; the next boot restores it" % (
+                    users[0].source,
+                    users[0].name,
+                    users[0].shown,
+                )
+                plan = plan._replace(outcome=IN_FORCE, target=None, why=why)
+        keys.append(plan)
+    return keys
+
+
+def records(root: str) -> t.Dict[str, t.Dict[str, t.Any]]:
+    """Return what earlier runs recorded of each key. raises: ValueError for a record that is not ours"""
+    state = {**(load_state(root, _TOPIC, RUN_DIRECTORY) or {}), **(load_state(root, _TOPIC) or {})}
+    for key, record in state.items():
+        if not isinstance(record, dict) or not (
+            isinstance(record.get("before"), (str, type(None)))
+            and isinstance(record.get("kind"), str)
+            and isinstance(record.get("order"), int)
+            and isinstance(record.get("ours"), list)
+            and all(isinstance(value, str) for value in record["ours"])
+            and isinstance(record.get("listeners", []), list)
+            and all(isinstance(port, int) for port in record.get("listeners", []))
+        ):
+            raise broken_state(_TOPIC, "no record of %s as it is written" % key)
+    return state
+
+
+def _record(root: str, change: Change) -> None:
+    """Remember the value that each key has now, unless an earlier run did: the first one is the original.
+
+    Every value that we are about to write is remembered too: what is none of them is someone else's.
+    """
+    recorded = {key: dict(record) for key, record in records(root).items()}
+    for plan in change.keys:
+        if plan.outcome != APPLIED:
+            continue
+        record = recorded.setdefault(
+            plan.key, {"before": plan.before, "kind": plan.kind, "order": len(recorded), "ours": []}
+        )
+        if plan.key == RESERVED_PORTS:
+            # One list of all: a run may add a port each time.
+            ours = port_set.to_reserve([*record["ours"], plan.target], set(), set(), 0, 0)
+            record.update(ours=[port_set.format_kernel_list(ours)], listeners=list(change.listeners))
+        elif plan.target not in record["ours"]:
+            record["ours"] = record["ours"] + [plan.target]
+    # Also what was left to the next boot, when that boot is to keep it after all.
+    lasting = load_state(root, _TOPIC) or {}
+    needed = {plan.key for plan in change.keys if plan.outcome == APPLIED or plan.persist is not None}
+    after = {key: record for key, record in recorded.items() if key in lasting or key in needed}
+    if after != lasting:
+        save_state(root, _TOPIC, after)
+
+
+def back(root: str) -> t.List[KeyPlan]:
+    """Return the recorded keys that nothing is left to do about, but for our drop-in, where it still has them."""
+    return [plan for plan in _plan_undo(root) if plan.target is None]
+
+
+def forget(root: str, plans: t.Iterable[KeyPlan]) -> None:
+    """Drop the records of the keys that are back.
+
+    One that our drop-in still has stays: were it removed only after the next boot, its original would be lost. One
+    that is still in force stays for a later run until the next boot, which brings the original back by itself.
+    """
+    state = records(root)
+    if not state:
+        # Nor does what a run left that was killed as it began to record, or as it had nothing more to remember.
+        for directory in (STATE_DIRECTORY, RUN_DIRECTORY):
+            if exists(root, directory):
+                drop_state(root, _TOPIC, directory)
+        return
+    plans = list(plans)
+    drop_in = sysctl_d.parse(read_text(root, sysctl_d.DROP_IN) or "", sysctl_d.DROP_IN)
+    persistent = {assignment.key for assignment in drop_in}
+    waiting = {p.key: state[p.key] for p in plans if p.outcome == IN_FORCE and p.key not in persistent}
+    if not waiting:
+        drop_state(root, _TOPIC, RUN_DIRECTORY)
+    elif waiting != load_state(root, _TOPIC, RUN_DIRECTORY):
+        save_state(root, _TOPIC, waiting, RUN_DIRECTORY)
+    gone = {plan.key for plan in plans if plan.outcome in (RESTORED, FOREIGN, ABSENT, IN_FORCE)}
+    gone |= {plan.key for plan in plans if plan.outcome == ALREADY and plan.persist is None}
+    left = {key: record for key, record in state.items() if key not in gone or key in persistent}
+    if not left:
+        drop_state(root, _TOPIC)
+    elif left != load_state(root, _TOPIC):
+        save_state(root, _TOPIC, left)
+
+
+def _overridden(root: str, persisted: t.Mapping[str, str]) -> t.List[t.Dict[str, t.Any]]:
+    """Name every foreign line that will beat one of ours at the next boot."""
+    assignments = other_writers.at_boot(Reading(root), own=persisted)
+    kernel = sysctl_d.kernel_at_start(root)
+    found = []
+    for key, value in persisted.items():
+        winning = sysctl_d.winner(assignments, key, kernel)
+        ours = winning is None or winning.path == sysctl_d.DROP_IN
+        if winning and not ours and not sysctl_keys.same(key, winning.value, value, kernel):
+            found.append(
+                {"key": key, "source": winning.path, "line": winning.line, "value": winning.value, "ours": value}
+            )
+    return found
+
+
+def _same(key: str, value: t.Optional[str], text: t.Optional[str]) -> bool:
+    return sysctl_keys.same(key, value, text, sysctl_keys.WIDEST)
+
+
+def _write(root: str, key: str, value: str) -> None:
+    # An empty write changes nothing and a newline clears the list, so every write ends in one.
+    with open(below(root, sysctl_d.proc_path(key)), "w", encoding="ascii") as stream:
+        stream.write(value + "\n")

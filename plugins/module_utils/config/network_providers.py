@@ -1,0 +1,373 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who gives an interface its addresses at boot, and in which files of ours that one reads more.
+
+Everything is read from files below a root directory; no daemon is asked.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+import os
+import re
+import shlex
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
+    OWNER_MARK,
+    broken_state,
+    exists,
+    is_directory,
+    list_directory,
+    load_state,
+    read_text,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Links, Pair
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, decimal
+
+NETWORKD = "networkd"
+IFUPDOWN = "ifupdown"
+NONE = "none"
+PROVIDERS = (NETWORKD, IFUPDOWN, NONE)
+
+#: The collection's files. A drop-in of systemd-networkd stands below a directory that the host names.
+DROP_IN_NAME = "fourtuple.conf"
+#: A hook and no stanza of our own: ifupdown would apply that before the interface's stanzas wherever it
+#: is sourced before them, when a bridge or bond does not exist yet.
+HOOK = "/etc/network/if-up.d/fourtuple"
+BATCH = "/etc/network/fourtuple.batch"
+
+#: The record of the addresses that a run added.
+TOPIC = "addresses"
+
+_NETWORKD_LINKS = "/run/systemd/netif/links"
+_NETWORKD_DROP_INS = "/etc/systemd/network"
+_NETWORK_MANAGER_DEVICES = "/run/NetworkManager/devices"
+_INTERFACES = "/etc/network/interfaces"
+
+_ALLOWED = "networkd, ifupdown, or none"
+_MEND_NONE = "Set it to none to have the addresses until the next boot only."
+
+
+class Persistence(t.NamedTuple):
+    """Where the addresses have to be written.
+
+    files: kind of file (``drop_in``; ``batch`` and ``hook``) -> path on the host
+    """
+
+    provider: str
+    files: t.Dict[str, str]
+    warnings: t.List[str]
+
+
+def find(root: str, where: str, provider: str, interface: str, links: Links) -> Persistence:
+    """Return where ``interface``'s addresses persist, or refuse.
+
+    where:    the variable that names the provider, for messages
+    provider: one of PROVIDERS, or ``auto``
+    """
+    if provider == NONE:
+        return Persistence(NONE, {}, [])
+    network_file = _network_file(root, _index(links, interface))
+    if provider == NETWORKD or (provider == "auto" and network_file is not None):
+        persistence = _networkd(root, where, provider, interface, links, network_file)
+    else:
+        persistence = _ifupdown(root, where, provider, interface, links)
+    for path in persistence.files.values():
+        _refuse_foreign(root, path)
+    return persistence
+
+
+def _refuse_foreign(root: str, path: str) -> None:
+    text = read_text(root, path)
+    if text is not None and not _is_ours(text):
+        allowed = "a file that begins with %r, or none" % OWNER_MARK
+        raise Refusal("%s:1" % path, (text.splitlines() or [""])[0], allowed, "Rename that file: the name is ours.")
+
+
+def _is_ours(text: t.Optional[str]) -> bool:
+    """A script names its interpreter first."""
+    first, _newline, rest = (text or "").partition("\n")
+    return (rest if first.startswith("#!") else first).startswith(OWNER_MARK)
+
+
+def _index(links: Links, interface: str) -> t.Optional[int]:
+    return next((link.get("ifindex") for link in links if link.get("ifname") == interface), None)
+
+
+def _settings(text: t.Optional[str]) -> t.Dict[str, str]:
+    """Return NAME=value lines, of a shell-like file or of one section."""
+    lines = (line.partition("=") for line in (text or "").splitlines() if not line.lstrip().startswith(("#", ";")))
+    return {name.strip(): value.strip().strip('"') for name, equals, value in lines if equals}
+
+
+# --- systemd-networkd ---
+
+
+def _network_file(root: str, index: t.Optional[int]) -> t.Optional[str]:
+    """Return the .network file that systemd-networkd applies to a link, None where it leaves the link alone.
+
+    sd_network_link_get_network_file(3) reads this very file (src/libsystemd/sd-network/sd-network.c).
+    """
+    link = _settings(read_text(root, "%s/%s" % (_NETWORKD_LINKS, index)))
+    if link.get("ADMIN_STATE") in (None, "unmanaged"):
+        return None
+    return link.get("NETWORK_FILE") or None
+
+
+def _networkd(
+    root: str,
+    where: str,
+    provider: str,
+    interface: str,
+    links: Links,
+    network_file: t.Optional[str],
+) -> Persistence:
+    if network_file is None:
+        mend = "systemd-networkd does not manage %s (%s/%s names no .network file). Set it to auto, " % (
+            interface,
+            _NETWORKD_LINKS,
+            _index(links, interface),
+        )
+        raise Refusal(where, provider, _ALLOWED, mend + "or give the interface a .network file.")
+    name = os.path.basename(network_file)
+    if name.startswith("10-netplan-"):
+        raise _unsupported(where, provider, interface, "netplan", network_file)
+    sharing = _links_of(root, name, links)
+    if len(sharing) > 1:
+        mend = "%s applies to %s, and the drop-in would give every one of them the addresses. " % (
+            network_file,
+            ", ".join(sharing),
+        )
+        raise Refusal(where, provider, _ALLOWED, mend + "Give %s a .network file of its own. " % interface + _MEND_NONE)
+    path = "%s/%s.d/%s" % (_NETWORKD_DROP_INS, name, DROP_IN_NAME)
+    warnings = []
+    if not _matches_one(root, network_file):
+        warnings.append(
+            "%s can match more interfaces than %s; one that appears later would get the source addresses too. "
+            "Name the interface in its [Match] section." % (network_file, interface)
+        )
+    return Persistence(NETWORKD, {"drop_in": path}, warnings)
+
+
+def _links_of(root: str, name: str, links: Links) -> t.List[str]:
+    """Return the interfaces that systemd-networkd configures from the .network file ``name``."""
+    names = {str(link.get("ifindex")): str(link.get("ifname")) for link in links}
+    return sorted(
+        names.get(index, "interface %s" % index)
+        for index in list_directory(root, _NETWORKD_LINKS)
+        if decimal(index) is not None and os.path.basename(_network_file(root, decimal(index)) or "") == name
+    )
+
+
+def _matches_one(root: str, network_file: str) -> bool:
+    """Tell whether the [Match] section, as systemd.network(5) reads it, names a single link."""
+    section = re.search(r"^\[Match\]$(.*?)(?=^\[|\Z)", read_text(root, network_file) or "", re.MULTILINE | re.DOTALL)
+    match = _settings(section.group(1) if section else "")
+    for key in ("Name", "MACAddress", "PermanentMACAddress"):
+        value = match.get(key, "")
+        if len(value.split()) == 1 and not set(value) & set("*?[!"):
+            return True
+    return False
+
+
+# --- ifupdown ---
+
+
+def _ifupdown(root: str, where: str, provider: str, interface: str, links: Links) -> Persistence:
+    manager = _other_manager(root, _index(links, interface))
+    if provider == "auto" and manager is not None:
+        raise _unsupported(where, provider, interface, *manager)
+    stanza, no_scripts = _read_interfaces(root, interface)
+    if stanza is None:
+        if provider == "auto":
+            mend = "Nobody was found to manage %s: no .network file of systemd-networkd, no iface stanza. " % interface
+            raise Refusal(where, provider, _ALLOWED, mend + _MEND_NONE)
+        mend = "No `iface %s` stanza stands in %s or a file that it sources. " % (interface, _INTERFACES)
+        raise Refusal(where, provider, _ALLOWED, mend + "Add one, or set it to auto.")
+    for path, what in (("/usr/share/ifupdown2", "ifupdown2"), ("/usr/libexec/ifupdown-ng", "ifupdown-ng")):
+        if exists(root, path):
+            raise _unsupported(where, provider, interface, what, path)
+    if not any(exists(root, path) for path in ("/sbin/ifup", "/usr/sbin/ifup")):
+        mend = "%s has an `iface %s` stanza but ifup is not installed, so nothing reads it. " % (stanza, interface)
+        raise Refusal(where, provider, _ALLOWED, mend + "Install ifupdown or remove the stanza. " + _MEND_NONE)
+    if no_scripts is not None:
+        mend = "%s has a no-scripts line for %s, so ifupdown would not run %s. " % (no_scripts, interface, HOOK)
+        raise Refusal(where, provider, _ALLOWED, mend + "Remove that line. " + _MEND_NONE)
+    return Persistence(IFUPDOWN, {"batch": BATCH, "hook": HOOK}, [])
+
+
+def _read_interfaces(root: str, interface: str) -> t.Tuple[t.Optional[str], t.Optional[str]]:
+    """Return the files with the first ``iface`` stanza and the first ``no-scripts`` line for the interface.
+
+    As interfaces(5) has it: lines joined by a final backslash, ``source`` with shell patterns,
+    ``source-directory`` for names of letters, digits, - and _, relative to the file that says so.
+    """
+    stanza, no_scripts = None, None
+    waiting, seen = [_INTERFACES], set()
+    while waiting:
+        path = waiting.pop(0)
+        if path in seen:
+            continue
+        seen.add(path)
+        lines = [line for line in (read_text(root, path) or "").split("\n") if not line.lstrip().startswith("#")]
+        for line in "\n".join(lines).replace("\\\n", " ").splitlines():
+            words = line.split()
+            if words[:1] == ["iface"] and words[1:2] == [interface]:
+                stanza = stanza or path
+            if words[:1] == ["no-scripts"] and any(fnmatch.fnmatchcase(interface, w.lstrip("/")) for w in words[1:]):
+                no_scripts = no_scripts or path
+            for pattern in _sourced_patterns(words, os.path.dirname(path)):
+                waiting += _sourced_files(root, pattern, words[0] == "source-directory")
+    return stanza, no_scripts
+
+
+def _sourced_patterns(words: t.List[str], directory: str) -> t.List[str]:
+    if words[:1] not in (["source"], ["source-directory"]):
+        return []
+    try:
+        # Quotes are read as wordexp(3) does; variables are not followed, and then match nothing.
+        patterns = shlex.split(" ".join(words[1:]))
+    except ValueError:
+        return []
+    return [os.path.normpath(os.path.join(directory, pattern)) for pattern in patterns]
+
+
+def _sourced_files(root: str, pattern: str, directory: bool) -> t.List[str]:
+    found = [""]
+    for part in pattern.split("/")[1:]:
+        if set(part) & set("*?["):
+            found = ["%s/%s" % (place, name) for place in found for name in _matching(root, place, part)]
+        else:
+            found = ["%s/%s" % (place, part) for place in found]
+    if directory:
+        plain = re.compile(r"[a-zA-Z0-9_-]+")
+        found = [
+            "%s/%s" % (place, name)
+            for place in found
+            if is_directory(root, place)
+            for name in list_directory(root, place)
+            if plain.fullmatch(name)
+        ]
+    return [path for path in found if exists(root, path) and not is_directory(root, path)]
+
+
+def _matching(root: str, directory: str, pattern: str) -> t.List[str]:
+    """Return the names that a shell pattern matches: hidden ones where it begins with a dot only."""
+    names = list_directory(root, directory) if is_directory(root, directory) else []
+    return [
+        name
+        for name in names
+        if fnmatch.fnmatchcase(name, pattern) and (pattern.startswith(".") or not name.startswith("."))
+    ]
+
+
+# --- the others ---
+
+
+def _other_manager(root: str, index: t.Optional[int]) -> t.Optional[t.Tuple[str, str]]:
+    """Return another program that manages the interface, and the file that says so."""
+    device = "%s/%s" % (_NETWORK_MANAGER_DEVICES, index)
+    if _settings(read_text(root, device)).get("managed") in ("true", "yes", "1"):
+        return "NetworkManager", device
+    for name in list_directory(root, "/etc/netplan"):
+        if name.endswith((".yaml", ".yml")):
+            return "netplan", "/etc/netplan/%s" % name
+    return None
+
+
+def _unsupported(where: str, provider: str, interface: str, manager: str, evidence: str) -> Refusal:
+    mend = "%s is managed by %s (%s), which this version cannot extend. " % (interface, manager, evidence)
+    return Refusal(where, provider, _ALLOWED, mend + _MEND_NONE)
+
+
+# --- our own files ---
+
+
+def own_files(root: str) -> t.List[str]:
+    """Return the files of ours that exist, whichever provider they were written for."""
+    drop_ins = [
+        "%s/%s/%s" % (_NETWORKD_DROP_INS, name, DROP_IN_NAME)
+        for name in list_directory(root, _NETWORKD_DROP_INS)
+        if name.endswith(".network.d")
+    ]
+    return [path for path in [*drop_ins, HOOK, BATCH] if _is_ours(read_text(root, path))]
+
+
+def obsolete(root: str, needed: t.Iterable[str]) -> t.List[str]:
+    """Return what has to be removed: our files that are not needed, a drop-in directory with nothing else whole."""
+    unneeded = [path for path in own_files(root) if path not in set(needed)]
+    return [
+        os.path.dirname(path)
+        if path.endswith(".network.d/" + DROP_IN_NAME) and len(list_directory(root, os.path.dirname(path))) == 1
+        else path
+        for path in unneeded
+    ]
+
+
+def persisted(root: str, links: Links) -> t.Set[Pair]:
+    """Return the addresses that our files give at boot, with the interface that gets them.
+
+    A run that was killed between the live change and the change of the files leaves addresses that
+    come back at boot; this is how they are known to be ours although the record has them no longer.
+    """
+    return set(at_boot(root, links))
+
+
+def at_boot(root: str, links: Links) -> t.Dict[Pair, bool]:
+    """Return what our files give at boot, each with whether nobody leaves from it who does not bind to it.
+
+    Of an IPv6 address in a file of an earlier version that is not so.
+    """
+    found: t.Dict[Pair, bool] = {}
+    for path in own_files(root):
+        lines = (read_text(root, path) or "").splitlines()
+        if path == BATCH:
+            found.update(_in_batch(lines))
+        elif path != HOOK:
+            network_file = os.path.splitext(os.path.basename(os.path.dirname(path)))[0]
+            interfaces = _links_of(root, network_file, links)
+            given = _in_drop_in(lines)
+            found.update(((interface, address), bound) for interface in interfaces for address, bound in given)
+    return found
+
+
+def _in_batch(lines: t.Iterable[str]) -> t.Iterator[t.Tuple[Pair, bool]]:
+    """Read ``address replace 2001:db8::1/128 dev eth0 nodad preferred_lft 0``."""
+    for line in lines:
+        words = line.split()
+        if words[:2] == ["address", "replace"] and len(words) > 4 and _is_address(words[2]):
+            yield (words[4], words[2]), ":" not in words[2] or words[-2:] == ["preferred_lft", "0"]
+
+
+def _in_drop_in(lines: t.Iterable[str]) -> t.List[t.Tuple[str, bool]]:
+    """Read ``Address=`` of [Network] or of a section of its own, where PreferredLifetime= may follow."""
+    found: t.List[t.Tuple[str, bool]] = []
+    for line in lines:
+        key, _equals, value = line.partition("=")
+        if key == "Address" and _is_address(value):
+            found.append((value, ":" not in value))
+        elif line == "PreferredLifetime=0" and found:
+            found[-1] = (found[-1][0], True)
+    return found
+
+
+def recorded(root: str) -> t.Set[Pair]:
+    """Return the addresses that an earlier run added. raises: ValueError for a record that is not ours"""
+    added = (load_state(root, TOPIC) or {}).get("added", [])
+    if not isinstance(added, list) or not all(_is_pair(pair) for pair in added):
+        raise broken_state(TOPIC, "no pairs of an interface and an address")
+    return {(pair[0], pair[1]) for pair in added}
+
+
+def _is_pair(pair: object) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and _is_address(pair[1])
+
+
+def _is_address(text: object) -> bool:
+    try:
+        return isinstance(text, str) and bool(ipaddress.ip_interface(text))
+    except ValueError:
+        return False

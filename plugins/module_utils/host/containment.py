@@ -1,0 +1,203 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether this host is a container, what its namespaces are, and who owns a sysctl key: it, or the machine under it."""
+
+from __future__ import annotations
+
+import functools
+import re
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import cgroup_paths, mounts
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import exists, link, read_text
+
+#: Left by the container manager for whoever runs inside: systemd's Container Interface
+#: (/run/systemd/container is written by PID 1 from its own $container), Podman, Docker.
+_WRITTEN = ("/run/systemd/container", "/run/host/container-manager")
+_MARKS = {"/run/.containerenv": "podman", "/.dockerenv": "docker"}
+
+#: kubelet tells every container where the cluster's own service is (pkg/kubelet/kubelet_pods.go, getServiceEnvVarMap).
+_KUBERNETES = "KUBERNETES_SERVICE_HOST"
+
+#: The first namespace of a kind, by include/linux/proc_ns.h: PROC_PID_INIT_INO and its like.
+_FIRST = {"cgroup": 0xEFFFFFFB, "pid": 0xEFFFFFFC, "user": 0xEFFFFFFD}
+
+#: uid_map of the first user namespace (user_namespaces(7)); another can have the same, and tells by its number.
+_EVERY_UID = ["0", "0", "4294967295"]
+
+#: Where container managers take the limits of a container from.
+NOFILE_OPTIONS = (
+    "lxc.prlimit.nofile of LXC and Proxmox, limits.kernel.nofile of LXD and Incus, --ulimit nofile= of Podman and "
+    "Docker, --rlimit= of systemd-nspawn, for a pod LimitNOFILE= of its node's containerd or CRI-O"
+)
+
+#: The namespaces that own keys outside net.*: ipc/ipc_sysctl.c, ipc/mq_sysctl.c, kernel/utsname_sysctl.c.
+_OWN_KEYS = frozenset(("kernel.auto_msgmni", "kernel.domainname", "kernel.hostname", "kernel.sem"))
+_OWN_PREFIXES = ("fs.mqueue.", "kernel.msg", "kernel.shm")
+
+
+def in_container(root: str = "/") -> bool:
+    """Tell whether the host below ``root`` is a container and shares its kernel with a machine."""
+    return container_kind(root) is not None
+
+
+def container_kind(root: str = "/") -> t.Optional[str]:
+    """Return whose container the host is, such as ``lxc``; "" for one of unknown kind, None for none.
+
+    Each of these is enough:
+
+    * the mark of a container manager: a file, or ``container=`` in PID 1's environment;
+    * Kubernetes' variables in PID 1's environment; in our own, which a person may have set, only where the network or
+      the root is no machine's either;
+    * a control group of PID 1, or of ours, that a container manager makes for a container;
+    * a user namespace that is not the first: there nobody may write the machine's keys;
+    * a PID namespace that is not the first. The distributions of WSL2 have them, yet no machine under them but the
+      virtual machine that is theirs: they are hosts;
+    * root on an overlay in a network namespace that is not the first, and is PID 1's: a live system's root is one as
+      well, but its network is the machine's, and ``ip netns exec`` and PrivateNetwork= leave PID 1 where it is.
+
+    The last two are none where the namespace of control groups is known to be the first. Container managers make that
+    as well, or else the path of the group has told; a person's unshare(1) and PrivatePIDs= of a service do neither.
+
+    Beside the machine's own PID 1 none of them counts: a mark is then left of the image that the machine was made of.
+    """
+    return _own_kind() if root == "/" else _look(root)
+
+
+@functools.lru_cache(maxsize=1)
+def _own_kind() -> t.Optional[str]:
+    """Look once: what this process runs in does not change, and is asked for a hundred times in a check."""
+    return _look("/")
+
+
+def _look(root: str) -> t.Optional[str]:
+    if _is_machine(root):
+        return None
+    marked = _kind_by_marks(root)
+    return _kind_by_kernel(root) if marked is None else marked
+
+
+def _is_machine(root: str) -> bool:
+    """Tell whether PID 1 beside us is the machine's own: in a container its PID or our mount namespace is another."""
+    mine, of_init = (link(root, "/proc/%s/ns/mnt" % process) for process in ("self", "1"))
+    beside = mine is not None and mine == of_init
+    return beside and bool(_is_first(root, "1", "pid")) and in_first_user_namespace(root)
+
+
+def _kind_by_marks(root: str) -> t.Optional[str]:
+    """Return what a container manager has left for whoever runs inside."""
+    first, own = _environment(root, "1"), _environment(root, "self")
+    if _KUBERNETES in first or (_KUBERNETES in own and not (owns_network(root) and not _root_is_overlay(root))):
+        return "kubernetes"
+    for path in _WRITTEN:
+        written = _text(root, path)
+        if written.strip():
+            return written.strip()
+    for mark, kind in _MARKS.items():
+        if exists(root, mark):
+            return kind
+    if "container" in first:
+        return first["container"]
+    return "" if any(exists(root, path) for path in _WRITTEN) else None
+
+
+def _kind_by_kernel(root: str) -> t.Optional[str]:
+    """Return what the kernel shows of a container that no manager has marked."""
+    for process in ("1", "self"):
+        for path in cgroup_paths.paths(_text(root, "/proc/%s/cgroup" % process)).values():
+            kind = cgroup_paths.container(path)
+            if kind is not None:
+                return kind
+    if not in_first_user_namespace(root):
+        return ""
+    groups = [_is_first(root, process, "cgroup") for process in ("self", "1")]
+    if next((first for first in groups if first is not None), False):
+        return None
+    if False in (_is_first(root, process, "pid") for process in ("self", "1")) and not _is_wsl(root):
+        return ""
+    if not owns_network(root) and _shares_network_with_init(root) and _root_is_overlay(root):
+        return ""
+    return None
+
+
+def in_first_user_namespace(root: str = "/") -> bool:
+    """Tell whether the host's own user namespace is the machine's first; taken for it where nothing tells."""
+    for process in ("self", "1"):
+        if _is_first(root, process, "user") is False:
+            return False
+        map_of = _text(root, "/proc/%s/uid_map" % process).split()
+        if map_of not in ([], _EVERY_UID):
+            return False
+    return True
+
+
+def _is_first(root: str, process: str, kind: str) -> t.Optional[bool]:
+    """Tell whether a namespace of a process is the machine's first, None where it may not be looked at."""
+    number = re.fullmatch(r"%s:\[([0-9]{1,10})\]" % kind, link(root, "/proc/%s/ns/%s" % (process, kind)) or "")
+    return None if number is None else int(number.group(1)) == _FIRST[kind]
+
+
+def _shares_network_with_init(root: str) -> bool:
+    mine, of_init = (link(root, "/proc/%s/ns/net" % process) for process in ("self", "1"))
+    return mine is None or of_init is None or mine == of_init
+
+
+def _root_is_overlay(root: str) -> bool:
+    mount = mounts.covering(mounts.parse(_text(root, "/proc/self/mountinfo")), "/")
+    return mount is not None and mount.kind in ("overlay", "fuse.fuse-overlayfs", "aufs")
+
+
+def _is_wsl(root: str) -> bool:
+    return "microsoft" in _text(root, "/proc/sys/kernel/osrelease").lower()
+
+
+def _environment(root: str, process: str) -> t.Dict[str, str]:
+    """Return the environment that a process was started with."""
+    entries = (entry.partition("=") for entry in _text(root, "/proc/%s/environ" % process).split("\0"))
+    return {name: value for name, equals, value in entries if equals}
+
+
+def _text(root: str, path: str) -> str:
+    try:
+        return read_text(root, path) or ""
+    except OSError:
+        # Not ours to read.
+        return ""
+
+
+def owns_network(root: str = "/") -> bool:
+    """Tell whether this is the machine's first network namespace.
+
+    net.ipv4.tcp_mem is registered for the first one only (net/ipv4/sysctl_net_ipv4.c, ipv4_table
+    against ipv4_net_table), so its presence is the one sign that needs no privilege.
+    """
+    return exists(root, "/proc/sys/net/ipv4/tcp_mem")
+
+
+def is_machine_wide(root: str, key: str) -> bool:
+    """Tell whether ``key``, asked inside a container, belongs to the machine under it.
+
+    Writing such a key from a privileged container works, and changes every other tenant: the
+    collection never does.
+    """
+    if key.startswith("net."):
+        return owns_network(root)
+    return not (key in _OWN_KEYS or key.startswith(_OWN_PREFIXES))
+
+
+def start_with_nofile(hard: t.Union[int, str]) -> str:
+    """Return how a container comes to a hard limit that nobody inside can give it."""
+    return "start the container with a hard nofile of %s (%s)" % (
+        hard if isinstance(hard, str) else "%d or more" % hard,
+        NOFILE_OPTIONS,
+    )
+
+
+def start_with_sysctl(key: str, value: str) -> str:
+    """Return how a container comes to a value of a key that it cannot write itself."""
+    return (
+        "start the container with %s = %s (Podman, Docker: --sysctl; a pod: securityContext.sysctls; LXC: lxc.sysctl), "
+        "or with a /proc/sys that it may write (--security-opt; unmask=/proc/sys of Podman, "
+        "systempaths=unconfined of Docker)"
+    ) % (key, value)

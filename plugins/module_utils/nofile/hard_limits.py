@@ -1,0 +1,355 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hard nofile limits against the fs.nr_open that they must not exceed, now and after the next boot.
+
+setrlimit(2) fails with EPERM for a hard limit above fs.nr_open, also with CAP_SYS_RESOURCE and also when the
+process has that hard limit already (kernel/sys.c, do_prlimit). Whoever meets that is locked out: pam_limits
+refuses the session, systemd fails the unit with 205/LIMITS.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
+    container_engines,
+    other_writers,
+    pam_limits,
+    sysctl_d,
+    systemd_limits,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import identity, running_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.containment import in_container
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import OWNER_MARK, unfinished
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, decimal
+
+NR_OPEN = sysctl_keys.NR_OPEN
+
+#: fs/file.c: sysctl_nr_open, the kernel's own.
+NR_OPEN_KERNEL = 1048576
+#: Where the search of systemd 240 to 257 ends: from INT_MAX it halves what the kernel refuses, rounded down to a
+#: multiple of its own pointer (src/core/main.c, bump_file_max_and_nr_open). By a kernel and a systemd of 64 bits; a
+#: kernel of 64 and a systemd of 32; both of 32.
+_FOUND_BY_SYSTEMD = (1073741816, 1073741820, 536870908)
+#: What systemd from 258 on sets: the maximum, by its own size of a pointer (src/basic/fd-util.h, NR_OPEN_MAXIMUM).
+_SET_BY_SYSTEMD = tuple(
+    high for bits in (64, 32) for _low, high in [sysctl_keys.bounds_of_nr_open(sysctl_keys.Kernel(bits))]
+)
+
+#: The first line of the files that role limits writes; the rest of the line is part of the contract.
+HEADER = OWNER_MARK + " (role limits). Changes here are overwritten."
+
+NOW = "now"
+AFTER_BOOT = "after_boot"
+
+#: The "unit" that DefaultLimitNOFILE= stands for.
+EVERY_UNIT = "every unit without LimitNOFILE="
+EVERY_USER_UNIT = "every user's unit without LimitNOFILE="
+
+
+class Ceiling(t.NamedTuple):
+    """An fs.nr_open and where it comes from; line 0 is no file's line."""
+
+    value: int
+    source: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        """The source with its line, where it has one."""
+        return "%s:%d" % (self.source, self.line) if self.line else self.source
+
+
+class HardLimit(t.NamedTuple):
+    """A hard limit that somebody has or will get: what is asked of the kernel now, and after the next boot.
+
+    0 stands for "nothing is asked": a running process does not outlive the boot.
+    """
+
+    source: str
+    line: int
+    kind: str  # domain or unit
+    name: str
+    shown: t.Union[int, str]
+    now: int
+    after_boot: int
+
+
+class Inherited(t.NamedTuple):
+    """The hard limits above which nobody can go on a host whose root cannot raise any.
+
+    now, after_boot: what sessions start with; units: PID 1's own, what systemd falls back to for a unit
+    locks_out: whether pam_limits of the host refuses a session that is to have more; otherwise it stays without
+    planned:   files of ours, which are to promise nothing that cannot be had
+    """
+
+    now: int
+    after_boot: int
+    units: int
+    locks_out: bool
+    planned: t.Container[str] = ()
+
+    def most(self, limit: HardLimit) -> t.Optional[t.Tuple[int, int]]:
+        """Return the most that a limit may be, now and after a boot; None where more does no harm."""
+        if limit.kind == "domain" and (self.locks_out or limit.source in self.planned):
+            return self.now, self.after_boot
+        return (self.units, self.units) if limit.source in self.planned else None
+
+
+class Offender(t.NamedTuple):
+    """A hard limit above what holds then: nr_open, or what is inherited and cannot be raised."""
+
+    limit: HardLimit
+    maximum: int
+    when: str
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        return {
+            "source": self.limit.source,
+            "line": self.limit.line,
+            self.limit.kind: self.limit.name,
+            "value": self.limit.shown,
+            "maximum": self.maximum,
+            "when": self.when,
+        }
+
+
+def nr_open_now(root: str) -> t.Optional[int]:
+    """Return the live value, or None below a root that is no running host."""
+    text = sysctl_d.live(root, NR_OPEN)
+    return None if text is None else decimal(text)
+
+
+def nr_open_bounds(root: str) -> t.Tuple[int, int]:
+    """Return the least and the greatest fs.nr_open that the kernel of this host takes."""
+    return sysctl_keys.bounds_of_nr_open(sysctl_d.kernel_at_start(root))
+
+
+def nr_open_at_start(root: str) -> int:
+    """Return the nr_open of the moment at which PID 1 starts, before any sysctl.d is applied.
+
+    systemd since 240 may raise it there, if built so, as on Debian 13; it then takes it for its own hard limit, which
+    tells even where sysctl.d has lowered the value since. A live maximum that PID 1 has not met is somebody's else.
+    """
+    told = _by_kernel_line(root)
+    kernels = told.value if told is not None else NR_OPEN_KERNEL
+    if not sysctl_d.boots_with_systemd(root):
+        return kernels
+    first, now = running_limits.read_process(root, 1), nr_open_now(root)
+    if first is not None and first.hard in _FOUND_BY_SYSTEMD + _SET_BY_SYSTEMD:
+        return first.hard
+    if now in _FOUND_BY_SYSTEMD or (first is None and now in _SET_BY_SYSTEMD):
+        return now
+    return kernels
+
+
+def nr_open_after_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None) -> Ceiling:
+    """Return the nr_open that holds after the next boot; ``own`` as in sysctl_d.after_boot.
+
+    /run/sysctl.d is empty then, yet holds for whoever applies sysctl.d before: of the two values the lower counts.
+    So it does of what other programs set after or beside sysctl.d: in some part of a boot each of them holds.
+    A container's boot changes nothing: the value is the machine's.
+    """
+    now = nr_open_now(root)
+    if now is not None and in_container(root):
+        return Ceiling(now, "the machine under this container", 0)
+    found = [_nr_open_set(root, own, volatile) for volatile in (False, True)]
+    found += _ceilings(root, other_writers.settings(Reading(root))[1])
+    return min(found, key=lambda one: one.value)
+
+
+def _ceilings(root: str, settings: t.Iterable[sysctl_d.Setting]) -> t.List[Ceiling]:
+    """Return what the lines that set nr_open make of it; one that the kernel refuses sets nothing."""
+    kernel = sysctl_d.kernel_at_start(root)
+    values = [(sysctl_keys.number(NR_OPEN, one.value, kernel), one) for one in settings if one.key == NR_OPEN]
+    return [Ceiling(value, one.path, one.line) for value, one in values if value is not None]
+
+
+def _by_kernel_line(root: str) -> t.Optional[Ceiling]:
+    """Return the nr_open of the kernel's command line, of this boot's and the next one's the lower."""
+    return min(_ceilings(root, other_writers.kernel_line(Reading(root))), key=lambda one: one.value, default=None)
+
+
+def _nr_open_set(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool) -> Ceiling:
+    won, refused = sysctl_d.settle(sysctl_d.at_boot(root, own, volatile), NR_OPEN, sysctl_d.kernel_at_start(root))
+    if won is not None:
+        return Ceiling(int(won.value or 0), won.path, won.line)
+    at_start, told = nr_open_at_start(root), _by_kernel_line(root)
+    if told is not None and told.value == at_start:
+        return told
+    if refused:
+        return Ceiling(at_start, "the default, as the kernel refuses %s:%d" % (refused[-1].path, refused[-1].line), 0)
+    return Ceiling(at_start, "no sysctl.d file sets it: the default", 0)
+
+
+def highest(root: str) -> t.Optional[int]:
+    """Return the hard limit above which nobody on the host can go, PID 1's; None where root can raise it.
+
+    PID 1 has what the container was started with: systemd tries to raise its own, and stays there (src/core/main.c,
+    bump_rlimit_nofile).
+    """
+    if identity.raises_limits(root):
+        return None
+    first = running_limits.read_process(root, 1)
+    return None if first is None else first.hard
+
+
+def unit_default(tree: HostTree) -> systemd_limits.Limit:
+    """Return the limit of every unit that sets none itself, on this host.
+
+    systemd's built-in one is 524288, or what PID 1 was started with if that is more, and never above the nr_open that
+    it meets (src/core/main.c, fallback_rlimit_nofile). On a host of its own PID 1 is started with 4096.
+    """
+    default = systemd_limits.default(tree)
+    now = nr_open_now(tree.root)
+    if not default.line and not in_container(tree.root):
+        return default._replace(hard=min(default.hard, nr_open_at_start(tree.root)))
+    if default.line or now is None or not in_container(tree.root):
+        return default
+    return default._replace(hard=min(now, max(default.hard, highest(tree.root) or 0)))
+
+
+def hard_limits(tree: HostTree, live: bool = True) -> t.List[HardLimit]:
+    """Return every hard limit: configured in pam_limits' and systemd's files, and of running processes."""
+    found = _session_limits(tree)
+    if systemd_limits.is_installed(tree):
+        found += _systemd_limits(tree)
+    if not in_container(tree.root):
+        found += _engine_limits(tree)
+    if live:
+        found += _running_limits(tree)
+    return found
+
+
+def _engine_limits(tree: HostTree) -> t.List[HardLimit]:
+    """Return what container engines will ask for when their next container starts, now as after a boot."""
+    return [
+        HardLimit(one.path, one.line, "unit", one.name, one.shown, one.hard, one.hard)
+        for one in container_engines.limits(Reading(tree.root))
+    ]
+
+
+def _session_limits(tree: HostTree) -> t.List[HardLimit]:
+    build = pam_limits.behaviour(tree)
+    # What unlimited becomes matters only where less is the most that there can be.
+    capped = nr_open_now(tree.root) if build.caps_unlimited and highest(tree.root) is not None else None
+    found = []
+    for domain, grant in pam_limits.winning(pam_limits.entries(tree, build)).items():
+        entry = grant.hard
+        if entry is None:
+            continue
+        shown, asked = t.cast(t.Union[int, str], entry.value), entry.value
+        if entry.value == pam_limits.UNLIMITED:
+            if build.caps_unlimited and capped is None:
+                continue
+            shown, asked = "unlimited", entry.value if capped is None else capped
+        found.append(HardLimit(entry.path, entry.line, "domain", domain, shown, asked, asked))
+    return found
+
+
+def _systemd_limits(tree: HostTree) -> t.List[HardLimit]:
+    limits = [(EVERY_UNIT, unit_default(tree))] + list(systemd_limits.Units(tree).limits())
+    user = systemd_limits.configured_default(tree, "user")
+    if user is not None:
+        limits.append((EVERY_USER_UNIT, user))
+    return [_systemd_limit(tree, unit, limit) for unit, limit in limits]
+
+
+def _systemd_limit(tree: HostTree, unit: str, limit: systemd_limits.Limit) -> HardLimit:
+    if limit.hard != systemd_limits.INFINITY:
+        return HardLimit(limit.path, limit.line, "unit", unit, limit.hard, limit.hard, limit.hard)
+    # setrlimit_closest then asks for PID 1's own hard limit, which is the nr_open at its start: fine, unless
+    # nr_open has been lowered since.
+    first = running_limits.read_process(tree.root, 1)
+    booted = sysctl_d.boots_with_systemd(tree.root)
+    now = first.hard if first is not None and booted else 0
+    after_boot = 0 if in_container(tree.root) else nr_open_at_start(tree.root)
+    return HardLimit(limit.path, limit.line, "unit", unit, "infinity", now, after_boot)
+
+
+def _running_limits(tree: HostTree) -> t.List[HardLimit]:
+    """Return one limit for each unit and value, not one for each of its thousand processes."""
+    first_of: t.Dict[t.Tuple[str, int], HardLimit] = {}
+    for process in running_limits.processes(tree.root):
+        name = process.subject
+        limit = HardLimit(process.path, process.line, "unit", name, process.hard, process.hard, 0)
+        first_of.setdefault((name, process.hard), limit)
+    return list(first_of.values())
+
+
+def offenders(
+    limits: t.Iterable[HardLimit], now: t.Optional[int], after_boot: int, inherited: t.Optional[Inherited] = None
+) -> t.List[Offender]:
+    """Return the limits above the nr_open of their time, and those above what is inherited where nobody can raise it.
+
+    now: None where there is no present
+    """
+    found = []
+    for limit in limits:
+        most = inherited.most(limit) if inherited is not None else None
+        most_now, most_after_boot = (now, after_boot)
+        if most is not None:
+            most_now, most_after_boot = None if now is None else min(now, most[0]), min(after_boot, most[1])
+        if most_now is not None and limit.now > most_now:
+            found.append(Offender(limit, most_now, NOW))
+        if limit.after_boot > most_after_boot:
+            found.append(Offender(limit, most_after_boot, AFTER_BOOT))
+    return found
+
+
+def limits_above(root: str, maximum: int, own_gone: bool = False, live: bool = True) -> t.List[Offender]:
+    """Return who would be locked out if fs.nr_open became ``maximum``, now and at every boot.
+
+    own_gone: leave our own limits files out of account, as they will be gone by then
+    """
+    tree = HostTree(root)
+    if own_gone:
+        tree = HostTree(root, dict.fromkeys(own_files(tree)))
+    return offenders(hard_limits(tree, live), maximum if live else None, maximum)
+
+
+def own_files(tree: HostTree) -> t.List[str]:
+    """Return the files of role limits on the host; refuse one that has the name but not the mark."""
+    found = []
+    for path in _own_paths(tree):
+        text = tree.read(path)
+        if text is None:
+            continue
+        if not text.startswith(OWNER_MARK):
+            raise Refusal(
+                path + ":1",
+                text.split("\n", 1)[0],
+                "a file that begins with %r" % OWNER_MARK,
+                "Somebody else's file has our name: rename or remove it.",
+            )
+        found.append(path)
+    return found
+
+
+def left_over(tree: HostTree, asked: t.Container[str]) -> t.List[str]:
+    """Return those files of role limits that are not there, of which a run that was killed has left something.
+
+    That is an unfinished file; or an empty directory, which might be somebody else's, of a file among ``asked``.
+    """
+    return [
+        path
+        for path in _own_paths(tree)
+        if tree.read(path) is None
+        and (tree.exists(unfinished(path)) or (path in asked and not tree.names(os.path.dirname(path))))
+    ]
+
+
+def _own_paths(tree: HostTree) -> t.List[str]:
+    """Return where files of role limits may be, in directories that exist.
+
+    Of one unit those by earlier names come first: removed in this order, each step leaves the winner for the last.
+    """
+    directories = [name for name in tree.names(systemd_limits.UNIT_DIRECTORY) if name.endswith(".d")]
+    paths = [pam_limits.DROP_IN, *systemd_limits.DEFAULT_DROP_INS]
+    paths += [path for name in directories for path in systemd_limits.drop_ins(name[:-2])]
+    return [path for path in paths if tree.exists(os.path.dirname(path))]

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One reading of every limit that caps the simultaneous client connections of a host.
+
+Made of a directory that holds the host's files and one observation (see observation.py). What cannot be read is
+null and named in ``unread``; nothing stops the rest.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
+    container_engines,
+    pam_limits,
+    port_claims,
+    sysctl_d,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
+    cgroups,
+    containment,
+    identity,
+    interface_addresses,
+    listening,
+    slab,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.conntrack import conntrack
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.memory import memory
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits, session_ways
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import (
+    drift,
+    kernel_limits,
+    overrides,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys, taken_addresses
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
+
+SCHEMA = 1
+
+
+class Request(t.NamedTuple):
+    """Whose nofile is asked for, as the options of connection_limits_info name them."""
+
+    users: t.Sequence[str] = ()
+    units: t.Sequence[str] = ()
+    processes: t.Sequence[str] = ()
+    prefix: str = ""
+    ways: t.Sequence[str] = (session_ways.SSH,)
+
+    @property
+    def all_users(self) -> t.Sequence[str]:
+        """The users whose accounts an observation has to hold."""
+        return self.users if self.users or self.units else ("root",)
+
+
+def snapshot(root: str, observation: t.Mapping[str, t.Any], request: Request) -> t.Dict[str, t.Any]:
+    """Return ``limits``; refuse a user or a unit that the host does not have."""
+    reading = Reading(root, observation["uid"])
+    page_size = observation["page_size"]
+    keys = kernel_limits.Keys(reading)
+    known = keys.all()
+    ways = session_ways.check(request.prefix + "ways", request.ways)
+    subjects = Subjects(reading, observation["accounts"], ways=ways)
+    applied = drift.applied(reading)
+    bytes_of = memory(reading, page_size)
+    sockets = observation["sockets"]
+    addresses = _addresses(reading, observation, applied)
+    homes = _homes(reading, observation, request)
+    limits: t.Dict[str, t.Any] = {
+        "schema": SCHEMA,
+        "host": identity.identity(reading, observation),
+        "keys": known,
+        "ports": _ports(reading, keys, observation),
+        "nofile": _nofile(reading, known, subjects, request),
+        "epoll": {"max_user_watches": keys.number("fs.epoll.max_user_watches")},
+        "conntrack": conntrack(reading, sockets["established"], containment.in_container(root)),
+        "tcp": kernel_limits.tcp(reading, keys),
+        "established_hash": kernel_limits.established_hash(reading, keys, bytes_of["total"]),
+        "memory": dict(bytes_of, cgroups=cgroups.memory(reading)),
+        "slab": slab.sizes(reading, page_size),
+        "tasks": dict(kernel_limits.tasks(reading, keys), cgroups=cgroups.tasks(reading)),
+        "addresses": addresses,
+        "sockets": sockets,
+        "overrides": overrides.overrides(reading, applied.sysctl, observation["cpus"], homes, ways),
+        "boot": sysctl_d.applier(root)._asdict(),
+        "engines": [] if containment.in_container(root) else container_engines.engines(reading),
+        "refused": overrides.refused(reading, applied.sysctl),
+        "applied": drift.shown(applied),
+        "drift": drift.drift(reading, keys, subjects, applied, addresses, request.all_users),
+    }
+    limits["unread"] = reading.unread + list(observation["unread"])
+    return limits
+
+
+def _ports(reading: Reading, keys: kernel_limits.Keys, observation: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Return the local ports; an observation that does not tell automatic ones is one of an earlier release."""
+    listeners, automatic = observation["listeners"], observation.get("automatic_listeners")
+    if automatic is None:
+        low, high = listening.range_in_force(keys.live(sysctl_keys.PORT_RANGE))
+        automatic = listening.guessed(listeners, low, high).automatic
+    claims = reading.attempt("claims of ports", lambda: port_claims.claims(reading.tree)) or []
+    udp = observation.get("udp_listeners") or ()
+    return kernel_limits.ports(keys, listeners, automatic, udp, [claim.as_dict() for claim in claims])
+
+
+def _addresses(
+    reading: Reading, observation: t.Mapping[str, t.Any], applied: drift.Applied
+) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return the addresses of the host, with those that it knows others to have; None where it could not be asked."""
+    interfaces = observation["interfaces"]
+    if interfaces is None:
+        return None
+    ours = {address for _interface, address in drift.own_pairs(applied)}
+    servers = reading.attempt("name servers", lambda: taken_addresses.name_servers(reading.root)) or []
+    # An observation that was recorded by an earlier version has neither of both.
+    taken = [*interfaces.get("taken", ()), *observation.get("session", ()), *servers]
+    return dict(interface_addresses.describe(interfaces, ours), taken=taken)
+
+
+def _homes(reading: Reading, observation: t.Mapping[str, t.Any], request: Request) -> t.List[str]:
+    """Return the homes of the users who count; an older record of a host does not have them."""
+    found = []
+    for name in request.all_users:
+        known = observation["accounts"].get(name, {}).get("home")
+        look = functools.partial(pam_limits.home, reading.tree, name)
+        found.append(known or reading.attempt("/etc/passwd", look) or "")
+    return found
+
+
+def _nofile(
+    reading: Reading, known: t.Mapping[str, t.Mapping[str, t.Any]], subjects: Subjects, request: Request
+) -> t.Dict[str, t.Any]:
+    return {
+        "nr_open": _numbers(known.get(hard_limits.NR_OPEN)),
+        "file_max": dict(_numbers(known.get("fs.file-max")), allocated=_allocated(reading)),
+        "subjects": _subjects(subjects, request),
+        "offenders": subjects.offenders(),
+        "inherited": subjects.most_inherited(),
+    }
+
+
+def _subjects(subjects: Subjects, request: Request) -> t.List[t.Dict[str, t.Any]]:
+    """Return those asked for; without any, root, every unit without a limit of its own, and this session."""
+    found: t.List[t.Optional[t.Dict[str, t.Any]]] = []
+    found += [subjects.user("%susers" % request.prefix, name) for name in request.users]
+    found += [subjects.unit("%sunits" % request.prefix, name) for name in request.units]
+    for name in request.processes:
+        found += subjects.named(name)
+    if not request.users and not request.units:
+        found += [subjects.user("%susers" % request.prefix, "root"), subjects.every_unit(), subjects.reader()]
+    return [subject for subject in found if subject is not None]
+
+
+def _numbers(key: t.Optional[t.Mapping[str, t.Any]]) -> t.Dict[str, t.Any]:
+    """Return a key's values as numbers, null for what is none."""
+    found: t.Dict[str, t.Any] = {"now": None, "after_boot": None, "by": None}
+    if key is not None:
+        for name in ("now", "after_boot"):
+            found[name] = None if key[name] is None else decimal(key[name])
+        found["by"] = key["by"]
+    return found
+
+
+def _allocated(reading: Reading) -> t.Optional[int]:
+    """Return the open files of the machine: the first number of fs.file-nr (proc_sys_fs(5))."""
+    words = (reading.text("/proc/sys/fs/file-nr") or "").split()
+    return decimal(words[0]) if words else None

@@ -1,0 +1,153 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sets of ports: the local port range, the reserved ports, and the ports that listen."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import open_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.kernel_number import read_number
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
+
+HIGHEST_PORT = 65535
+
+#: A socket as /proc/net/tcp, udp and the like print it: its port and its state; no line is as long.
+_SOCKET = re.compile(r"\s*[0-9]+: [0-9A-F]{8,32}:([0-9A-F]{4}) [0-9A-F]{8,32}:[0-9A-F]{4} ([0-9A-F]{2})\s")
+_LONGEST_LINE = 512
+#: Of an unsigned long: one of 32 bits refuses what is above every port, too.
+_WORD_SIZE = 64
+#: include/net/tcp_states.h; an unconnected socket of UDP is in TCP_CLOSE.
+_LISTEN, _CLOSE = "0A", "07"
+
+
+def parse_ports(where: str, entries: t.Iterable[object]) -> t.Set[int]:
+    """Return the ports that a list of ports and ranges names, such as ``[8080, "9000-9010"]``."""
+    ports: t.Set[int] = set()
+    for index, entry in enumerate(entries):
+        place = "%s[%d]" % (where, index)
+        mend = "Write a port (8080) or a range (9000-9010)."
+        first, dash, last = entry.partition("-") if isinstance(entry, str) else (entry, "", None)
+        low = whole_number(place, first, 1, HIGHEST_PORT, mend)
+        high = whole_number(place, last, 1, HIGHEST_PORT, mend) if dash else low
+        if high < low:
+            raise Refusal(place, entry, "a range whose first port is not above its last", "Swap the two ends.")
+        ports.update(range(low, high + 1))
+    return ports
+
+
+def parse_kernel_list(text: str) -> t.Set[int]:
+    """Return the ports that the kernel makes of net.ipv4.ip_local_reserved_ports, none where it refuses the text."""
+    return read_kernel_list(text.encode("utf-8", "surrogateescape")) or set()
+
+
+def read_kernel_list(data: bytes) -> t.Optional[t.Set[int]]:
+    """Return the ports of ``8080,9000-9010`` as it is written to the key, None where the kernel refuses it.
+
+    proc_do_large_bitmap (kernel/sysctl.c): ends of lines separate as commas do, other white space does not, and port
+    0 is one.
+    """
+    runs: t.Set[t.Tuple[int, int]] = set()
+    place = _skip_ends_of_lines(data, 0)
+    while place < len(data):
+        first = last = read_number(data, place, _WORD_SIZE, b"-,\n")
+        if first is not None and data[first.end : first.end + 1] == b"-":
+            last = read_number(data, first.end + 1, _WORD_SIZE, b",\n\0")
+        if first is None or last is None or first.negative or last.negative:
+            return None
+        if not first.size <= last.size <= HIGHEST_PORT:
+            return None
+        runs.add((first.size, last.size))
+        place = _skip_ends_of_lines(data, last.end + 1)
+    return _expanded(runs)
+
+
+def _skip_ends_of_lines(data: bytes, place: int) -> int:
+    while data[place : place + 1] == b"\n":
+        place += 1
+    return place
+
+
+def _expanded(runs: t.Iterable[t.Tuple[int, int]]) -> t.Set[int]:
+    """Return the ports of runs, each once, however many runs name it."""
+    ports: t.Set[int] = set()
+    highest = -1
+    for first, last in sorted(runs):
+        ports.update(range(max(first, highest + 1), last + 1))
+        highest = max(highest, last)
+    return ports
+
+
+def format_kernel_list(ports: t.Iterable[int]) -> str:
+    """Return ``ports`` as the kernel prints them: ascending, neighbours joined to ranges."""
+    runs: t.List[t.List[int]] = []
+    for port in sorted(ports):
+        if runs and port == runs[-1][1] + 1:
+            runs[-1][1] = port
+        else:
+            runs.append([port, port])
+    return ",".join("%d" % low if low == high else "%d-%d" % (low, high) for low, high in runs)
+
+
+def parse_range(where: str, value: object) -> t.Tuple[int, int]:
+    """Return (low, high) of a local port range given as ``"1024 65535"``, ``"1024-65535"`` or ``[1024, 65535]``."""
+    allowed = "two ports from 1 to %d, the first not above the last" % HIGHEST_PORT
+    mend = 'Write it as "1024 65535".'
+    parts = value.replace("-", " ").split() if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or len(parts) != 2:
+        raise Refusal(where, value, allowed, mend)
+    low, high = (whole_number(where, part, 1, HIGHEST_PORT, mend) for part in parts)
+    # One port is a range: the kernel refuses range[1] < range[0] only (net/ipv4/sysctl_net_ipv4.c).
+    if low > high:
+        raise Refusal(where, value, allowed, "Swap the two ends.")
+    return low, high
+
+
+def to_reserve(
+    present: t.Iterable[t.Optional[str]], asked: t.Set[int], in_use: t.Set[int], low: int, high: int
+) -> t.Set[int]:
+    """Return every port to reserve; a write replaces the whole list, so ours holds everybody's.
+
+    present: lists as the kernel prints them, of those reserved already, now and by the next boot
+    asked:   the ports that the operator names
+    in_use:  the ports that somebody else waits on or will want, of which those from ``low`` to ``high`` count, the
+             local port range: the kernel chooses no others
+    """
+    found = asked | {port for port in in_use if low <= port <= high}
+    return found.union(*(parse_kernel_list(text or "") for text in present))
+
+
+def listeners(root: str) -> t.Set[int]:
+    """Return the TCP ports that listen in this network namespace, on any address and either family.
+
+    The kernel lists the listening sockets first (net/ipv4/tcp_ipv4.c, tcp_seq_start), so reading
+    stops at the first other one: a million connections cost nothing here.
+    """
+    ports = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for port, state in _sockets(root, table):
+            if state != _LISTEN:
+                break
+            ports.add(port)
+    return ports
+
+
+def bound_udp(root: str) -> t.Set[int]:
+    """Return the UDP ports that unconnected sockets of this network namespace are bound to, of either family."""
+    tables = ("/proc/net/udp", "/proc/net/udp6")
+    return {port for table in tables for port, state in _sockets(root, table) if state == _CLOSE and port}
+
+
+def _sockets(root: str, table: str) -> t.Iterator[t.Tuple[int, str]]:
+    """Yield port and state of each line up to the first that is no socket (proc_pid_net(5))."""
+    stream = open_text(root, table)
+    if stream is None:
+        return
+    with stream:
+        stream.readline(_LONGEST_LINE)
+        found = _SOCKET.match(stream.readline(_LONGEST_LINE))
+        while found is not None:
+            yield int(found.group(1), 16), found.group(2)
+            found = _SOCKET.match(stream.readline(_LONGEST_LINE))

@@ -1,0 +1,486 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import copy
+import json
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from limits_builder import address, container, limits_of, subject
+
+from ansible_collections.fourtuple.clients.plugins.filter.ceilings import FilterModule
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import (
+    ceilings,
+    memory_room,
+    source_addresses,
+)
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import parse
+
+NAMES = {
+    "four_tuples",
+    "nofile",
+    "nr_open",
+    "file_max",
+    "epoll_watches",
+    "conntrack",
+    "memory",
+    "cgroup_memory",
+    "tasks",
+}
+
+TRACKING = {"loaded": True, "max": 262144, "count": 1012, "buckets": 65536, "tracks_local": True, "why": "it counts"}
+
+
+def constraint(name: str, limits: t.Mapping[str, t.Any], **stated: t.Any) -> dict[str, t.Any]:
+    (found,) = [one for one in ceilings(limits, stated)["constraints"] if one["name"] == name]
+    return found
+
+
+def allows(name: str, limits: t.Mapping[str, t.Any], **stated: t.Any) -> int | None:
+    return constraint(name, limits, **stated)["allows"]
+
+
+def warnings(limits: t.Mapping[str, t.Any], **stated: t.Any) -> list[str]:
+    return ceilings(limits, stated)["warnings"]
+
+
+def unknown(limits: t.Mapping[str, t.Any], **stated: t.Any) -> dict[str, str]:
+    return {one["name"]: one["why"] for one in ceilings(limits, stated)["unknown"]}
+
+
+def test_the_shape() -> None:
+    found = ceilings(limits_of(), {"target_connections": 2000})
+    assert found.keys() == {
+        "schema",
+        "ceiling",
+        "binding_constraint",
+        "next_constraint",
+        "next_ceiling",
+        "advised",
+        "target",
+        "meets_target",
+        "constraints",
+        "unknown",
+        "warnings",
+    }
+    assert (found["schema"], found["ceiling"], found["binding_constraint"]) == (1, 960, "nofile")
+    assert (found["next_constraint"], found["next_ceiling"], found["advised"]) == ("four_tuples", 28232, 960)
+    assert (found["target"], found["meets_target"]) == (2000, False)
+    assert {one["name"] for one in found["constraints"]} == NAMES
+    for one in found["constraints"]:
+        assert one.keys() == {"name", "title", "allows", "advised", "scope", "formula", "change"}
+        assert one["formula"]
+        assert not one["change"].endswith(".")
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_without_a_target_nothing_is_missed() -> None:
+    found = ceilings(limits_of(), {})
+    assert (found["target"], found["meets_target"]) == (None, True)
+
+
+class TestFourTuples:
+    """Measured with a range of 100 ports; see the table in the ceiling scenario."""
+
+    @pytest.mark.parametrize(
+        ("binding", "sources", "destinations", "reserved", "held"),
+        [
+            ("autobind", 1, 1, 0, 100),
+            ("autobind", 1, 2, 0, 200),
+            ("bind", 1, 2, 0, 100),
+            ("bind_no_port", 1, 2, 0, 200),
+            ("bind_no_port", 3, 2, 0, 600),
+            ("bind", 3, 1, 0, 300),
+            ("bind_no_port", 1, 2, 10, 180),
+        ],
+    )
+    def test_as_measured(self, binding: str, sources: int, destinations: int, reserved: int, held: int) -> None:
+        limits = limits_of(ports={"low": 40000, "high": 40099, "usable": 100 - reserved})
+        limits["addresses"]["list"] = [address("192.0.2.%d" % (number + 10)) for number in range(sources)]
+        assert allows("four_tuples", limits, binding=binding, destinations=destinations) == held
+
+    def test_a_program_that_does_not_bind_has_one_source(self) -> None:
+        limits = limits_of(addresses={"list": [address("192.0.2.10", last="192.0.2.19", count=10)]})
+        assert allows("four_tuples", limits, binding="autobind") == 28232
+        assert allows("four_tuples", limits, binding="bind") == 282320
+
+    def test_which_addresses_are_sources(self) -> None:
+        found = [
+            address("127.0.0.1", "lo"),
+            address("192.0.2.10"),
+            address("192.0.2.10", prefix=32),
+            address("192.0.2.50", "lo"),
+            address("192.0.2.60", "eth1"),
+            address("192.0.2.70", scope="link"),
+            address("192.0.2.80", last="192.0.2.83", count=4, ours=True),
+        ]
+        limits = limits_of(addresses={"list": found})
+        asked = {"binding": "bind"}
+        assert allows("four_tuples", limits, **asked) == 6 * 28232
+        assert allows("four_tuples", limits, interface="eth1", **asked) == 2 * 28232
+        assert allows("four_tuples", limits, explicit={"addresses_interface": "eth1"}, **asked) == 2 * 28232
+        limits["addresses"]["default_interface"]["4"] = None
+        assert allows("four_tuples", limits, **asked) == 7 * 28232
+
+    def test_prefixes_that_are_local_as_a_whole(self) -> None:
+        limits = limits_of(addresses={"anyip": [{"prefix": "192.0.2.0/28", "interface": "lo", "family": 4}]})
+        # 192.0.2.10 is one of the sixteen.
+        assert allows("four_tuples", limits, binding="bind_no_port") == 16 * 28232
+
+    def test_families(self) -> None:
+        limits = limits_of(addresses={"default_interface": {"4": "eth0", "6": "eth0"}})
+        limits["addresses"]["list"] += [
+            address("2001:db8::1"),
+            address("2001:db8::2"),
+            address("fe80::1", scope="link"),
+        ]
+        three = ["192.0.2.1:80", "[2001:db8::9]:80", "[2001:db8::9]:81"]
+        assert allows("four_tuples", limits, binding="bind_no_port", destinations=3) == 3 * 28232
+        assert allows("four_tuples", limits, binding="bind_no_port", destinations=three) == (1 + 2 * 2) * 28232
+        assert allows("four_tuples", limits, binding="autobind", destinations=three) == 3 * 28232
+        assert allows("four_tuples", limits, binding="bind", destinations=three) == 3 * 28232
+        # A name may be of either family, like a destination that is only counted.
+        assert allows("four_tuples", limits, destinations=["server.example:80"]) == 28232
+        del limits["addresses"]["list"][:2]
+        assert allows("four_tuples", limits, binding="bind_no_port", destinations=1) == 2 * 28232
+
+    def test_advised_is_the_fill_of_it(self) -> None:
+        limits = limits_of(ports={"usable": 100})
+        assert constraint("four_tuples", limits)["advised"] == 50
+        # 0.29 is no binary fraction: floats make 28 of this.
+        assert constraint("four_tuples", limits, port_fill=0.29)["advised"] == 29
+
+    def test_closed_connections_keep_their_four_tuple(self) -> None:
+        assert allows("four_tuples", limits_of(), churn=100) == 28232 - 6000
+        assert allows("four_tuples", limits_of(tcp={"tw_reuse": 1}), churn=100) == 28232 - 100
+        assert allows("four_tuples", limits_of(tcp={"max_tw_buckets": 1000}), churn=100) == 28232 - 1000
+        assert allows("four_tuples", limits_of(), churn=10**6) == 0
+        assert "TIME_WAIT" in constraint("four_tuples", limits_of(), churn=100)["formula"]
+
+    def test_what_could_not_be_read(self) -> None:
+        assert "addresses" in unknown(limits_of(addresses=None))["four_tuples"]
+        assert "range" in unknown(limits_of(ports={"usable": None}))["four_tuples"]
+
+
+class TestDescriptors:
+    def test_the_lowest_of_those_asked_for(self) -> None:
+        found = [subject("user", "a", 5000), subject("user", "b", 3000), subject("unit", "c.service", 2000)]
+        limits = limits_of(nofile={"subjects": found})
+        assert allows("nofile", limits, users=["a"]) == 5000 - 64
+        assert allows("nofile", limits, users=["a", "b"], processes=3) == 3 * (3000 - 64)
+        assert allows("nofile", limits, users=["a"], units=["c.service"], app_descriptors=1000) == 1000
+        assert allows("nofile", limits, explicit={"limits_units": ["c.service"]}) == 2000 - 64
+        assert allows("nofile", limits, explicit={"limits_domains": ["*", "a"]}) == 5000 - 64
+
+    def test_without_names_users_go_before_units_and_processes(self) -> None:
+        found = [subject("process", "p", 100), subject("unit", "c.service", 2000)]
+        assert allows("nofile", limits_of(nofile={"subjects": found})) == 2000 - 64
+        assert allows("nofile", limits_of(nofile={"subjects": found[:1]})) == 36
+        assert allows("nofile", limits_of(nofile={"subjects": [*found, subject("user", "a", 5000)]})) == 5000 - 64
+
+    def test_a_name_that_the_snapshot_does_not_have(self) -> None:
+        limits = limits_of()
+        assert "@loadgen" in unknown(limits, users=["@loadgen"])["nofile"]
+        assert allows("nofile", limits, users=["@loadgen", "root"]) == 960
+        assert "@loadgen" in "".join(warnings(limits, users=["@loadgen", "root"]))
+
+    def test_a_running_unit_that_waits_for_its_restart(self) -> None:
+        unit = subject("unit", "c.service", 1024, after_boot={"soft": 9000, "hard": 9000})
+        limits = limits_of(nofile={"subjects": [unit]})
+        assert allows("nofile", limits, units=["c.service"]) == 960
+        assert "restart c.service" in constraint("nofile", limits, units=["c.service"])["change"]
+        assert allows("nofile", limits, units=["c.service"], after_restart=True) == 9000 - 64
+
+    def test_nr_open_is_what_nofile_can_become(self) -> None:
+        assert allows("nr_open", limits_of(keys={"fs.nr_open": 1000}), processes=2) == 2 * 936
+        found = constraint("nr_open", container(), target_connections=2 * 10**6)
+        assert (found["scope"], found["change"]) == (
+            "machine",
+            "raise fs.nr_open on the machine under this container to 2000064 or more",
+        )
+        assert "nr_open" in unknown(limits_of(nofile={"nr_open": {"now": None}}))
+
+    def test_fewer_descriptors_than_the_process_has_anyway(self) -> None:
+        assert allows("nofile", limits_of(), app_descriptors=2000) == 0
+
+
+def test_file_max_is_shared_with_others() -> None:
+    limits = limits_of(keys={"fs.file-max": 10000}, sockets={"established": 200})
+    assert allows("file_max", limits) == 10000 - 1000
+    assert "file_max" in unknown(limits_of(nofile={"file_max": {"allocated": None}}))
+
+
+def test_epoll_watches_are_counted_by_user() -> None:
+    assert allows("epoll_watches", limits_of(keys={"fs.epoll.max_user_watches": 5000}), processes=4) == 5000
+    assert "epoll_watches" in unknown(limits_of(epoll={"max_user_watches": None}))
+
+
+class TestConntrack:
+    def test_where_it_does_not_see_local_connections(self) -> None:
+        assert allows("conntrack", limits_of()) is None
+
+    def test_where_it_does(self) -> None:
+        limits = limits_of(conntrack=TRACKING)
+        assert allows("conntrack", limits) == 262144 - 1000
+        assert allows("conntrack", limits, churn=100) == 262144 - 1000 - 12000
+        assert "NOTRACK" in "".join(warnings(limits))
+
+    def test_where_nobody_can_tell(self) -> None:
+        limits = limits_of(conntrack={"tracks_local": None, "why": "nothing is tracked"})
+        assert unknown(limits)["conntrack"] == "nothing is tracked"
+        assert "conntrack" in unknown(limits_of(conntrack={"tracks_local": True}))
+
+
+class TestMemory:
+    def test_what_is_free_and_the_page_cache(self) -> None:
+        limits = limits_of(memory={"free": 1000000, "file_cache": 500000, "reserve": 100000})
+        limits["sockets"]["established"] = 0
+        assert allows("memory", limits) == 1400000 // (4100 + 136)
+        assert allows("memory", limits, app_bytes=10000) == 1400000 // (14100 + 136)
+        limits["sockets"]["established"] = 100
+        assert allows("memory", limits) == (1400000 + 390000) // (4100 + 136)
+        assert allows("memory", limits, churn=1) == (1400000 + 390000 - 60 * 392) // (4100 + 136)
+
+    def test_a_bucket_for_a_port_is_there_once(self) -> None:
+        limits = limits_of(memory={"free": 10**9, "file_cache": 0, "reserve": 0}, sockets={"established": 0})
+        assert allows("memory", limits) == (10**9 - 65535 * 136) // 4100
+
+    def test_without_meminfo(self) -> None:
+        assert "memory" in unknown(limits_of(memory={"free": None}))
+
+    def test_the_tightest_group(self) -> None:
+        chain = [
+            {"path": "/a/b", "limit": 10**8, "used": 2 * 10**7, "file_cache": 10**7},
+            {"path": "/a", "limit": 5 * 10**7, "used": 10**7, "file_cache": 0},
+        ]
+        limits = limits_of(memory={"cgroups": chain}, sockets={"established": 0})
+        assert allows("cgroup_memory", limits) == 4 * 10**7 // 4236
+        assert "/a " in constraint("cgroup_memory", limits)["change"]
+        # The sockets of now are no more than what the group uses.
+        limits["sockets"]["established"] = 10**6
+        assert allows("cgroup_memory", limits) == 5 * 10**7 // 4236
+
+    def test_the_groups_of_a_running_unit(self) -> None:
+        chain = [{"path": "/system.slice/c.service", "limit": 10**6, "used": 0, "file_cache": 0}]
+        limits = limits_of(nofile={"subjects": [subject("unit", "c.service", 5000, memory_cgroups=chain)]})
+        assert allows("cgroup_memory", limits, units=["c.service"]) == 10**6 // 4236
+        assert allows("cgroup_memory", limits_of(memory={"cgroups": []})) is None
+
+
+class TestTasks:
+    def test_enough_of_them_do_not_limit(self) -> None:
+        assert allows("tasks", limits_of(), processes=1000) is None
+
+    def test_too_few_hold_what_so_many_processes_hold(self) -> None:
+        chain = [{"path": "/user.slice", "limit": 30, "used": 20}]
+        assert allows("tasks", limits_of(tasks={"cgroups": chain}), processes=11) == 10 * 960
+        assert allows("tasks", limits_of(tasks={"cgroups": chain}), processes=10) is None
+        assert allows("tasks", limits_of(tasks={"threads_max": 100}), processes=2) == 0
+
+    def test_what_could_not_be_read(self) -> None:
+        assert "tasks" in unknown(limits_of(tasks={"threads": None}))
+
+
+class TestWarnings:
+    def test_none_for_a_plain_host(self) -> None:
+        assert warnings(limits_of()) == []
+
+    def test_long_chains_of_the_established_hash(self) -> None:
+        limits = limits_of(established_hash={"buckets": 8192})
+        assert warnings(limits, target_connections=65536) == []
+        (found,) = warnings(limits, target_connections=100000)
+        assert "100000 connections in the 8192 buckets" in found
+        assert "chains of 12.2" in found
+        assert "thash_entries=131072" in found
+        limits["host"]["first_network_namespace"] = False
+        assert "net.ipv4.tcp_child_ehash_entries=131072" in warnings(limits, target_connections=100000)[0]
+        assert warnings(limits_of(established_hash={"buckets": None}), target_connections=10**8) == []
+
+    def test_a_range_of_one_parity(self) -> None:
+        (found,) = warnings(limits_of(keys={"net.ipv4.ip_local_port_range": "5000 65000"}))
+        assert "prefer different parity" in found
+        assert "64999" in found
+        assert warnings(limits_of(keys={"net.ipv4.ip_local_port_range": "5000 5000"})) == []
+
+    def test_a_plain_bind(self) -> None:
+        assert "2 destinations hold no more than one" in warnings(limits_of(), binding="bind", destinations=2)[0]
+        busy = limits_of(sockets={"by_source": [{"address": "192.0.2.10", "established": 500}]})
+        assert "500 connections come from addresses that are not ours" in warnings(busy, binding="bind")[0]
+        busy["addresses"]["list"][1]["ours"] = True
+        assert warnings(busy, binding="bind") == []
+
+    def test_more_connections_close_than_timewait_holds(self) -> None:
+        (found,) = warnings(limits_of(), churn=2000)
+        assert "tcp_max_tw_buckets (65536)" in found
+
+
+def test_a_request_that_is_not_in_order() -> None:
+    found = FilterModule().filters()["ceilings"]
+    assert found(limits_of(), {})["ceiling"] == 960
+    with pytest.raises(Refusal, match="tune_processes is 0"):
+        found(limits_of(), {"processes": 0})
+
+
+#: Every number of which a host can have more: where it is, and a value that may bind.
+_RESOURCES: dict[str, tuple[tuple[str | int, ...], st.SearchStrategy[int]]] = {
+    "ports": (("ports", "usable"), st.integers(0, 65535)),
+    "nofile": (("nofile", "subjects", 0, "now", "soft"), st.integers(0, 2**22)),
+    "nr_open": (("nofile", "nr_open", "now"), st.integers(64, 2**22)),
+    "file_max": (("nofile", "file_max", "now"), st.integers(0, 2**22)),
+    "epoll": (("epoll", "max_user_watches"), st.integers(0, 2**22)),
+    "conntrack": (("conntrack", "max"), st.integers(0, 2**22)),
+    "free": (("memory", "free"), st.integers(0, 2**34)),
+    "file_cache": (("memory", "file_cache"), st.integers(0, 2**34)),
+    "group": (("memory", "cgroups", 0, "limit"), st.integers(0, 2**34)),
+    "threads_max": (("tasks", "threads_max"), st.integers(0, 300)),
+    "pid_max": (("tasks", "pid_max"), st.integers(0, 300)),
+    "tasks": (("tasks", "cgroups", 0, "limit"), st.integers(0, 300)),
+    "sources": (("addresses", "list", 1, "last"), st.integers(0, 200)),
+    "anyip": (("addresses", "anyip", 0, "prefix"), st.integers(0, 24)),
+}
+
+
+def _put(limits: dict[str, t.Any], resource: str, number: int) -> None:
+    place = _RESOURCES[resource][0]
+    inner: t.Any = limits
+    for name in place[:-1]:
+        inner = inner[name]
+    value: int | str = number
+    if resource == "sources":
+        value = "192.0.2.%d" % (10 + number)
+    elif resource == "anyip":
+        value = "198.18.0.0/%d" % (32 - number)
+    inner[place[-1]] = value
+
+
+@st.composite
+def hosts(draw: st.DrawFn) -> dict[str, t.Any]:
+    limits = limits_of(
+        conntrack=TRACKING | {"tracks_local": draw(st.booleans())},
+        memory={"cgroups": [{"path": "/a", "limit": 0, "used": 10**6, "file_cache": 10**5}]},
+        tasks={"cgroups": [{"path": "/a", "limit": 0, "used": 10}], "threads": 10},
+        addresses={"anyip": [{"prefix": "198.18.0.0/32", "interface": "lo", "family": 4}]},
+    )
+    for name, (_place, numbers) in _RESOURCES.items():
+        _put(limits, name, draw(numbers))
+    return limits
+
+
+REQUESTS = st.fixed_dictionaries(
+    {
+        "destinations": st.integers(1, 100),
+        "binding": st.sampled_from(("autobind", "bind", "bind_no_port")),
+        "processes": st.integers(1, 64),
+        "app_bytes": st.integers(0, 10**5),
+        "churn": st.integers(0, 1000),
+        "port_fill": st.sampled_from((0.1, 0.5, 1.0)),
+    }
+)
+
+
+@given(limits=hosts(), asked=REQUESTS, resource=st.sampled_from(sorted(_RESOURCES)), data=st.data())
+def test_more_of_a_resource_never_lowers_a_ceiling(
+    limits: dict[str, t.Any], asked: dict[str, t.Any], resource: str, data: st.DataObject
+) -> None:
+    less, more = sorted((data.draw(_RESOURCES[resource][1]), data.draw(_RESOURCES[resource][1])))
+    before, after = copy.deepcopy(limits), copy.deepcopy(limits)
+    _put(before, resource, less)
+    _put(after, resource, more)
+    low, high = ceilings(before, asked), ceilings(after, asked)
+    assert low["ceiling"] <= high["ceiling"]
+    assert low["advised"] <= high["advised"]
+    for one in low["constraints"]:
+        found = next(other["allows"] for other in high["constraints"] if other["name"] == one["name"])
+        assert found is None or (one["allows"] is not None and one["allows"] <= found)
+
+
+@given(limits=hosts(), asked=REQUESTS)
+def test_the_minimum_rules(limits: dict[str, t.Any], asked: dict[str, t.Any]) -> None:
+    found = ceilings(limits, asked)
+    numbers = [one["allows"] for one in found["constraints"] if one["allows"] is not None]
+    assert found["ceiling"] == min(numbers)
+    assert numbers == sorted(numbers)
+    assert (found["binding_constraint"], found["next_constraint"]) == tuple(
+        one["name"] for one in found["constraints"][:2]
+    )
+    assert found["next_ceiling"] == numbers[1]
+    assert found["advised"] == min(one["advised"] for one in found["constraints"] if one["advised"] is not None)
+
+
+#: What raises each constraint beyond all others.
+_LIFTS: dict[str, tuple[tuple[str, int], ...]] = {
+    "four_tuples": (("ports", 65535), ("sources", 200), ("anyip", 24)),
+    "nofile": (("nofile", 2**40),),
+    "nr_open": (("nr_open", 2**40),),
+    "file_max": (("file_max", 2**40),),
+    "epoll_watches": (("epoll", 2**40),),
+    "conntrack": (("conntrack", 2**40),),
+    "memory": (("free", 2**60),),
+    "cgroup_memory": (("group", 2**60),),
+    "tasks": (("threads_max", 2**20), ("pid_max", 2**20), ("tasks", 2**20)),
+}
+
+
+@given(limits=hosts(), asked=REQUESTS.filter(lambda asked: asked["binding"] != "autobind"))
+def test_lifting_the_binding_constraint_raises_the_ceiling_to_the_next(
+    limits: dict[str, t.Any], asked: dict[str, t.Any]
+) -> None:
+    before = ceilings(limits, asked)
+    for resource, number in _LIFTS[before["binding_constraint"]]:
+        _put(limits, resource, number)
+    after = ceilings(limits, asked)
+    assert after["ceiling"] >= before["ceiling"]
+    if before["next_ceiling"] > before["ceiling"]:
+        assert after["ceiling"] > before["ceiling"]
+
+
+def test_a_program_that_sets_its_own_nofile() -> None:
+    limits = limits_of()
+    assert allows("nofile", limits, app_nofile=5000, app_descriptors=10, processes=3) == 4990 * 3
+
+
+def test_the_sources_are_those_that_the_ceiling_counts() -> None:
+    limits = limits_of()
+    limits["addresses"]["anyip"] = [{"prefix": "10.240.0.0/16", "interface": "lo", "family": 4}]
+    assert source_addresses(limits, {"binding": "autobind"}) == []
+    assert "10.240.0.0-10.240.255.255" in source_addresses(limits, {"binding": "bind_no_port"})
+    assert source_addresses(limits, {"binding": "bind_no_port", "destinations": ["[2001:db8::7]:1"]}) == []
+
+
+def test_of_a_whole_prefix_only_so_many_sources_are_named() -> None:
+    limits = limits_of()
+    limits["addresses"]["list"] = []
+    limits["addresses"]["anyip"] = [
+        {"prefix": "10.0.0.0/30", "interface": "lo", "family": 4},
+        {"prefix": "10.240.0.0/10", "interface": "lo", "family": 4},
+    ]
+    named = source_addresses(limits, {"binding": "bind_no_port"}, 6)
+    assert named == ["10.0.0.0-10.0.0.3", "10.192.0.0-10.192.0.1"]
+
+
+def test_a_prefix_of_ipv6_that_is_local_is_no_source() -> None:
+    """bind() wants an address of an interface there."""
+    limits = limits_of()
+    limits["addresses"]["anyip"] = [{"prefix": "2001:db8:1::/64", "interface": "lo", "family": 6}]
+    assert not source_addresses(limits, {"binding": "bind_no_port", "destinations": ["[2001:db8::7]:1"]})
+
+
+def test_what_a_program_takes_and_leaves() -> None:
+    limits = limits_of()
+    room = memory_room(limits, parse({}))
+    assert memory_room(limits, parse({"memory_reserve": 10**9})) == room - 10**9
+    per_port = limits["slab"]["per_port"]
+    assert allows("memory", limits, kernel_bytes=10**6, app_bytes=10**6) == room // (2 * 10**6 + per_port)
+
+
+def test_a_program_is_exempt_from_what_does_not_hold_for_it() -> None:
+    limits = limits_of()
+    assert allows("epoll_watches", limits) is not None
+    assert allows("epoll_watches", limits, exempt_from=["epoll_watches", "file_max"]) is None
+    found = ceilings(limits, {"exempt_from": ["file_max"]})["constraints"]
+    assert next(one["formula"] for one in found if one["name"] == "file_max").endswith("this program is exempt")

@@ -1,0 +1,324 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import typing as t
+
+import jsonschema
+import pytest
+import sample
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.fourtuple.clients.plugins.filter import report as filters
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import page as report_page
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report.document import notes, report
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report.table import count, short_names, table
+
+ROLE = pathlib.Path(__file__).parents[3] / "roles/report"
+SCHEMA = json.loads((ROLE / "files/report-schema-1.json").read_text(encoding="utf-8"))
+TITLE = "Client hosts"
+
+
+def made(*results: sample.Json) -> sample.Json:
+    return report(results, TITLE, sample.GENERATED)
+
+
+def counts() -> st.SearchStrategy[int | None]:
+    return st.none() | st.integers(0, 10**5) | st.integers(0, 2**63 - 1)
+
+
+@st.composite
+def results(draw: st.DrawFn) -> sample.Json:
+    """Anything that a host may say, within the shape of tune_result."""
+
+    def ceilings() -> sample.Json:
+        names = draw(st.lists(st.sampled_from(list(sample.TITLES)), unique=True))
+        made = [sample.constraint(name, draw(counts()), draw(st.text()), draw(st.text())) for name in names]
+        return sample.ceilings(draw(counts()), *made)
+
+    state = draw(st.sampled_from(["tuned", "refused", "failed", "audited", "untuned", "planned"]))
+    after = ceilings() if draw(st.booleans()) else None
+    texts = st.lists(st.text(), max_size=3)
+    return sample.result(
+        draw(st.text(min_size=1)),
+        ceilings(),
+        after,
+        state=state,
+        checked_only=draw(st.booleans()),
+        message=draw(st.text()),
+        warnings=draw(texts),
+        unread=[{"what": text, "why": text} for text in draw(texts)],
+        drift=[{"what": text, "applied": text, "found": None} for text in draw(texts)],
+    )
+
+
+def test_the_schema_is_a_schema_and_describes_every_property() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    undescribed = []
+
+    def visit(node: t.Any, path: str) -> None:
+        if isinstance(node, dict):
+            for name, value in node.get("properties", {}).items():
+                if "description" not in value and "$ref" not in value:
+                    undescribed.append("%s/%s" % (path, name))
+            for name, value in node.items():
+                visit(value, "%s/%s" % (path, name))
+
+    visit(SCHEMA, "")
+    assert undescribed == []
+
+
+@pytest.mark.parametrize("made_of", [[], sample.mixed(), sample.fleet(500), [sample.hostile()]], ids=len)
+def test_a_report_fits_its_schema(made_of: list[sample.Json]) -> None:
+    document = json.loads(json.dumps(made(*made_of)))
+    jsonschema.validate(document, SCHEMA, jsonschema.Draft202012Validator)
+
+
+@given(st.lists(results(), max_size=4))
+def test_whatever_hosts_say_fits_the_schema(made_of: list[sample.Json]) -> None:
+    jsonschema.validate(made(*made_of), SCHEMA, jsonschema.Draft202012Validator)
+
+
+def test_the_schema_refuses_what_is_no_report() -> None:
+    wrong = made(sample.tuned("client1")) | {"schema": 2}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, SCHEMA)
+
+
+def test_totals() -> None:
+    totals = made(*sample.mixed())["totals"]
+    assert totals == {
+        "hosts": 9,
+        "meeting": 4,
+        "no_target": 0,
+        "untuned": 0,
+        "no_result": 1,
+        "short": 2,
+        "refused": 1,
+        "failed": 1,
+        "target": 6_900_000,
+        # client2, 3, 4 and 6
+        "shortfall": 587_700 + 3_971_768 + 971_768 + 238_068,
+        "ceiling_before": 7 * 28_232 + 261_932,
+        "ceiling_after": 3 * 258_048 + 412_300 + 2 * 28_232 + 240_000 + 261_932,
+        "advised_before": 7 * 14_116 + 225_856,
+        "advised_after": 4 * 129_024 + 412_300 + 2 * 14_116 + 225_856,
+        "predicted": 1,
+        "with_warnings": 2,
+        "drifted": 1,
+        "measured": 0,
+        "held_together": None,
+        "established": 0,
+        "established_predicted": 0,
+    }
+
+
+@given(st.lists(results(), max_size=5))
+def test_every_host_has_one_verdict(made_of: list[sample.Json]) -> None:
+    totals = made(*made_of)["totals"]
+    verdicts = ("meeting", "no_target", "short", "refused", "failed", "untuned", "no_result")
+    assert sum(totals[name] for name in verdicts) == totals["hosts"] == len(made_of)
+
+
+def test_hosts_that_do_not_hold_their_target_come_first_then_by_number() -> None:
+    hosts = made(*(sample.tuned("client%d" % number) for number in (10, 9, 1)), sample.short("client99"))["hosts"]
+    assert [host["host"] for host in hosts] == ["client99", "client1", "client9", "client10"]
+
+
+@pytest.mark.parametrize(
+    ("result", "verdict", "outlook"),
+    [
+        (sample.tuned("c"), "meets", "after"),
+        (sample.short("c"), "short", "after"),
+        (sample.checked("c"), "meets", "predicted"),
+        (sample.refused("c"), "refused", "before"),
+        (sample.failed("c"), "failed", "before"),
+        (sample.failed("c") | {"state": "planned", "message": ""}, "failed", "before"),
+        (sample.audited("c"), "short", "before"),
+        (sample.without("c"), "no result", None),
+        (sample.tuned("c") | {"target": None}, "no target", "after"),
+    ],
+)
+def test_what_is_said_of_a_host(result: sample.Json, verdict: str, outlook: str | None) -> None:
+    (host,) = made(result)["hosts"]
+    assert (host["verdict"], host["outlook"]) == (verdict, outlook)
+    assert host["message"] or verdict in ("meets", "short", "no target")
+
+
+MEASURED = {
+    "established": 258_048,
+    "predicted": 258_050,
+    "deviation": -0.0000078,
+    "sampled": 100_000,
+    "alive": 99_999,
+    "per_second": 32_123.4,
+    "bytes_per_connection": 4_010.2,
+    "binding_constraint": "four_tuples",
+    "sinks": ["responder"],
+    "held_from": 100.0,
+    "held_until": 110.0,
+    "message": "",
+}
+
+
+def test_measured_figures_are_handed_on() -> None:
+    hostvars = {"client1": {"tune_result": sample.tuned("client1"), "prove_result": MEASURED}}
+    (host,) = filters.report(hostvars, ["client1"], "A title", "2026-01-02T03:04:05Z")["hosts"]
+    assert host["measured"] == MEASURED
+    said = "258,048 established, 258,050 predicted (-0.0 %), for four_tuples; 99,999 of 100,000 answered; "
+    said += "32,123 per second, 4,010 bytes each (towards a sink without sockets)"
+    assert ("measured", said) in notes(host)
+
+
+def test_a_host_that_fell_short_of_its_prediction_has_failed() -> None:
+    wrong = {**MEASURED, "established": None, "message": "The probe has not come back."}
+    document = made(sample.tuned("client1", measured=MEASURED), sample.tuned("client2", measured=wrong))
+    lost, held = document["hosts"]
+    assert (lost["host"], lost["verdict"], lost["message"]) == ("client2", "failed", "The probe has not come back.")
+    assert held["verdict"] == "meets"
+    assert not [text for kind, text in notes(lost) if kind == "measured"]
+    totals = document["totals"]
+    assert (totals["measured"], totals["established"], totals["established_predicted"]) == (1, 258_048, 516_100)
+
+
+@pytest.mark.parametrize(("began", "together"), [(110.0, True), (110.1, False)])
+def test_hosts_that_held_at_one_time(began: float, together: bool) -> None:
+    later = {**MEASURED, "held_from": began, "held_until": 120.0}
+    document = made(sample.tuned("client1", measured=MEASURED), sample.tuned("client2", measured=later))
+    assert document["totals"]["held_together"] is together
+    text = " ".join(table(document).split())
+    assert "516,096 established %s" % ("at a time" if together else "in all") in text
+    assert ("raise prove_hold" in text) is not together
+
+
+def test_the_filter_reports_a_host_without_result() -> None:
+    hostvars = {"client1": {"tune_result": sample.tuned("client1")}, "client2": {}}
+    document = filters.report(hostvars, ["client1", "client2"], TITLE, sample.GENERATED)
+    assert [(host["host"], host["state"]) for host in document["hosts"]] == [
+        ("client2", "no result"),
+        ("client1", "tuned"),
+    ]
+
+
+@given(st.lists(results(), max_size=6), st.text(), st.booleans())
+def test_the_table_fits_100_columns_of_printable_ascii(made_of: list[sample.Json], title: str, colour: bool) -> None:
+    text = table(report(made_of, title, sample.GENERATED), colour=colour)
+    lines = re.sub(r"\033\[[0-9]+m", "", text).splitlines() if colour else text.split("\n")
+    assert max(len(line) for line in lines) <= 100
+    assert all(re.fullmatch("[ -~]*", line) for line in lines)
+
+
+def test_the_widest_figures_fit() -> None:
+    huge = sample.ceilings(10**18, sample.constraint("four_tuples", 999_999_999, "", ""))
+    name = "loadgen-eu-central-1a-%04d.machines.internal.example.com"
+    made_of = [sample.result(name % number, huge, None, predicted=huge, checked_only=True) for number in range(500)]
+    lines = table(made(*made_of)).splitlines()
+    assert max(map(len, lines)) <= 100
+
+
+def test_500_hosts_keep_different_names_in_the_table() -> None:
+    document = made(*sample.fleet(500))
+    lines = table(document).splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("---")) + 1
+    rows = lines[start : start + 499]
+    assert len({row.split()[0] for row in rows}) == 499
+    verdicts = [row.split()[-1] for row in rows]
+    assert verdicts == sorted(verdicts, key=["failed", "refused", "short", "meets"].index)
+    assert lines[start + 500].startswith("500 hosts")
+    assert lines[start + 500].endswith("475 meet")
+    # What is the same on many hosts is one paragraph.
+    assert len(lines) < 550
+
+
+def test_a_row_and_the_totals() -> None:
+    lines = table(made(sample.tuned("client1"), sample.checked("client2"))).splitlines()
+    assert lines[4].split() == ["client1", "100,000", "28,232", "258,048", "129,024", "four_tuples", "memory", "meets"]
+    assert lines[5].split() == [
+        "client2",
+        "100,000",
+        "28,232",
+        "~258,048",
+        "~129,024",
+        "four_tuples",
+        "memory",
+        "meets",
+    ]
+    assert lines[7].split() == ["2", "hosts", "200,000", "56,464", "516,096", "258,048", "2", "meet"]
+
+
+def test_colours_are_asked_for() -> None:
+    document = made(sample.refused("client1"))
+    assert "\033" not in table(document)
+    assert "\033[31mclient1" in table(document, colour=True)
+
+
+def test_hosts_cannot_steer_the_terminal() -> None:
+    text = table(made(sample.hostile("client\x1b[2J\r\n\u202e")))
+    assert "\x1b" not in text
+    assert "client\\x1b[2J \\u202e" in text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (None, "-"),
+        (0, "0"),
+        (28_232, "28,232"),
+        (999_999_999, "999,999,999"),
+        (1_239_999_999, "1.23 G"),
+        (10**12, "1.00 T"),
+        (2**63 - 1, "9.22 E"),
+    ],
+)
+def test_counts(number: int | None, text: str) -> None:
+    assert count(number) == text
+
+
+def test_names_are_cut_where_they_stay_different() -> None:
+    assert short_names(["alpha"], 8) == ["alpha"]
+    assert short_names(["loadgen-01.eu.example", "loadgen-02.eu.example"], 14) != ["loadge..xample"] * 2
+    assert short_names(["client-of-the-fleet-1", "client-of-the-fleet-2"], 10) == ["clie..et-1", "clie..et-2"]
+
+
+def test_notes_come_in_the_order_of_their_gravity() -> None:
+    (host,) = made(sample.audited("client1"))["hosts"]
+    assert [kind for kind, _text in notes(host)] == ["short", "drift", "drift", "warning"]
+
+
+@given(st.lists(counts(), max_size=6), counts())
+def test_the_scale_keeps_order_and_stays_on_the_page(numbers: list[int | None], number: int | None) -> None:
+    scale = report_page.Scale(numbers)
+    places = [scale.at(one) for one in sorted(one for one in [*numbers, number] if one is not None)]
+    assert all(place is not None and 0 <= place <= 100 for place in places)
+    assert places == sorted(t.cast("list[float]", places))
+    assert all(not scale.beyond(one) for one in numbers)
+    assert scale.ticks()[0]["at"] == 0
+    assert 2 <= len(scale.ticks()) <= 6
+
+
+@given(st.lists(results(), max_size=4))
+def test_a_page_can_be_made_of_whatever_hosts_say(made_of: list[sample.Json]) -> None:
+    page = report_page.page(made(*made_of))
+    assert len(page["hosts"]) == len(made_of)
+
+
+def test_a_page_says_how_to_raise_what_binds_and_what_binds_next() -> None:
+    (host,) = report_page.page(made(sample.tuned("client1")))["hosts"]
+    assert [one["role"] for one in host["constraints"]] == ["binds", "next", "", "", "", "", ""]
+    assert [bool(one["change"]) for one in host["constraints"]] == [True, True, False, False, False, False, False]
+    assert host["constraints"][-2]["after"] == "9.2 × 10¹⁸"
+    assert host["constraints"][-2]["after_beyond"]
+
+
+def test_everything_that_the_template_prints_is_escaped() -> None:
+    """Ansible ignores Jinja's autoescape, so nothing but this keeps a host's words from being HTML."""
+    template = (ROLE / "templates/report.html.j2").read_text(encoding="utf-8")
+    printed = re.findall(r"\{\{(.*?)\}\}", template, re.DOTALL)
+    assert len(printed) > 40
+    assert [expression for expression in printed if not expression.endswith(" | e ")] == []
+    assert not re.search(r"=\{\{", template), "an attribute without quotes"
