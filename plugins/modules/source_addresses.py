@@ -184,6 +184,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_providers
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     interface_addresses,
+    name_servers,
     ssh_session,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
@@ -305,7 +306,7 @@ def around(own: t.Container[str]) -> t.List[t.Mapping[str, str]]:
     found: t.List[t.Mapping[str, str]] = []
     if os.path.realpath(ROOT) == "/":
         found += [*interface_addresses.observe()["taken"], *interface_addresses.neighbours()]
-    return [*found, *ssh_session.peers(ROOT, os.getpid(), own), *taken_addresses.name_servers(ROOT)]
+    return [*found, *ssh_session.peers(ROOT, os.getpid(), own), *name_servers.name_servers(ROOT)]
 
 
 def choose_interface(where: str, name: t.Optional[str], links: Links, ip: Ip) -> str:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import pam_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import effective
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 
 _LIMITS = "Limit                     Soft Limit           Hard Limit           Units     \n"
 _LIMITS += "Max open files            %-20d %-20d files     \n"
@@ -123,7 +124,7 @@ def _trees(draw: st.DrawFn) -> differential.Given:
             links[path] = draw(st.sampled_from(["/dev/null", "nothing", "../limits.conf", "/etc/security/limits.d"]))
     planned = {}
     if not draw(st.integers(0, 3)):
-        planned[pam_limits.DROP_IN] = draw(st.one_of(_texts(), st.none()))
+        planned[owned.LIMITS_DROP_IN] = draw(st.one_of(_texts(), st.none()))
     nr_open = draw(st.sampled_from([20000, 30000, 1048576]))
     first = draw(st.sampled_from([(18000, 19500), (800, 20000), (1024, 4096)]))
     stand_ins = {"/proc/1/limits": _LIMITS % first, "/proc/sys/fs/nr_open": "%d\n" % nr_open}

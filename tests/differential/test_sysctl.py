@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from oracles.sysctl import KEYS
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
 
 _DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
 _NAMES = ("10-a.conf", "50-b.conf", "99-sysctl.conf", "99-zz-fourtuple.conf", "99-zzz.conf", "B.conf", "_.conf")
@@ -126,7 +127,7 @@ def _trees(draw: st.DrawFn) -> differential.Given:
     own = draw(st.one_of(st.none(), st.dictionaries(st.sampled_from(keys).map(_dotted), _NUMBERS, max_size=2)))
     planned = {}
     if own is not None:
-        planned[sysctl_d.DROP_IN] = "".join("%s = %s\n" % line for line in own.items()) if own else None
+        planned[owned.SYSCTL_DROP_IN] = "".join("%s = %s\n" % line for line in own.items()) if own else None
     return {"tree": {"files": files, "links": links}, "planned": planned, "own": own}
 
 
@@ -135,7 +136,7 @@ def _ours(root: str, given: differential.Given) -> dict[str, differential.Answer
     lines = [line for text in texts for line in sysctl_d.parse(text or "", "")]
     found = {}
     for key in KEYS:
-        name = sysctl_d.normalize(key)
+        name = sysctl_keys.normalize(key)
         # Plain files take every line, so the last is what they have.
         written = sysctl_d.written(sysctl_d.at_boot(root, given["own"]), name)
         concerned = {line.value for line in lines if line.key == name or sysctl_d.written([line], name)}

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from oracles.sysctl_kernel import BEFORE
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
 
 #: Key -> what it has before, and after a boot where no line is taken.
-_VALUES = {sysctl_d.normalize(key): value for key, value in BEFORE}
+_VALUES = {sysctl_keys.normalize(key): value for key, value in BEFORE}
 _NAMES = ("10-a.conf", "50-b.conf", "99-zz-fourtuple.conf", "99-zzz.conf")
 _PATHS = st.builds(
     "%s/%s".__mod__, st.tuples(st.sampled_from(["/etc/sysctl.d", "/usr/lib/sysctl.d"]), st.sampled_from(_NAMES))
@@ -52,7 +53,7 @@ def _ours(root: str, given: differential.Given) -> dict[str, differential.Answer
     kernel = sysctl_d.kernel_at_start(root)
     found = {}
     for key, _value in BEFORE:
-        name = sysctl_d.normalize(key)
+        name = sysctl_keys.normalize(key)
         won, refused = sysctl_d.settle(lines, name, kernel)
         before = _VALUES[name] if won is None else won.value
         found[key] = differential.Answer(before, bool(refused))

@@ -16,6 +16,7 @@ from oracles.systemd import UNITS
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 
 _UNIT_PATH = (
     "/etc/systemd/system",
@@ -51,7 +52,7 @@ _DROP_INS = (
     )
     + ("socket", "user@.service", "user@1000.service")
 )
-_OURS = systemd_limits.DROP_IN_NAME
+_OURS = owned.UNIT_DROP_IN_NAME
 _NAMES = ("10-a.conf", "a.conf", "b.conf", "fourtuple.conf", "override.conf", "zz-limits.conf", _OURS)
 #: Of which the last three sort after ours.
 _ODD_NAMES = (".hidden.conf", "x.txt", "conf", "a.conf~", "9-b.conf", "Z.conf", "zzzzz.conf", "{.conf", "\xc3\xa9.conf")
@@ -179,9 +180,9 @@ def _trees(draw: st.DrawFn) -> differential.Given:
             links[path] = draw(mostly(("/dev/null",), ("nothing", "/etc/systemd/system/zq-a.service"), 5))
     planned: dict[str, str | None] = {}
     if not draw(st.integers(0, 3)):
-        path = draw(st.sampled_from([systemd_limits.DEFAULT_DROP_IN, *map(systemd_limits.drop_in, UNITS[:2])]))
+        path = draw(st.sampled_from([owned.MANAGER_DROP_IN, *map(owned.unit_drop_in, UNITS[:2])]))
         section, key = (
-            ("Manager", "DefaultLimitNOFILE") if path == systemd_limits.DEFAULT_DROP_IN else ("Service", "LimitNOFILE")
+            ("Manager", "DefaultLimitNOFILE") if path == owned.MANAGER_DROP_IN else ("Service", "LimitNOFILE")
         )
         planned[path] = draw(st.one_of(st.none(), _bodies(section, key)))
     return {"tree": {"files": files, "links": links}, "planned": planned}

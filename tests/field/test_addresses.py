@@ -17,9 +17,8 @@ from namespaces import inside, needs_root
 from test_connection_limits_info import OBSERVED
 
 from ansible_collections.fourtuple.clients.plugins.filter.fleet import FilterModule
-from ansible_collections.fourtuple.clients.plugins.module_utils.host import ssh_session
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import name_servers, ssh_session
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import Request, snapshot
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import taken_addresses
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
 if t.TYPE_CHECKING:
@@ -268,7 +267,7 @@ def test_name_servers_behind_a_stub(host: Host) -> None:
         "/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.53 # x\nnameserver fe80::1%eth0\nnameserverx 1.2.3.4\n"
     )
     host.put("/run/NetworkManager/no-stub-resolv.conf", "nameserver\t192.0.2.54\n")
-    found = [one["address"] for one in taken_addresses.name_servers(host.root)]
+    found = [one["address"] for one in name_servers.name_servers(host.root)]
     assert found == ["127.0.0.53", "192.0.2.53", "fe80::1", "192.0.2.54"]
 
 

@@ -18,6 +18,7 @@ _IMPORTS = """
 import json, os, resource, sys
 sys.path[:0] = json.loads(sys.argv[1])
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment, identity
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import capabilities
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import PORT_RANGE, Keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 """
@@ -38,8 +39,8 @@ print(json.dumps({
     "kernel": kernel,
     "ours": identity.raises_limits(),
     "container": containment.in_container(),
-    "effective": "CAP_SYS_RESOURCE" in identity.capabilities(status),
-    "bounding": "CAP_SYS_RESOURCE" in identity.capabilities(status, "CapBnd"),
+    "effective": "CAP_SYS_RESOURCE" in capabilities.capabilities(status),
+    "bounding": "CAP_SYS_RESOURCE" in capabilities.capabilities(status, "CapBnd"),
     "uid_map": uid_map,
 }))
 """

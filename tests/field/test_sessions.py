@@ -13,6 +13,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading imp
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 
 MARK = "# Managed by fourtuple.clients (role limits). Changes here are overwritten.\n"
 UNITS = "/etc/systemd/system"
@@ -44,10 +45,10 @@ def carry_out(host, result, units=(), default=False):
     for unit in units:
         if grants["units"][unit] is not None:
             text = "[%(section)s]\nLimitNOFILE=%(limit)s\n" % grants["units"][unit]
-            changes.append(drop_in.plan(host.root, systemd_limits.drop_in(unit), MARK + text))
+            changes.append(drop_in.plan(host.root, owned.unit_drop_in(unit), MARK + text))
     if default and grants["default"] is not None:
         text = "[Manager]\nDefaultLimitNOFILE=%s\n" % grants["default"]
-        changes.append(drop_in.plan(host.root, systemd_limits.DEFAULT_DROP_IN, MARK + text))
+        changes.append(drop_in.plan(host.root, owned.MANAGER_DROP_IN, MARK + text))
     changes += [drop_in.plan(host.root, path, None) for path in result["removals"]]
     due = [change for change in changes if drop_in.is_due(host.root, change)]
     for change in due:

@@ -11,9 +11,10 @@ from test_connection_limits_info import OBSERVED
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import (
     NR_OPEN,
@@ -80,7 +81,7 @@ def limits(host):
 def tuned(host, **keys):
     """Let the host have our drop-in, and live what it says."""
     lines = {key.replace("__", "."): value for key, value in keys.items()}
-    host.put(sysctl_d.DROP_IN, OWNER_MARK + "\n" + "".join("%s = %s\n" % line for line in lines.items()))
+    host.put(owned.SYSCTL_DROP_IN, OWNER_MARK + "\n" + "".join("%s = %s\n" % line for line in lines.items()))
     host.sysctl(**keys)
 
 
@@ -137,7 +138,7 @@ def test_f2_systemd_then_writes_no_line_at_all_and_procps_ours(debian):
     found = limits(debian)
     assert (found["keys"][PORT_RANGE]["after_boot"], found["keys"][PORT_RANGE]["by"]) == (
         "1024 65535",
-        sysctl_d.DROP_IN + ":2",
+        owned.SYSCTL_DROP_IN + ":2",
     )
     assert "systemd" not in found["refused"][0]["why"]
 

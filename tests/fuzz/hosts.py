@@ -15,8 +15,6 @@ from sample_host import LINKS, OBSERVATION
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in, sysctl_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     network_providers,
-    pam_limits,
-    sysctl_d,
     systemd_limits,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
@@ -34,6 +32,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import run
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 _WAYS = session_ways.WAYS
@@ -56,7 +55,7 @@ def _nofile(root: str, **changes: t.Any) -> object:
 
 
 def _drop_ins(root: str) -> object:
-    paths = (sysctl_d.DROP_IN, pam_limits.DROP_IN, systemd_limits.DEFAULT_DROP_IN, systemd_limits.drop_in("x.service"))
+    paths = (owned.SYSCTL_DROP_IN, owned.LIMITS_DROP_IN, owned.MANAGER_DROP_IN, owned.unit_drop_in("x.service"))
     changes = [drop_in.plan(root, path, None) for path in paths]
     return [(change, drop_in.is_due(root, change)) for change in changes]
 

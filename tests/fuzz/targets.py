@@ -31,7 +31,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     cgroup_paths,
-    identity,
     interface_addresses,
     listening,
     mounts,
@@ -55,7 +54,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.sink import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import (
     address_set,
+    capabilities,
     endpoints,
+    owned,
     port_set,
     refusal,
     sysctl_keys,
@@ -118,7 +119,7 @@ def _systemd(text: str) -> object:
 
 
 def _unit_name(text: str) -> object:
-    return systemd_limits.section_of(text), grants.units_of([text, systemd_limits.drop_in(text)])
+    return systemd_limits.section_of(text), grants.units_of([text, owned.unit_drop_in(text)])
 
 
 def _sysctl(text: str) -> object:
@@ -127,7 +128,7 @@ def _sysctl(text: str) -> object:
 
 
 def _sysctl_key(text: str) -> object:
-    return sysctl_d.proc_path(sysctl_d.normalize(text)), sysctl_d.winner(
+    return sysctl_keys.proc_path(sysctl_keys.normalize(text)), sysctl_d.winner(
         [sysctl_d.Assignment(text, "1", "", 1)], "net.ipv4.conf.eth0.rp_filter"
     )
 
@@ -185,12 +186,12 @@ TEXT: dict[str, Target] = {
     ),
     "config.systemd_limits.section_of": _text(_unit_name, "a-b@c.service", "x.socket", "a-b-c-@.mount"),
     "config.sysctl_d.parse": _text(_sysctl, _SYSCTL_LINES),
-    "config.sysctl_d.normalize": _text(
+    "values.sysctl_keys.normalize": _text(
         _sysctl_key, "net/ipv4/conf/eth0.5/x", "net.*.conf.[z-a]*.rp_filter", "net.ipv4.*"),
     "config.shell_commands.script": _text(
         _script, _SCRIPT, "sh -c \"sh -c 'echo 5 >> /proc/sys/fs/nr_open'\" | tee x", "N=5; ulimit -n ${N:-7} && a"
     ),
-    "config.other_writers.comes_after": _text(_writer_path, "/etc/rc.local", sysctl_d.DROP_IN, "/etc/default/grub"),
+    "config.other_writers.comes_after": _text(_writer_path, "/etc/rc.local", owned.SYSCTL_DROP_IN, "/etc/default/grub"),
     "config.tuned._parse": _text(
         lambda text: tuned._parse(text, "tuned.conf"), _TUNED, FILES["/etc/tuned/mine/tuned.conf"]),
     "config.tuned.wins": _text(
@@ -212,7 +213,7 @@ TEXT: dict[str, Target] = {
     "host.mounts.parse": _text(
         lambda text: mounts.covering(mounts.parse(text), "/proc/sys/net/ipv4"), FILES["/proc/self/mountinfo"]
     ),
-    "host.identity.capabilities": _text(identity.capabilities, FILES["/proc/1/status"]),
+    "values.capabilities.capabilities": _text(capabilities.capabilities, FILES["/proc/1/status"]),
     "host.socket_count.parse_sockstat": _text(
         lambda text: socket_count.parse_sockstat(text, "TCP"), FILES["/proc/net/sockstat"]
     ),

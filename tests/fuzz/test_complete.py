@@ -43,7 +43,7 @@ _ACT = {
 _NOT_READERS = {
     "host.files": {"replace_text", "remove_path", "locked", "save_state", "drop_state", "broken_state"},
     "apply.drop_in": {"carry_out"},
-    "host.containment": {"start_with_nofile", "start_with_sysctl"},
+    "values.container_options": {"start_with_nofile", "start_with_sysctl"},
     "model.ceilings": {"other_entries", "tracked_after_close", "memory_needed"},
     "apply.sysctl_change": {"carry_out", "forget"},
     "host.netlink": {"dump", "request"},
@@ -59,6 +59,7 @@ _NOT_READERS = {
     "fleet": {"claims", "fleet"},
     "known": {"table_of"},
     "measured": {"measured"},
+    "report": {"report"},
     "report.document": {"report", "summary", "outlook", "binding", "notes"},
     "report.page": {"page", "count"},
     "report.table": {"table", "count"},

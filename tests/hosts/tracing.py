@@ -21,6 +21,8 @@ import stat
 import sys
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import proc_net
+
 #: Kept of a program: what pam_limits.behaviour() tells the builds apart by. The zero ends a string there as here.
 _MARKS = re.compile(rb"[\x20-\x7e]*(?:nr_open|/limits\.(?:conf|d)|/proc/1/limits|%s%s%s%s)[\x20-\x7e]*(?=\0)")
 _STAND_IN = "\x7fELF: a stand-in with the strings that matter\0"
@@ -323,7 +325,6 @@ def main(request: t.Mapping[str, list[str]]) -> None:
     from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment
     from ansible_collections.fourtuple.clients.plugins.module_utils.host.observation import observe
     from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
-    from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
 
     asked = whole.Request(**request)
     observation = observe(asked.all_users)
@@ -335,7 +336,7 @@ def main(request: t.Mapping[str, list[str]]) -> None:
     with trace.active():
         limits = whole.snapshot("/", observation, asked)
         # The running host is asked by netlink; a folder has these tables alone.
-        port_set.listeners("/")
+        proc_net.listeners("/")
     recording = {"observation": observation}
     recording.update(trace.as_dict(asked.all_users))
     cleaned = Names(hostname).clean(dict(recording, limits=limits))

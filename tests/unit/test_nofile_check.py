@@ -19,6 +19,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
     safety_check,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.safety_check import Request
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -299,7 +300,7 @@ def test_what_a_killed_run_left_is_removed_but_no_empty_directory_of_others(debi
     debian.put(hard_limits.unfinished(DROP_IN), "* ha")
     for unit in ("cron.service", "other.service", "half.service"):
         (debian.path / "etc/systemd/system" / (unit + ".d")).mkdir(parents=True)
-    half = hard_limits.systemd_limits.drop_in("half.service")
+    half = owned.unit_drop_in("half.service")
     debian.put(hard_limits.unfinished(half), "[Ser")
     absent, _message = ask(debian, own_absent=True, units=["cron.service"])
     assert absent["removals"] == [DROP_IN, CRON_DROP_IN, half]
@@ -341,7 +342,7 @@ def write(host, result):
             item = {"key": unit, "value": value}
             host.put("/etc/systemd/system/%s.d/zzzz-fourtuple.conf" % unit, render("unit.conf.j2", item=item))
     if result["grants"]["default"]:
-        host.put(hard_limits.systemd_limits.DEFAULT_DROP_IN, render("system.conf.j2"))
+        host.put(owned.MANAGER_DROP_IN, render("system.conf.j2"))
 
 
 def test_the_templates_write_what_was_checked(debian):
@@ -360,12 +361,12 @@ def test_the_templates_write_what_was_checked(debian):
     again, _message = ask(debian, **options)
     assert again["grants"] == result["grants"]
     assert again["removals"] == []
-    assert again["own_files"] == [DROP_IN, hard_limits.systemd_limits.DEFAULT_DROP_IN, CRON_DROP_IN]
+    assert again["own_files"] == [DROP_IN, owned.MANAGER_DROP_IN, CRON_DROP_IN]
     # A unit that is no longer named.
     fewer, _message = ask(debian, nofile_soft=700000, nofile_hard=800000)
-    assert fewer["removals"] == [hard_limits.systemd_limits.DEFAULT_DROP_IN, CRON_DROP_IN]
+    assert fewer["removals"] == [owned.MANAGER_DROP_IN, CRON_DROP_IN]
     absent, _message = ask(debian, own_absent=True)
-    assert absent["removals"] == [DROP_IN, hard_limits.systemd_limits.DEFAULT_DROP_IN, CRON_DROP_IN]
+    assert absent["removals"] == [DROP_IN, owned.MANAGER_DROP_IN, CRON_DROP_IN]
 
 
 def test_removal_must_not_bring_a_limit_to_light(debian):

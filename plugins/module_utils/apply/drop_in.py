@@ -14,12 +14,9 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
-    pam_limits,
     sysctl_d,
-    systemd_limits,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
-    OWNER_MARK,
     below,
     list_directory,
     locked,
@@ -30,9 +27,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.files impor
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
-_FILES = (sysctl_d.DROP_IN, sysctl_change.MODULES_LOAD, pam_limits.DROP_IN, systemd_limits.DEFAULT_DROP_IN)
+_FILES = (owned.SYSCTL_DROP_IN, sysctl_change.MODULES_LOAD, owned.LIMITS_DROP_IN, owned.MANAGER_DROP_IN)
 
 
 class Change(t.NamedTuple):
@@ -50,7 +49,7 @@ def plan(root: str, path: str, content: t.Optional[str]) -> Change:
     """
     if not _is_ours(path, content is None):
         raise Refusal(
-            "path", path, "one of %s, and %s" % (", ".join(_FILES), systemd_limits.drop_in("UNIT")), "Correct it."
+            "path", path, "one of %s, and %s" % (", ".join(_FILES), owned.unit_drop_in("UNIT")), "Correct it."
         )
     if content is not None and not content.startswith(OWNER_MARK):
         raise Refusal(
@@ -62,10 +61,10 @@ def plan(root: str, path: str, content: t.Optional[str]) -> Change:
 
 def _is_ours(path: str, gone: bool) -> bool:
     """Tell whether a path is one to write, or where it is to be ``gone``, one that an earlier release wrote."""
-    unit = systemd_limits.unit_of(path)
+    unit = owned.unit_of(path)
     if gone:
-        return path in _FILES or path in systemd_limits.DEFAULT_DROP_INS or unit is not None
-    return path in _FILES or (unit is not None and path == systemd_limits.drop_in(unit))
+        return path in _FILES or path in owned.MANAGER_DROP_INS or unit is not None
+    return path in _FILES or (unit is not None and path == owned.unit_drop_in(unit))
 
 
 def is_due(root: str, change: Change) -> bool:
@@ -82,19 +81,19 @@ def carry_out(root: str, change: Change) -> None:
     with locked(root):
         _refuse_lockout(root, change)
         # Whatever cannot be read is told before the first change.
-        back = sysctl_change.back(root) if change.path == sysctl_d.DROP_IN else []
+        back = sysctl_change.back(root) if change.path == owned.SYSCTL_DROP_IN else []
         if change.after is not None:
             replace_text(root, change.path, change.after)
         else:
             _remove(root, change.path)
-        if change.path == sysctl_d.DROP_IN:
+        if change.path == owned.SYSCTL_DROP_IN:
             sysctl_change.forget(root, back)
 
 
 def _refuse_lockout(root: str, change: Change) -> None:
     """Refuse a change by which a configured limit comes to be above the nr_open of now, or of the next boot."""
     own = None
-    if change.path == sysctl_d.DROP_IN:
+    if change.path == owned.SYSCTL_DROP_IN:
         lines = sysctl_d.parse(change.after or "", change.path)
         own = {line.key: line.value for line in lines if line.value is not None}
     tree, then = HostTree(root), HostTree(root, {change.path: change.after})
@@ -126,6 +125,6 @@ def _remove(root: str, path: str) -> None:
 def _is_empty_directory(root: str, path: str) -> bool:
     """Tell whether the file's directory is one of systemd's drop-ins, and empty: nobody reads anything there."""
     directory = os.path.dirname(path)
-    of_systemd = path in systemd_limits.DEFAULT_DROP_INS or systemd_limits.unit_of(path) is not None
+    of_systemd = path in owned.MANAGER_DROP_INS or owned.unit_of(path) is not None
     place = below(root, directory)
     return of_systemd and os.path.isdir(place) and not os.path.islink(place) and not list_directory(root, directory)

@@ -25,9 +25,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     proc_sys,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
-    OWNER_MARK,
-    RUN_DIRECTORY,
-    STATE_DIRECTORY,
     below,
     broken_state,
     drop_state,
@@ -40,7 +37,12 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.files impor
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, port_set, sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import (
+    OWNER_MARK,
+    RUN_DIRECTORY,
+    STATE_DIRECTORY,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, decimal, whole_number
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import (
     PORT_RANGE,
@@ -146,7 +148,7 @@ def plan_present(root: str, request: Request, modules_loadable: bool = True) -> 
 
     modules_loadable: whether a missing kernel module may still be loaded before the change
     """
-    refuse_foreign_file(root, sysctl_d.DROP_IN)
+    refuse_foreign_file(root, owned.SYSCTL_DROP_IN)
     refuse_foreign_file(root, MODULES_LOAD)
     kernel = sysctl_d.kernel_now(root)
     floors = {key: _floor(request, key, value, kernel) for key, value in _keys(request, "floors", request.floors)}
@@ -181,7 +183,7 @@ def plan_absent(root: str, limits_absent: bool = False) -> Change:
 
     limits_absent: take the collection's own limits as gone, as they are when their removal comes first
     """
-    refuse_foreign_file(root, sysctl_d.DROP_IN)
+    refuse_foreign_file(root, owned.SYSCTL_DROP_IN)
     refuse_foreign_file(root, MODULES_LOAD)
     _refuse_limits_above_next_boot(root, {}, limits_absent)
     return Change(_plan_undo(root, limits_absent), [], [], [], [])
@@ -251,7 +253,9 @@ def _names(plans: t.Iterable[KeyPlan]) -> str:
 
 def own_files(root: str) -> t.List[str]:
     """Return which of our files the host has, or the rest of one that a killed run left; in the order of removal."""
-    return [path for path in (sysctl_d.DROP_IN, MODULES_LOAD) if exists(root, path) or exists(root, unfinished(path))]
+    return [
+        path for path in (owned.SYSCTL_DROP_IN, MODULES_LOAD) if exists(root, path) or exists(root, unfinished(path))
+    ]
 
 
 def refuse_foreign_file(root: str, path: str) -> None:
@@ -265,7 +269,7 @@ def refuse_foreign_file(root: str, path: str) -> None:
 
 def _keys(request: Request, option: str, given: t.Mapping[str, object]) -> t.Iterator[t.Tuple[str, object]]:
     for name, value in given.items():
-        key = sysctl_d.normalize(str(name).strip())
+        key = sysctl_keys.normalize(str(name).strip())
         place = "%s%s[%s]" % (request.prefix, option, name)
         parts = key.split(".")
         if len(parts) < 2 or any(part in ("", "/", "//") or set(part) & set("*?[]= \t\n\0") for part in parts):
@@ -432,7 +436,7 @@ def _at_start(root: str, key: str) -> t.Optional[str]:
     """
     if key == hard_limits.NR_OPEN:
         return str(hard_limits.nr_open_at_start(root))
-    if key != _FILE_MAX or not sysctl_d.boots_with_systemd(root):
+    if key != _FILE_MAX or not identity.boots_with_systemd(root):
         return None
     version = re.match(r"[0-9]+", identity.systemd_version(Reading(root)) or "")
     if version is None or int(version.group()) < 240:
@@ -609,7 +613,7 @@ def forget(root: str, plans: t.Iterable[KeyPlan]) -> None:
                 drop_state(root, _TOPIC, directory)
         return
     plans = list(plans)
-    drop_in = sysctl_d.parse(read_text(root, sysctl_d.DROP_IN) or "", sysctl_d.DROP_IN)
+    drop_in = sysctl_d.parse(read_text(root, owned.SYSCTL_DROP_IN) or "", owned.SYSCTL_DROP_IN)
     persistent = {assignment.key for assignment in drop_in}
     waiting = {p.key: state[p.key] for p in plans if p.outcome == IN_FORCE and p.key not in persistent}
     if not waiting:
@@ -632,7 +636,7 @@ def _overridden(root: str, persisted: t.Mapping[str, str]) -> t.List[t.Dict[str,
     found = []
     for key, value in persisted.items():
         winning = sysctl_d.winner(assignments, key, kernel)
-        ours = winning is None or winning.path == sysctl_d.DROP_IN
+        ours = winning is None or winning.path == owned.SYSCTL_DROP_IN
         if winning and not ours and not sysctl_keys.same(key, winning.value, value, kernel):
             found.append(
                 {"key": key, "source": winning.path, "line": winning.line, "value": winning.value, "ours": value}
@@ -646,5 +650,5 @@ def _same(key: str, value: t.Optional[str], text: t.Optional[str]) -> bool:
 
 def _write(root: str, key: str, value: str) -> None:
     # An empty write changes nothing and a newline clears the list, so every write ends in one.
-    with open(below(root, sysctl_d.proc_path(key)), "w", encoding="ascii") as stream:
+    with open(below(root, sysctl_keys.proc_path(key)), "w", encoding="ascii") as stream:
         stream.write(value + "\n")

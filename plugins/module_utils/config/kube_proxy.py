@@ -14,10 +14,10 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.config.sysctl_d import Setting
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import read_text
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
 KEY = "net.netfilter.nf_conntrack_max"
@@ -166,7 +166,7 @@ def _by_files(reading: Reading, found: _Found) -> None:
 
 def _unit_files(reading: Reading) -> t.List[str]:
     found = []
-    for directory in ("/usr/lib/systemd/system", "/usr/local/lib/systemd/system", systemd_limits.UNIT_DIRECTORY):
+    for directory in ("/usr/lib/systemd/system", "/usr/local/lib/systemd/system", owned.UNIT_DIRECTORY):
         for unit in _UNITS:
             path = "%s/%s" % (directory, unit)
             found += [path, path + ".env"] + ["%s.d/%s" % (path, name) for name in reading.names(path + ".d")]

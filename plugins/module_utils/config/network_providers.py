@@ -16,7 +16,6 @@ import shlex
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
-    OWNER_MARK,
     broken_state,
     exists,
     is_directory,
@@ -25,6 +24,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.files impor
     read_text,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Links, Pair
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, decimal
 
 NETWORKD = "networkd"

@@ -24,9 +24,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.config.sysctl_d import Setting
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
-
-#: Stands for the limit, among the keys of sysctl.
-NOFILE = "nofile"
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
 
 _SYSCTL_CONF = "/etc/sysctl.conf"
 _TUNED_LAST = "TuneD, which applies it last (reapply_sysctl)"
@@ -108,7 +106,7 @@ def settings(reading: Reading) -> t.Tuple[t.List[Setting], t.List[Setting]]:
     after = [
         one
         for one in reading.once("other writers", lambda: [one for writer in _WRITERS for one in writer(reading)])
-        if one.key != NOFILE and not sysctl_d.is_gone(reading.root, one.key)
+        if one.key != sysctl_keys.NOFILE and not sysctl_d.is_gone(reading.root, one.key)
     ]
     return kernel_line(reading), after
 
@@ -127,15 +125,18 @@ def nofile_lines(reading: Reading) -> t.List[t.Tuple[Setting, str]]:
     Besides units and init scripts these are the variables that a script of the same name reads (/etc/default), and
     what init programs other than systemd have for it.
     """
-    found = [(one, "") for one in _scripts(reading) if one.key == NOFILE]
+    found = [(one, "") for one in _scripts(reading) if one.key == sysctl_keys.NOFILE]
     for unit, one in _units(reading) + _init_scripts(reading):
-        if one.key == NOFILE:
+        if one.key == sysctl_keys.NOFILE:
             found.append((one, unit))
     for directory, who in (("/etc/default", "the service %s"), ("/etc/sysconfig", "the service %s")):
         for name in reading.names(directory):
             actions = shell_commands.script(reading.text("%s/%s" % (directory, name)) or "")
             found += [
-                (Setting(NOFILE, action.value, "%s/%s" % (directory, name), action.line, who % name), name + ".service")
+                (
+                    Setting(sysctl_keys.NOFILE, action.value, "%s/%s" % (directory, name), action.line, who % name),
+                    name + ".service",
+                )
                 for action in actions
                 if action.kind == shell_commands.NOFILE
             ]
@@ -156,7 +157,7 @@ def kernel_line(reading: Reading) -> t.List[Setting]:
         for word in text.split():
             key, equals, value = word.partition("=")
             if equals and key.startswith("sysctl."):
-                key = sysctl_d.normalize(key[len("sysctl.") :].replace("/", "."))
+                key = sysctl_keys.normalize(key[len("sysctl.") :].replace("/", "."))
                 if sysctl_d.names_of(key) == (key,):
                     found.append(Setting(key, value.strip("\"'"), path, number, _KERNEL_LINE))
     return found
@@ -263,7 +264,7 @@ def _udev(reading: Reading) -> t.List[Setting]:
             if line.lstrip().startswith("#"):
                 continue
             for key, value in _UDEV_SYSCTL.findall(line):
-                found.append(Setting(sysctl_d.normalize(key), value, path, number, who))
+                found.append(Setting(sysctl_keys.normalize(key), value, path, number, who))
             for command in _UDEV_RUN.findall(line):
                 actions = shell_commands.command(_split(command.replace('\\"', '"')))
                 found += _of_actions(reading, actions, path, number, who)
@@ -472,7 +473,7 @@ def _openrc_limits(reading: Reading) -> t.List[t.Tuple[Setting, str]]:
         for name, value, line in _variables(reading.text(path) or ""):
             if name in ("rc_ulimit", "RC_ULIMIT"):
                 actions = shell_commands.script("ulimit " + value)
-                found += [(Setting(NOFILE, action.value, path, line, who), unit) for action in actions]
+                found += [(Setting(sysctl_keys.NOFILE, action.value, path, line, who), unit) for action in actions]
     return found
 
 
@@ -484,7 +485,9 @@ def _run_scripts(reading: Reading) -> t.List[t.Tuple[Setting, str]]:
             path = "%s/%s/run" % (directory, name)
             for action in shell_commands.script(reading.text(path) or ""):
                 if action.kind == shell_commands.NOFILE:
-                    setting = Setting(NOFILE, action.value, path, action.line, "the run script of %s" % name)
+                    setting = Setting(
+                        sysctl_keys.NOFILE, action.value, path, action.line, "the run script of %s" % name
+                    )
                     found.append((setting, name + ".service"))
     return found
 
@@ -532,7 +535,7 @@ def _of_actions(
         if action.kind == shell_commands.SET:
             found.append(Setting(action.what, action.value, path, number, who))
         elif action.kind == shell_commands.NOFILE:
-            found.append(Setting(NOFILE, action.value, path, number, who))
+            found.append(Setting(sysctl_keys.NOFILE, action.value, path, number, who))
         elif action.kind == shell_commands.LOAD:
             found += _applied(reading, action.what, "sysctl -p in %s:%d" % (path, number), action.value)
         elif len(seen) < _MOST_STEPS and action.what not in seen and action.what.startswith(_OWN_SCRIPTS):

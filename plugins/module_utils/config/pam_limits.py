@@ -16,8 +16,6 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
-DROP_IN = "/etc/security/limits.d/99-zz-fourtuple.conf"
-
 #: RLIM_INFINITY, which is also what strtoul(3) returns for a number that does not fit.
 UNLIMITED = 2**64 - 1
 

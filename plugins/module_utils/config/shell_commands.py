@@ -16,7 +16,8 @@ import re
 import shlex
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import shell_limits, sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import shell_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
 
 #: What an action does: set a key, set nofile, have ``sysctl`` apply a file, run another script.
 SET, NOFILE, LOAD, RUN = "set", "nofile", "load", "run"
@@ -228,7 +229,7 @@ def _sysctl(arguments: t.Sequence[str], variables: t.Mapping[str, str]) -> t.Lis
     for name in names:
         key, equals, value = name.partition("=")
         if equals and value.strip() and " " not in key:
-            found.append(Action(SET, sysctl_d.normalize(key), " ".join(value.split()), 0))
+            found.append(Action(SET, sysctl_keys.normalize(key), " ".join(value.split()), 0))
     return found
 
 

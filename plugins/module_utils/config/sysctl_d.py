@@ -23,24 +23,20 @@ import os
 import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment, identity
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
     exists,
     is_directory,
     link,
     read_text,
-    resolve,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import (
     PORT_RANGE,
     UNPRIVILEGED_START,
     Kernel,
 )
-
-#: Sorts after Debian 12's 99-sysctl.conf, the link to /etc/sysctl.conf, and nearly everything else.
-DROP_IN = "/etc/sysctl.d/99-zz-fourtuple.conf"
 
 #: Lost with every boot, and read by whoever applies sysctl.d until then.
 _VOLATILE_DIRECTORY = "/run/sysctl.d"
@@ -152,28 +148,9 @@ class RefusedLine(t.NamedTuple):
         }
 
 
-def normalize(key: str) -> str:
-    """Return ``key`` as this collection writes it: dots between the parts, a slash for a dot in a part.
-
-    sysctl.d(5): where the first separator is a slash, dots and slashes swap roles, so
-    ``net/ipv4/conf/eth0.5/forwarding`` and ``net.ipv4.conf.eth0/5.forwarding`` are one key.
-    """
-    for character in key:
-        if character == ".":
-            return key
-        if character == "/":
-            return key.translate(str.maketrans("./", "/."))
-    return key
-
-
-def proc_path(key: str) -> str:
-    """Return the host's absolute path of a normalized ``key``."""
-    return "/proc/sys/" + key.translate(str.maketrans("./", "/."))
-
-
 def live(root: str, key: str) -> t.Optional[str]:
     """Return the present value with its white space folded, or None where the key does not exist."""
-    text = read_text(root, proc_path(key))
+    text = read_text(root, sysctl_keys.proc_path(key))
     return None if text is None else " ".join(text.split())
 
 
@@ -196,23 +173,13 @@ def parse(text: str, path: str, systemd: bool = True) -> t.List[Assignment]:
         elif not separator:
             continue
         # procps takes what follows a "-" as it is.
-        key = _simplified(normalize(key.strip(blanks))) if systemd else normalize(key.rstrip(blanks))
+        key = (
+            _simplified(sysctl_keys.normalize(key.strip(blanks)))
+            if systemd
+            else sysctl_keys.normalize(key.rstrip(blanks))
+        )
         found.append(Assignment(key, value.strip(blanks) if separator else None, path, number))
     return found
-
-
-def boots_with_systemd(root: str) -> bool:
-    """Tell whether systemd, and so systemd-sysctl, starts this host.
-
-    /run/systemd/system exists while systemd is PID 1 (sd_booted(3)); a mounted image has an empty
-    /run, there /sbin/init tells.
-    """
-    if is_directory(root, "/run/systemd/system"):
-        return True
-    if is_directory(root, "/proc/1"):
-        return False
-    target = link(root, (resolve(root, "/sbin") or "/sbin") + "/init")
-    return os.path.basename(target or "") == "systemd"
 
 
 def applier(root: str) -> Applier:
@@ -221,7 +188,7 @@ def applier(root: str) -> Applier:
     Nobody does where PID 1 is a program and no init, as in most containers; in WSL, whose /init only looks into
     /etc/wsl.conf; and where systemd-sysctl is masked.
     """
-    if boots_with_systemd(root):
+    if identity.boots_with_systemd(root):
         target = link(root, _SYSTEMD_SYSCTL)
         if target == "/dev/null" or (target is None and _sign(root, _SYSTEMD_SYSCTL) == ""):
             return Applier(None, "systemd-sysctl.service is masked", "systemctl unmask systemd-sysctl.service")
@@ -322,7 +289,7 @@ def at_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None, volatile: bo
 def _lines(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool, systemd: bool) -> t.List[Assignment]:
     """Return every assignment of the files that are read at boot, in their order."""
     text = "".join("%s = %s\n" % line for line in own.items()) if own else None
-    tree = HostTree(root, {} if own is None else {DROP_IN: text})
+    tree = HostTree(root, {} if own is None else {owned.SYSCTL_DROP_IN: text})
     directory_of: t.Dict[str, str] = {}
     for directory in _DIRECTORIES:
         for name in tree.names(directory) if volatile or directory != _VOLATILE_DIRECTORY else []:
@@ -332,7 +299,7 @@ def _lines(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool, syst
     assignments: t.List[Assignment] = []
     for name in sorted(directory_of, key=os.fsencode):
         path = "%s/%s" % (directory_of[name], name)
-        if own and path == DROP_IN:
+        if own and path == owned.SYSCTL_DROP_IN:
             assignments += [Assignment(key, value, path, _PLANNED) for key, value in own.items()]
         else:
             assignments += parse(tree.read(path) or "", path, systemd)
@@ -345,16 +312,18 @@ def _opened(root: str, lines: t.Iterable[Assignment], systemd: bool) -> t.List[A
     """Return the assignments of which the tool opens the file, and that is there."""
     if systemd:
         lines = [line._replace(key=key) for line in lines for key in _expanded(line.key)]
-    return [line for line in lines if _is_opened(proc_path(line.key), systemd) and not is_gone(root, line.key)]
+    return [
+        line for line in lines if _is_opened(sysctl_keys.proc_path(line.key), systemd) and not is_gone(root, line.key)
+    ]
 
 
 def is_gone(root: str, key: str) -> bool:
     """Tell whether ``key`` is another's old name that this kernel does not have, so that a line of it sets nothing."""
     names = names_of(key)
-    if key == names[0] or not exists(root, proc_path(names[0])):
+    if key == names[0] or not exists(root, sysctl_keys.proc_path(names[0])):
         # Whatever a module brings that is not loaded: of the names only the present ones come with it.
-        return key in names[2:] and not exists(root, proc_path(key))
-    return not exists(root, proc_path(key))
+        return key in names[2:] and not exists(root, sysctl_keys.proc_path(key))
+    return not exists(root, sysctl_keys.proc_path(key))
 
 
 def _options(assignments: t.Iterable[Assignment]) -> t.List[Assignment]:
@@ -455,7 +424,9 @@ def refused_lines(root: str, keys: t.Iterable[str], own: t.Optional[t.Mapping[st
         left = written(kept, key)
         refused = settle(kept, key, kernel).refused
         lines_of_key = written(read, key)
-        lost = any(line.path == DROP_IN for line in lines_of_key) and all(line.path != DROP_IN for line in left)
+        lost = any(line.path == owned.SYSCTL_DROP_IN for line in lines_of_key) and all(
+            line.path != owned.SYSCTL_DROP_IN for line in left
+        )
         for line in lines_of_key:
             # One that nobody writes, as a later one replaces it, is judged by itself.
             if line in refused if line in left else settle([line], key, kernel).refused:
@@ -495,8 +466,8 @@ def _simplified(key: str) -> str:
 @functools.lru_cache(maxsize=4096)
 def _written(key: str) -> str:
     """Return the key of the file that is written, which need not be how its path is spelled (path_resolution(7))."""
-    path = os.path.normpath(proc_path(key))
-    return path[len(proc_path("")) :].translate(str.maketrans("./", "/."))
+    path = os.path.normpath(sysctl_keys.proc_path(key))
+    return path[len(sysctl_keys.proc_path("")) :].translate(str.maketrans("./", "/."))
 
 
 def _matches(pattern: str, key: str) -> bool:

@@ -17,16 +17,7 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
-
-UNIT_DIRECTORY = "/etc/systemd/system"
-#: Drop-ins are read by their names, the last one wins: ours sorts behind override.conf (systemctl edit),
-#: limits.conf, zz-limits.conf, in whatever directory they are, those of the type, as service.d, included.
-DROP_IN_NAME = "zzzz-fourtuple.conf"
-#: Every name that drop-ins of ours have had, today's last: 0.1.0 wrote fourtuple.conf.
-_DROP_IN_NAMES = ("fourtuple.conf", DROP_IN_NAME)
-_DEFAULT_DIRECTORY = "/etc/systemd/system.conf.d"
-DEFAULT_DROP_IN = "%s/%s" % (_DEFAULT_DIRECTORY, DROP_IN_NAME)
-DEFAULT_DROP_INS = tuple("%s/%s" % (_DEFAULT_DIRECTORY, name) for name in _DROP_IN_NAMES)
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 
 #: RLIM_INFINITY
 INFINITY = 2**64 - 1
@@ -44,7 +35,7 @@ UNIT_PATH = (
     "/run/systemd/system.control",
     "/run/systemd/transient",
     "/run/systemd/generator.early",
-    UNIT_DIRECTORY,
+    owned.UNIT_DIRECTORY,
     "/etc/systemd/system.attached",
     "/run/systemd/system",
     "/run/systemd/system.attached",
@@ -89,25 +80,6 @@ class UnitLimit(t.NamedTuple):
 
 def is_installed(tree: HostTree) -> bool:
     return tree.first(("/usr/lib/systemd/systemd", "/lib/systemd/systemd")) is not None
-
-
-def drop_in(unit: str) -> str:
-    """Return the path of our drop-in for ``unit``."""
-    return "%s/%s.d/%s" % (UNIT_DIRECTORY, unit, DROP_IN_NAME)
-
-
-def drop_ins(unit: str) -> t.List[str]:
-    """Return every path that a drop-in of ours for ``unit`` can have, today's last."""
-    return ["%s/%s.d/%s" % (UNIT_DIRECTORY, unit, name) for name in _DROP_IN_NAMES]
-
-
-def unit_of(path: str) -> t.Optional[str]:
-    """Return the unit that a path is a drop-in of ours for, by today's or an earlier name; None for any other path."""
-    directory, _slash, name = path.rpartition("/")
-    folder, _slash, unit = directory.rpartition("/")
-    if folder != UNIT_DIRECTORY or not unit.endswith(".d") or unit == ".d" or name not in _DROP_IN_NAMES:
-        return None
-    return unit[:-2]
 
 
 def section_of(unit: str) -> t.Optional[str]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
@@ -77,7 +76,7 @@ def active(reading: Reading) -> t.Optional[Tuned]:
         if kind == "sysctl" and not off and not any(condition in section for condition in _CONDITIONS):
             applies = True
             keys.update(
-                (sysctl_d.normalize(key), option) for key, option in section.items() if key not in _UNIT_OPTIONS
+                (sysctl_keys.normalize(key), option) for key, option in section.items() if key not in _UNIT_OPTIONS
             )
     return Tuned(" ".join(names), keys, _reapplies(reading)) if applies else None
 

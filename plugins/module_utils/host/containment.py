@@ -26,11 +26,6 @@ _FIRST = {"cgroup": 0xEFFFFFFB, "pid": 0xEFFFFFFC, "user": 0xEFFFFFFD}
 #: uid_map of the first user namespace (user_namespaces(7)); another can have the same, and tells by its number.
 _EVERY_UID = ["0", "0", "4294967295"]
 
-#: Where container managers take the limits of a container from.
-NOFILE_OPTIONS = (
-    "lxc.prlimit.nofile of LXC and Proxmox, limits.kernel.nofile of LXD and Incus, --ulimit nofile= of Podman and "
-    "Docker, --rlimit= of systemd-nspawn, for a pod LimitNOFILE= of its node's containerd or CRI-O"
-)
 
 #: The namespaces that own keys outside net.*: ipc/ipc_sysctl.c, ipc/mq_sysctl.c, kernel/utsname_sysctl.c.
 _OWN_KEYS = frozenset(("kernel.auto_msgmni", "kernel.domainname", "kernel.hostname", "kernel.sem"))
@@ -184,20 +179,3 @@ def is_machine_wide(root: str, key: str) -> bool:
     if key.startswith("net."):
         return owns_network(root)
     return not (key in _OWN_KEYS or key.startswith(_OWN_PREFIXES))
-
-
-def start_with_nofile(hard: t.Union[int, str]) -> str:
-    """Return how a container comes to a hard limit that nobody inside can give it."""
-    return "start the container with a hard nofile of %s (%s)" % (
-        hard if isinstance(hard, str) else "%d or more" % hard,
-        NOFILE_OPTIONS,
-    )
-
-
-def start_with_sysctl(key: str, value: str) -> str:
-    """Return how a container comes to a value of a key that it cannot write itself."""
-    return (
-        "start the container with %s = %s (Podman, Docker: --sysctl; a pod: securityContext.sysctls; LXC: lxc.sysctl), "
-        "or with a /proc/sys that it may write (--security-opt; unmask=/proc/sys of Podman, "
-        "systempaths=unconfined of Docker)"
-    ) % (key, value)

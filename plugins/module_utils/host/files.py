@@ -18,12 +18,7 @@ import stat
 import time
 import typing as t
 
-#: The first line of every file that the collection owns on a host.
-OWNER_MARK = "# Managed by fourtuple.clients"
-
-STATE_DIRECTORY = "/var/lib/fourtuple"
-#: For what is true until the next boot, which empties it.
-RUN_DIRECTORY = "/run/fourtuple"
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 
 #: As the kernel's own limit on links in one look-up (path_resolution(7)).
 _MOST_LINKS = 40
@@ -267,13 +262,9 @@ def _sync_directory(directory: str) -> None:
         os.close(handle)
 
 
-def state_path(topic: str, directory: str = STATE_DIRECTORY) -> str:
-    return "%s/%s.json" % (directory, topic)
-
-
-def load_state(root: str, topic: str, directory: str = STATE_DIRECTORY) -> t.Optional[t.Dict[str, t.Any]]:
+def load_state(root: str, topic: str, directory: str = owned.STATE_DIRECTORY) -> t.Optional[t.Dict[str, t.Any]]:
     """Return what an earlier run recorded about ``topic``, or None before the first run."""
-    text = read_text(root, state_path(topic, directory))
+    text = read_text(root, owned.state_path(topic, directory))
     if text is None:
         return None
     try:
@@ -287,17 +278,19 @@ def load_state(root: str, topic: str, directory: str = STATE_DIRECTORY) -> t.Opt
 
 def broken_state(topic: str, why: str) -> ValueError:
     """Return the error of a record that nobody can go by: not what was written there."""
-    return ValueError("%s is not the JSON that was written there: %s" % (state_path(topic), why))
+    return ValueError("%s is not the JSON that was written there: %s" % (owned.state_path(topic), why))
 
 
-def save_state(root: str, topic: str, state: t.Mapping[str, t.Any], directory: str = STATE_DIRECTORY) -> None:
+def save_state(root: str, topic: str, state: t.Mapping[str, t.Any], directory: str = owned.STATE_DIRECTORY) -> None:
     """Record ``state``; on return it survives a crash, so the change it describes may begin."""
-    replace_text(root, state_path(topic, directory), json.dumps(state, indent=2, sort_keys=True) + "\n", mode=0o600)
+    replace_text(
+        root, owned.state_path(topic, directory), json.dumps(state, indent=2, sort_keys=True) + "\n", mode=0o600
+    )
 
 
-def drop_state(root: str, topic: str, directory: str = STATE_DIRECTORY) -> None:
+def drop_state(root: str, topic: str, directory: str = owned.STATE_DIRECTORY) -> None:
     """Forget ``topic``; the directory goes with the last one."""
-    record = below(root, state_path(topic, directory))
+    record = below(root, owned.state_path(topic, directory))
     _remove(unfinished(record))
     _remove(record)
     try:

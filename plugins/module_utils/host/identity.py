@@ -5,59 +5,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import is_directory, link, read_text, resolve
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
-
-#: include/uapi/linux/capability.h, by number.
-_CAPABILITIES = (
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-)
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import capabilities
 
 
 def identity(reading: Reading, observation: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
@@ -79,29 +35,9 @@ def identity(reading: Reading, observation: t.Mapping[str, t.Any]) -> t.Dict[str
         container_kind=kind or None,
         first_network_namespace=containment.owns_network(reading.root),
         first_user_namespace=None if uid_map is None else containment.in_first_user_namespace(reading.root),
-        capabilities=capabilities(reading.text("/proc/self/status") or ""),
+        capabilities=capabilities.capabilities(reading.text("/proc/self/status") or ""),
     )
     return found
-
-
-def capabilities(status: str, row: str = "CapEff") -> t.Optional[t.List[str]]:
-    """Return the capabilities that /proc/<pid>/status shows: the effective ones, or those of another ``row``."""
-    match = re.search(r"^%s:\s*([0-9a-f]+)$" % row, status, re.MULTILINE)
-    if match is None:
-        return None
-    bits = int(match.group(1), 16)
-    return ["CAP_" + name for number, name in enumerate(_CAPABILITIES) if bits >> number & 1]
-
-
-def may_raise(capabilities_of_root: t.Optional[t.Collection[str]], first_user_namespace: t.Optional[bool]) -> bool:
-    """Tell whether root can raise a hard limit: taken for so where it is not known.
-
-    do_prlimit asks for CAP_SYS_RESOURCE in the first user namespace (kernel/sys.c): in any other one root has every
-    capability, and may lower limits only.
-    """
-    if first_user_namespace is False:
-        return False
-    return capabilities_of_root is None or "CAP_SYS_RESOURCE" in capabilities_of_root
 
 
 def raises_limits(root: str = "/") -> bool:
@@ -114,7 +50,7 @@ def raises_limits(root: str = "/") -> bool:
     except OSError:
         status = ""
     first = containment.in_first_user_namespace(root)
-    return all(may_raise(capabilities(status, row), first) for row in ("CapEff", "CapBnd"))
+    return all(capabilities.may_raise(capabilities.capabilities(status, row), first) for row in ("CapEff", "CapBnd"))
 
 
 def _system(reading: Reading) -> t.Dict[str, t.Optional[str]]:
@@ -132,7 +68,7 @@ def _system(reading: Reading) -> t.Dict[str, t.Optional[str]]:
 
 
 def _init(reading: Reading) -> t.Optional[str]:
-    if sysctl_d.boots_with_systemd(reading.root):
+    if boots_with_systemd(reading.root):
         return "systemd"
     return (reading.text("/proc/1/comm") or "").strip() or None
 
@@ -157,3 +93,17 @@ def _systemd_by_library(reading: Reading) -> t.Optional[str]:
             if match is not None:
                 return match.group(1)
     return None
+
+
+def boots_with_systemd(root: str) -> bool:
+    """Tell whether systemd, and so systemd-sysctl, starts this host.
+
+    /run/systemd/system exists while systemd is PID 1 (sd_booted(3)); a mounted image has an empty
+    /run, there /sbin/init tells.
+    """
+    if is_directory(root, "/run/systemd/system"):
+        return True
+    if is_directory(root, "/proc/1"):
+        return False
+    target = link(root, (resolve(root, "/sbin") or "/sbin") + "/init")
+    return os.path.basename(target or "") == "systemd"

@@ -24,7 +24,7 @@ import struct
 import time
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host import netlink
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import netlink, proc_net
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import read_text
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
@@ -106,7 +106,7 @@ def listening(root: str = "/") -> Listening:
         with contextlib.suppress(netlink.NetlinkError):
             return Listening(_asked(_IPPROTO_TCP, _LISTEN), _lasting_udp(), True)
     low, high = range_in_force(read_text(root, "/proc/sys/net/ipv4/ip_local_port_range"))
-    tcp, udp = port_set.listeners(root), port_set.bound_udp(root)
+    tcp, udp = proc_net.listeners(root), proc_net.bound_udp(root)
     return Listening(guessed(tcp, low, high), guessed(udp, low, high, _KNOWN_UDP), False)
 
 

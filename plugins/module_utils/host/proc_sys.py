@@ -9,9 +9,9 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import mounts
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import located, read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
 
 _WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
@@ -30,7 +30,7 @@ def is_writable(root: str, key: str, mounted_there: t.Iterable[mounts.Mount], ui
 
     uid: of the reader
     """
-    path = sysctl_d.proc_path(key)
+    path = sysctl_keys.proc_path(key)
     mount = mounts.covering(mounted_there, path)
     if mount is not None and mount.read_only:
         return False

@@ -25,7 +25,6 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     pam_limits,
     pam_stack,
-    sysctl_d,
     systemd_limits,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
@@ -120,7 +119,7 @@ class Subjects:
         self.accounts = accounts
         self.contained = in_container(reading.root)
         self.raises_limits = identity.raises_limits(reading.root)
-        self.booted = sysctl_d.boots_with_systemd(reading.root)
+        self.booted = identity.boots_with_systemd(reading.root)
         self.has_systemd = systemd_limits.is_installed(self.tree)
         self.everybody = reading.attempt("/proc", lambda: running_limits.processes(reading.root)) or []
         #: The host's own, without those of its containers.

@@ -18,6 +18,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.hard_limi
     own_files,
     unit_default,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 #: RLIM_INFINITY: ``unlimited`` to pam_limits, ``infinity`` to systemd.
@@ -48,16 +49,16 @@ class Plan(t.NamedTuple):
         files = {}
         text = domains_text(self.domains)
         if text is not None:
-            files[pam_limits.DROP_IN] = text
+            files[owned.LIMITS_DROP_IN] = text
         if self.default is not None:
-            files[systemd_limits.DEFAULT_DROP_IN] = "%s\n[Manager]\nDefaultLimitNOFILE=%s\n" % (
+            files[owned.MANAGER_DROP_IN] = "%s\n[Manager]\nDefaultLimitNOFILE=%s\n" % (
                 HEADER,
                 rlimit_text(self.default),
             )
         for unit, grant in self.units.items():
             if grant is not None:
                 section = systemd_limits.section_of(unit)
-                files[systemd_limits.drop_in(unit)] = "%s\n[%s]\nLimitNOFILE=%s\n" % (
+                files[owned.unit_drop_in(unit)] = "%s\n[%s]\nLimitNOFILE=%s\n" % (
                     HEADER,
                     section,
                     rlimit_text(grant),
@@ -66,8 +67,8 @@ class Plan(t.NamedTuple):
 
     def asked_for(self) -> t.List[str]:
         """Return the files with a hard limit that was asked for, and not copied from a unit of others."""
-        grants = {systemd_limits.drop_in(unit): grant for unit, grant in self.units.items()}
-        grants[systemd_limits.DEFAULT_DROP_IN] = self.default
+        grants = {owned.unit_drop_in(unit): grant for unit, grant in self.units.items()}
+        grants[owned.MANAGER_DROP_IN] = self.default
         copied = {path for path, grant in grants.items() if grant is not None and grant.hard_path is not None}
         return [path for path in self.files() if path not in copied]
 
@@ -116,7 +117,7 @@ def planned(tree: HostTree, plan: Plan) -> HostTree:
 
 def units_of(paths: t.Iterable[str]) -> t.List[str]:
     """Return the units whose drop-ins are among ``paths``."""
-    names = [systemd_limits.unit_of(path) or "" for path in paths]
+    names = [owned.unit_of(path) or "" for path in paths]
     return [name for name in names if systemd_limits.section_of(name) is not None]
 
 
@@ -266,7 +267,7 @@ def overridden(tree: HostTree, plan: Plan) -> t.List[t.Dict[str, t.Any]]:
             if stops:
                 found.append(_named(stops[0].path, stops[0].line, "domain", domain, "no limits", wanted))
                 break
-            if entry is not None and entry.path != pam_limits.DROP_IN and entry.value != wanted:
+            if entry is not None and entry.path != owned.LIMITS_DROP_IN and entry.value != wanted:
                 shown = "unlimited" if entry.value == pam_limits.UNLIMITED else entry.value
                 found.append(_named(entry.path, entry.line, "domain", domain, shown, wanted))
     return found + _overridden_units(tree, plan)
@@ -274,8 +275,8 @@ def overridden(tree: HostTree, plan: Plan) -> t.List[t.Dict[str, t.Any]]:
 
 def _overridden_units(tree: HostTree, plan: Plan) -> t.List[t.Dict[str, t.Any]]:
     known = systemd_limits.Units(tree)
-    pairs = [(unit, known.limit(unit), systemd_limits.drop_in(unit), grant) for unit, grant in plan.units.items()]
-    pairs.append((EVERY_UNIT, systemd_limits.default(tree), systemd_limits.DEFAULT_DROP_IN, plan.default))
+    pairs = [(unit, known.limit(unit), owned.unit_drop_in(unit), grant) for unit, grant in plan.units.items()]
+    pairs.append((EVERY_UNIT, systemd_limits.default(tree), owned.MANAGER_DROP_IN, plan.default))
     found = []
     for unit, limit, path, grant in pairs:
         if limit is not None and grant is not None and limit.path != path:

@@ -22,10 +22,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import identity, running_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.containment import in_container
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import OWNER_MARK, unfinished
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import unfinished
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, decimal
 
 NR_OPEN = sysctl_keys.NR_OPEN
@@ -138,7 +139,7 @@ def nr_open_at_start(root: str) -> int:
     """
     told = _by_kernel_line(root)
     kernels = told.value if told is not None else NR_OPEN_KERNEL
-    if not sysctl_d.boots_with_systemd(root):
+    if not identity.boots_with_systemd(root):
         return kernels
     first, now = running_limits.read_process(root, 1), nr_open_now(root)
     if first is not None and first.hard in _FOUND_BY_SYSTEMD + _SET_BY_SYSTEMD:
@@ -266,7 +267,7 @@ def _systemd_limit(tree: HostTree, unit: str, limit: systemd_limits.Limit) -> Ha
     # setrlimit_closest then asks for PID 1's own hard limit, which is the nr_open at its start: fine, unless
     # nr_open has been lowered since.
     first = running_limits.read_process(tree.root, 1)
-    booted = sysctl_d.boots_with_systemd(tree.root)
+    booted = identity.boots_with_systemd(tree.root)
     now = first.hard if first is not None and booted else 0
     after_boot = 0 if in_container(tree.root) else nr_open_at_start(tree.root)
     return HardLimit(limit.path, limit.line, "unit", unit, "infinity", now, after_boot)
@@ -349,7 +350,7 @@ def _own_paths(tree: HostTree) -> t.List[str]:
 
     Of one unit those by earlier names come first: removed in this order, each step leaves the winner for the last.
     """
-    directories = [name for name in tree.names(systemd_limits.UNIT_DIRECTORY) if name.endswith(".d")]
-    paths = [pam_limits.DROP_IN, *systemd_limits.DEFAULT_DROP_INS]
-    paths += [path for name in directories for path in systemd_limits.drop_ins(name[:-2])]
+    directories = [name for name in tree.names(owned.UNIT_DIRECTORY) if name.endswith(".d")]
+    paths = [owned.LIMITS_DROP_IN, *owned.MANAGER_DROP_INS]
+    paths += [path for name in directories for path in owned.unit_drop_ins(name[:-2])]
     return [path for path in paths if tree.exists(os.path.dirname(path))]

@@ -12,7 +12,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     container_engines,
     other_writers,
     pam_limits,
-    systemd_limits,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment, name_service
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
@@ -24,6 +23,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
     session_ways,
     shortfalls,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import container_options, owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
 
 
@@ -136,8 +136,8 @@ def check(
         before = hard_limits.offenders(hard_limits.hard_limits(tree, live), now_planned, boot.value, inherited)
         found = [offender for offender in found if offender not in before]
     offenders = _blamed([offender.as_dict() for offender in found], request, planned, plan)
-    known = [systemd_limits.drop_in(unit) for unit in request.units]
-    known += [systemd_limits.DEFAULT_DROP_IN] if request.systemd_default else []
+    known = [owned.unit_drop_in(unit) for unit in request.units]
+    known += [owned.MANAGER_DROP_IN] if request.systemd_default else []
     removals = [path for path in own + hard_limits.left_over(tree, known) if path not in plan.files()]
     short: t.List[shortfalls.Shortfall] = []
     if request.needed is not None:
@@ -190,7 +190,7 @@ def _blamed(
         offender = dict(original)
         if offender["source"] in files:
             grant: t.Optional[grants.Grant]
-            if offender["source"] == pam_limits.DROP_IN:
+            if offender["source"] == owned.LIMITS_DROP_IN:
                 grant = plan.domains.get(offender["domain"])
             else:
                 grant = plan.units.get(offender.get("unit", ""), plan.default)
@@ -264,7 +264,7 @@ def _message(
     if by_rights:
         needed = max((one["value"] for one in by_rights if isinstance(one["value"], int)), default=0)
         most = min(one["maximum"] for one in by_rights)
-        ways = "lower these limits to at most %d, or %s" % (most, containment.start_with_nofile(needed or "more"))
+        ways = "lower these limits to at most %d, or %s" % (most, container_options.start_with_nofile(needed or "more"))
         lines.append("Either %s." % ways)
     return "\n".join(lines)
 

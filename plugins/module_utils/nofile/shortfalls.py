@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import pam_limits, systemd_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Outcome, Subjects
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
@@ -33,7 +33,7 @@ class Shortfall(t.NamedTuple):
     def _way_out(self, where: str) -> str:
         if self.remedy:
             return "%s." % (self.remedy[0].upper() + self.remedy[1:])
-        if self.by.rpartition(":")[0] in (pam_limits.DROP_IN, *systemd_limits.drop_ins(self.name)):
+        if self.by.rpartition(":")[0] in (owned.LIMITS_DROP_IN, *owned.unit_drop_ins(self.name)):
             return "Raise %snofile_soft and %snofile_hard." % (where, where)
         if not self.by.startswith("/etc/"):
             return "Name it in %s." % (where + ("domains" if self.kind == "user" else "units"))

@@ -4,7 +4,7 @@
 """A probe: opens real connections, holds them, has them answer, and lets them go.
 
 One process hands out the work in pieces and looks after the clock, the memory and whoever waits for the result; the
-others connect (module_utils/probe/worker_process.py), as many at a time as there are processors. When one is full the next
+others connect (worker_process.py), as many at a time as there are processors. When one is full the next
 begins: hundreds at once would only take turns.
 """
 

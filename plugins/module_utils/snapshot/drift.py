@@ -16,13 +16,13 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     sysctl_d,
     systemd_limits,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import OWNER_MARK, state_path
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import Keys
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, port_set, sysctl_keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Pair, in_order
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK, state_path
 
 LIVE, AFTER_BOOT, FILE = "live", "after_boot", "file"
 
@@ -72,8 +72,8 @@ class Applied(t.NamedTuple):
 def applied(reading: Reading) -> Applied:
     """Return what our files and records hold; nothing where there are none."""
     record = reading.attempt(state_path("sysctl"), lambda: sysctl_change.records(reading.root)) or {}
-    drop_in = _own_text(reading, sysctl_d.DROP_IN)
-    assignments = sysctl_d.parse(drop_in or "", sysctl_d.DROP_IN)
+    drop_in = _own_text(reading, owned.SYSCTL_DROP_IN)
+    assignments = sysctl_d.parse(drop_in or "", owned.SYSCTL_DROP_IN)
     keys = {line.key: line.value for line in assignments if line.value is not None}
     kinds = {key: entry.get("kind") for key, entry in record.items()}
     floors = frozenset(key for key in keys if kinds.get(key, "floor" if key in _FLOORS else "value") == "floor")
@@ -81,15 +81,15 @@ def applied(reading: Reading) -> Applied:
     added = reading.attempt(state_path(topic), lambda: network_providers.recorded(reading.root)) or set()
     links = _links(reading)
     at_boot = reading.attempt("our address files", lambda: network_providers.at_boot(reading.root, links)) or {}
-    missing = [sysctl_d.DROP_IN] if record and drop_in is None else []
+    missing = [owned.SYSCTL_DROP_IN] if record and drop_in is None else []
     if any(map(sysctl_change.kernel_module_of, keys)) and _own_text(reading, sysctl_change.MODULES_LOAD) is None:
         missing.append(sysctl_change.MODULES_LOAD)
     return Applied(
         keys,
         floors,
-        reading.attempt(pam_limits.DROP_IN, lambda: _own_lines(reading)) or [],
+        reading.attempt(owned.LIMITS_DROP_IN, lambda: _own_lines(reading)) or [],
         _own_units(reading),
-        _own_limit(reading, systemd_limits.DEFAULT_DROP_INS, "Manager", "DefaultLimitNOFILE"),
+        _own_limit(reading, owned.MANAGER_DROP_INS, "Manager", "DefaultLimitNOFILE"),
         added,
         set(at_boot),
         {pair for pair, bound_only in at_boot.items() if not bound_only},
@@ -151,7 +151,7 @@ def _sysctl(reading: Reading, keys: Keys, own: Applied) -> t.List[t.Dict[str, t.
             found.append(_entry(key, value, live, LIVE))
         # What the kernel refuses changes nothing: the snapshot names such a line among the refused ones.
         won = sysctl_d.winner(assignments, key, kernel)
-        if won is not None and won.path != sysctl_d.DROP_IN and not _holds(own, key, value, won.value, kernel):
+        if won is not None and won.path != owned.SYSCTL_DROP_IN and not _holds(own, key, value, won.value, kernel):
             found.append(_entry(key, value, won.value, AFTER_BOOT, by="%s:%d" % (won.path, won.line)))
     return found
 
@@ -183,17 +183,17 @@ def _nofile(subjects: Subjects, own: Applied, users: t.Iterable[str]) -> t.List[
         grant = pam_limits.resolve(own.lines, build, name, *account)
         _soft, hard = pam_limits.limits(grant, most)
         winner = pam_limits.resolve(pam_limits.entries(subjects.tree, build), build, name, *account).hard
-        wins = winner is not None and winner.path == pam_limits.DROP_IN
+        wins = winner is not None and winner.path == owned.LIMITS_DROP_IN
         found += _below("nofile of user %s" % name, hard, subjects.user("", name), wins)
     units = systemd_limits.Units(subjects.tree)
     for name, (_soft, hard) in sorted(own.units.items()):
         if subjects.knows_unit(name):
             limit = units.limit(name)
-            wins = limit is not None and limit.path in systemd_limits.drop_ins(name)
+            wins = limit is not None and limit.path in owned.unit_drop_ins(name)
             found += _below("nofile of %s" % name, hard, subjects.unit("", name), wins)
     every = subjects.every_unit() if own.default is not None else None
     if own.default is not None and every is not None:
-        wins = systemd_limits.default(subjects.tree).path in systemd_limits.DEFAULT_DROP_INS
+        wins = systemd_limits.default(subjects.tree).path in owned.MANAGER_DROP_INS
         found += _below("nofile of %s" % every["name"], own.default[1], every, wins)
     return found
 
@@ -256,18 +256,18 @@ def _own_text(reading: Reading, path: str) -> t.Optional[str]:
 
 
 def _own_lines(reading: Reading) -> t.List[pam_limits.Entry]:
-    text = _own_text(reading, pam_limits.DROP_IN)
+    text = _own_text(reading, owned.LIMITS_DROP_IN)
     build = pam_limits.behaviour(reading.tree)
-    return pam_limits.parse(text or "", pam_limits.DROP_IN, build)
+    return pam_limits.parse(text or "", owned.LIMITS_DROP_IN, build)
 
 
 def _own_units(reading: Reading) -> t.Dict[str, t.Tuple[int, int]]:
     found = {}
-    for name in reading.names(systemd_limits.UNIT_DIRECTORY):
+    for name in reading.names(owned.UNIT_DIRECTORY):
         unit = name[:-2]
         section = systemd_limits.section_of(unit) if name.endswith(".d") else None
         if section is not None:
-            pair = _own_limit(reading, systemd_limits.drop_ins(unit), section, "LimitNOFILE")
+            pair = _own_limit(reading, owned.unit_drop_ins(unit), section, "LimitNOFILE")
             if pair is not None:
                 found[unit] = pair
     return found

@@ -13,7 +13,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import cont
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.socket_count import parse_sockstat
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, sysctl_keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import PORT_RANGE, RESERVED_PORTS
 
@@ -67,7 +67,7 @@ class Keys:
         self._at_boot = reading.attempt("sysctl.d", lambda: other_writers.at_boot(reading)) or []
 
     def live(self, key: str) -> t.Optional[str]:
-        text = self._reading.text(sysctl_d.proc_path(key))
+        text = self._reading.text(sysctl_keys.proc_path(key))
         return None if text is None else " ".join(text.split())
 
     def number(self, key: str) -> t.Optional[int]:

@@ -17,7 +17,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import kernel_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
 
 _SYSCTL_CONF = "/etc/sysctl.conf"
 
@@ -25,9 +25,6 @@ _LATER = "a file of sysctl.d that sorts after ours"
 _PROCPS = "procps, which reads it last at boot"
 _SHELLS = ", which run it after pam_limits"
 _UNKNOWN = " (what it comes to cannot be told here)"
-
-#: Stands for the limit, among the keys of sysctl.
-NOFILE = other_writers.NOFILE
 
 
 def overrides(
@@ -56,7 +53,7 @@ def overrides(
         found.append(_entry(*by_proxy))
     for line in shell_limits.lines(reading, homes, ways):
         who = line.who + _SHELLS if line.is_known else line.who + _SHELLS + _UNKNOWN
-        found.append(_entry(NOFILE, line.value, line.path, line.line, who))
+        found.append(_entry(sysctl_keys.NOFILE, line.value, line.path, line.line, who))
     for setting, unit in other_writers.nofile_lines(reading):
         found.append(dict(_entry(*setting), **({"unit": unit} if unit else {})))
     return list({(entry["key"], entry["file"]): entry for entry in reversed(found)}.values())[::-1]
@@ -99,7 +96,7 @@ def _at_boot(reading: Reading, ours: t.Mapping[str, str], keys: t.Sequence[str])
     found = []
     for key in keys:
         won = sysctl_d.winner(lines, key, kernel)
-        if won is None or won.path == sysctl_d.DROP_IN or not _differs(key, won.value, ours.get(key)):
+        if won is None or won.path == owned.SYSCTL_DROP_IN or not _differs(key, won.value, ours.get(key)):
             continue
         who = _PROCPS if won.path == _SYSCTL_CONF else _LATER
         if isinstance(won, sysctl_d.Setting):

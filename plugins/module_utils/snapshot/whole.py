@@ -24,6 +24,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     identity,
     interface_addresses,
     listening,
+    name_servers,
     slab,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.conntrack import conntrack
@@ -36,7 +37,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import 
     kernel_limits,
     overrides,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys, taken_addresses
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
 SCHEMA = 1
@@ -115,7 +116,7 @@ def _addresses(
     if interfaces is None:
         return None
     ours = {address for _interface, address in drift.own_pairs(applied)}
-    servers = reading.attempt("name servers", lambda: taken_addresses.name_servers(reading.root)) or []
+    servers = reading.attempt("name servers", lambda: name_servers.name_servers(reading.root)) or []
     # An observation that was recorded by an earlier version has neither of both.
     taken = [*interfaces.get("taken", ()), *observation.get("session", ()), *servers]
     return dict(interface_addresses.describe(interfaces, ours), taken=taken)

@@ -5,22 +5,15 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import open_text
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.kernel_number import read_number
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
 
 HIGHEST_PORT = 65535
 
-#: A socket as /proc/net/tcp, udp and the like print it: its port and its state; no line is as long.
-_SOCKET = re.compile(r"\s*[0-9]+: [0-9A-F]{8,32}:([0-9A-F]{4}) [0-9A-F]{8,32}:[0-9A-F]{4} ([0-9A-F]{2})\s")
-_LONGEST_LINE = 512
 #: Of an unsigned long: one of 32 bits refuses what is above every port, too.
 _WORD_SIZE = 64
-#: include/net/tcp_states.h; an unconnected socket of UDP is in TCP_CLOSE.
-_LISTEN, _CLOSE = "0A", "07"
 
 
 def parse_ports(where: str, entries: t.Iterable[object]) -> t.Set[int]:
@@ -117,37 +110,3 @@ def to_reserve(
     """
     found = asked | {port for port in in_use if low <= port <= high}
     return found.union(*(parse_kernel_list(text or "") for text in present))
-
-
-def listeners(root: str) -> t.Set[int]:
-    """Return the TCP ports that listen in this network namespace, on any address and either family.
-
-    The kernel lists the listening sockets first (net/ipv4/tcp_ipv4.c, tcp_seq_start), so reading
-    stops at the first other one: a million connections cost nothing here.
-    """
-    ports = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for port, state in _sockets(root, table):
-            if state != _LISTEN:
-                break
-            ports.add(port)
-    return ports
-
-
-def bound_udp(root: str) -> t.Set[int]:
-    """Return the UDP ports that unconnected sockets of this network namespace are bound to, of either family."""
-    tables = ("/proc/net/udp", "/proc/net/udp6")
-    return {port for table in tables for port, state in _sockets(root, table) if state == _CLOSE and port}
-
-
-def _sockets(root: str, table: str) -> t.Iterator[t.Tuple[int, str]]:
-    """Yield port and state of each line up to the first that is no socket (proc_pid_net(5))."""
-    stream = open_text(root, table)
-    if stream is None:
-        return
-    with stream:
-        stream.readline(_LONGEST_LINE)
-        found = _SOCKET.match(stream.readline(_LONGEST_LINE))
-        while found is not None:
-            yield int(found.group(1), 16), found.group(2)
-            found = _SOCKET.match(stream.readline(_LONGEST_LINE))

@@ -326,3 +326,26 @@ def _bounds_of_kind(kind: str, kernel: Kernel) -> t.Tuple[int, int]:
 
 def _of_word(bound: t.Union[int, t.Tuple[int, int]], kernel: Kernel) -> int:
     return bound if isinstance(bound, int) else bound[kernel.word_size == 32]
+
+
+def proc_path(key: str) -> str:
+    """Return the host's absolute path of a normalized ``key``."""
+    return "/proc/sys/" + key.translate(str.maketrans("./", "/."))
+
+
+def normalize(key: str) -> str:
+    """Return ``key`` as this collection writes it: dots between the parts, a slash for a dot in a part.
+
+    sysctl.d(5): where the first separator is a slash, dots and slashes swap roles, so
+    ``net/ipv4/conf/eth0.5/forwarding`` and ``net.ipv4.conf.eth0/5.forwarding`` are one key.
+    """
+    for character in key:
+        if character == ".":
+            return key
+        if character == "/":
+            return key.translate(str.maketrans("./", "/."))
+    return key
+
+
+#: Stands for the limit, among the keys of sysctl.
+NOFILE = "nofile"

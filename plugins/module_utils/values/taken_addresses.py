@@ -13,7 +13,6 @@ import bisect
 import ipaddress
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import read_text
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, Address, Run
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
@@ -24,15 +23,6 @@ ALLOWED = "addresses that nobody else has"
 
 #: More ranges than this nobody would copy out of a message.
 _MOST_PIECES = 16
-
-#: resolv.conf(5). With systemd-resolved or NetworkManager, /etc/resolv.conf may name a stub on this host, and these
-#: the servers behind it.
-_RESOLV_CONFS = (
-    "/etc/resolv.conf",
-    "/run/systemd/resolve/resolv.conf",
-    "/run/NetworkManager/no-stub-resolv.conf",
-    "/run/NetworkManager/resolv.conf",
-)
 
 
 class Whose(t.Protocol):
@@ -141,21 +131,6 @@ def _rest(run: Run, out: t.Iterable[t.Tuple[int, int]]) -> t.List[str]:
         pieces.append((first, last))
     make = MAKE[version]
     return [str(make(low)) if low == high else "%s-%s" % (make(low), make(high)) for low, high in pieces]
-
-
-def name_servers(root: str) -> t.List[t.Dict[str, str]]:
-    """Return the name servers that the host asks, as entries. raises: OSError for a file that cannot be read"""
-    found: t.Dict[str, t.Dict[str, str]] = {}
-    for path in _RESOLV_CONFS:
-        for line in (read_text(root, path) or "").splitlines():
-            words = line.split()
-            # The C library knows a keyword at the beginning of a line only (resolv/res_init.c).
-            address = (
-                plain(words[1]) if line.startswith("nameserver") and words[0] == "nameserver" and words[1:] else None
-            )
-            if address is not None:
-                found.setdefault(address, {"address": address, "whose": "a name server of this host (%s)" % path})
-    return list(found.values())
 
 
 def plain(text: object) -> t.Optional[str]:

@@ -21,15 +21,11 @@ from __future__ import annotations
 import math
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
-    pam_limits,
-    sysctl_d,
-    systemd_limits,
-)
-from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment, identity
-from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import overrides
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import (
     address_set,
+    capabilities,
+    container_options,
+    owned,
     port_set,
     sysctl_keys,
     taken_addresses,
@@ -372,7 +368,7 @@ def _cannot_be_set(limits: Limits, key: str, wanted: str) -> str:
         return "%s is %s and belongs to the machine under this container: set %s there." % (key, present, wanted)
     way = "set it to %s from where /proc/sys can be written; ProtectKernelTunables= makes it read-only" % wanted
     if limits["host"]["container"]:
-        way = containment.start_with_sysctl(key, wanted)
+        way = container_options.start_with_sysctl(key, wanted)
     return "%s is %s and cannot be written here: %s." % (key, present, way)
 
 
@@ -473,7 +469,7 @@ def _refuse_above_inherited(limits: Limits, hard: int) -> None:
     most = _inherited(limits)
     if most is not None and hard > most:
         allowed = "at most %d, the hard limit of PID 1, which root may not raise here" % most
-        mend = "Ask for that, or %s." % containment.start_with_nofile(hard)
+        mend = "Ask for that, or %s." % container_options.start_with_nofile(hard)
         raise Refusal("limits_nofile_hard", hard, allowed, mend)
 
 
@@ -484,8 +480,8 @@ def _inherited(limits: Limits) -> int | None:
     them all.
     """
     host = limits["host"]
-    capabilities = host["capabilities"] if host["uid"] == 0 and host["container"] else None
-    if identity.may_raise(capabilities, host.get("first_user_namespace")):
+    of_root = host["capabilities"] if host["uid"] == 0 and host["container"] else None
+    if capabilities.may_raise(of_root, host.get("first_user_namespace")):
         return None
     first = limits["nofile"].get("inherited")
     if first is not None:
@@ -581,7 +577,7 @@ def _more_descriptors(predicted: Limits, request: Request, target: int) -> str:
         most, mend = inherited, "Start the container with a nofile of %d or more." % needed
         if predicted["host"].get("first_user_namespace") is not False:
             mend = "Give the container CAP_SYS_RESOURCE, or start it with a nofile of %d or more." % needed
-        mend += " The setting is %s." % containment.NOFILE_OPTIONS
+        mend += " The setting is %s." % container_options.NOFILE_OPTIONS
     elif nr_open is not None and nr_open < needed and "fs.nr_open" not in request.explicit.sysctl_values:
         machine = model.scope_of(predicted, "fs.nr_open") == model.MACHINE
         where = "on the machine under this container" if machine else "from where /proc/sys can be written"
@@ -629,7 +625,7 @@ def _overridden(limits: Limits, request: Request, settings: Settings) -> list[st
         if entry.get("unit") and entry["unit"] not in settings["limits_units"]:
             # The limit of somebody else's service, which nothing was planned for.
             continue
-        if key == overrides.NOFILE:
+        if key == sysctl_keys.NOFILE:
             # A shell cannot take more than the hard limit, and what it takes is soft and hard: nobody raises it again,
             # and whoever wants no more than the soft limit has said so.
             soft = request.explicit.limits_nofile_soft
@@ -679,8 +675,8 @@ def predict(limits: Limits, settings: Settings) -> dict[str, t.Any]:
     settings: as plan() returns them; variables that are missing change nothing
     """
     predicted = dict(limits)
-    values = {sysctl_d.normalize(key): str(value) for key, value in settings.get("sysctl_values", {}).items()}
-    floors = {sysctl_d.normalize(key): int(value) for key, value in settings.get("sysctl_floors", {}).items()}
+    values = {sysctl_keys.normalize(key): str(value) for key, value in settings.get("sysctl_values", {}).items()}
+    floors = {sysctl_keys.normalize(key): int(value) for key, value in settings.get("sysctl_floors", {}).items()}
     _set_keys(predicted, _new_values(limits, values, floors))
     new_range = values.get(PORT_RANGE) if model.is_settable(limits, PORT_RANGE) else None
     named = settings.get("sysctl_reserved_ports", ())
@@ -709,7 +705,7 @@ def _new_values(limits: Limits, values: t.Mapping[str, str], floors: t.Mapping[s
 def _set_keys(predicted: dict[str, t.Any], new: t.Mapping[str, str]) -> None:
     keys = dict(predicted["keys"])
     for key, value in new.items():
-        keys[key] = dict(keys[key], now=value, after_boot=value, by=sysctl_d.DROP_IN)
+        keys[key] = dict(keys[key], now=value, after_boot=value, by=owned.SYSCTL_DROP_IN)
         place = _PLACES.get(key)
         if place is not None and value.isdecimal():
             _set(predicted, place, int(value))
@@ -789,19 +785,17 @@ def _subjects(limits: Limits, settings: Settings) -> list[t.Mapping[str, t.Any]]
         if one.get("remedy") and one["kind"] == "user":
             # What role limits writes for users does not reach such sessions; they have what their unit has.
             unit = one.get("kept_from")
-            found.append(
-                _granted(one, planned, systemd_limits.drop_in(unit), one["by"] or "") if unit in units else one
-            )
+            found.append(_granted(one, planned, owned.unit_drop_in(unit), one["by"] or "") if unit in units else one)
         elif one["kind"] == "user" and _reaches(domains, one["name"]):
-            found.append(_granted(one, planned, pam_limits.DROP_IN, one["by"] or ""))
+            found.append(_granted(one, planned, owned.LIMITS_DROP_IN, one["by"] or ""))
         elif one["kind"] == "unit" and one["name"] in units:
-            found.append(_granted(one, planned, systemd_limits.drop_in(one["name"]), one["by"] or ""))
+            found.append(_granted(one, planned, owned.unit_drop_in(one["name"]), one["by"] or ""))
         else:
             found.append(one)
     known = {(one["kind"], one["name"]) for one in found}
     named = [("user", name) for name in domains if name != "*"] + [("unit", name) for name in units]
     new = [{"kind": kind, "name": name, "now": None, "by": None} for kind, name in named if (kind, name) not in known]
-    return found + [_granted(one, planned, pam_limits.DROP_IN, "") for one in new]
+    return found + [_granted(one, planned, owned.LIMITS_DROP_IN, "") for one in new]
 
 
 def _reaches(domains: t.Sequence[str], user: str) -> bool:

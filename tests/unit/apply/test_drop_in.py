@@ -9,17 +9,13 @@ import os
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
-    pam_limits,
-    sysctl_d,
-    systemd_limits,
-)
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import files
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
-LIMITS = pam_limits.DROP_IN
+LIMITS = owned.LIMITS_DROP_IN
 UNIT = "/etc/systemd/system/app.service.d/zzzz-fourtuple.conf"
-HEADER = files.OWNER_MARK + "\n"
+HEADER = owned.OWNER_MARK + "\n"
 
 
 @pytest.fixture
@@ -65,7 +61,7 @@ def test_a_drop_in_directory_goes_with_the_last_file(debian):
 
 
 def test_what_a_killed_run_left_of_a_file_is_removed(debian):
-    for path in (UNIT, systemd_limits.DEFAULT_DROP_IN, LIMITS):
+    for path in (UNIT, owned.MANAGER_DROP_IN, LIMITS):
         debian.put(files.unfinished(path), "[Ser")
         planned = drop_in.plan(debian.root, path, None)
         assert drop_in.is_due(debian.root, planned)
@@ -88,20 +84,20 @@ def test_a_limit_above_the_nr_open_of_now_or_of_the_next_boot_is_refused(debian)
     with pytest.raises(Refusal, match=r"at most 1048576, the fs.nr_open after the next boot"):
         change(debian, UNIT, HEADER + "[Service]\nLimitNOFILE=2000000\n")
     assert not debian.exists(UNIT)
-    change(debian, sysctl_d.DROP_IN, HEADER + "fs.nr_open = 3000000\n")
+    change(debian, owned.SYSCTL_DROP_IN, HEADER + "fs.nr_open = 3000000\n")
     change(debian, UNIT, HEADER + "[Service]\nLimitNOFILE=2000000\n")
 
 
 def test_an_nr_open_that_a_limit_needs_stays_in_its_drop_in(debian):
     debian.sysctl(fs__nr_open=3000000)
-    change(debian, sysctl_d.DROP_IN, HEADER + "fs.nr_open = 3000000\n")
+    change(debian, owned.SYSCTL_DROP_IN, HEADER + "fs.nr_open = 3000000\n")
     change(debian, LIMITS, limits(2000000))
     for lower in (HEADER + "fs.nr_open = 1500000\n", None):
         with pytest.raises(Refusal, match=r"at most .* after the next boot"):
-            change(debian, sysctl_d.DROP_IN, lower)
-    assert debian.text(sysctl_d.DROP_IN) == HEADER + "fs.nr_open = 3000000\n"
+            change(debian, owned.SYSCTL_DROP_IN, lower)
+    assert debian.text(owned.SYSCTL_DROP_IN) == HEADER + "fs.nr_open = 3000000\n"
     change(debian, LIMITS, None)
-    change(debian, sysctl_d.DROP_IN, None)
+    change(debian, owned.SYSCTL_DROP_IN, None)
 
 
 def test_somebody_elses_limit_that_was_above_before_stops_nothing(debian):
@@ -124,13 +120,13 @@ def test_only_our_own_files(debian, path):
         drop_in.plan(debian.root, path, HEADER)
 
 
-@pytest.mark.parametrize("path", [*systemd_limits.drop_ins("app.service"), *systemd_limits.DEFAULT_DROP_INS])
+@pytest.mark.parametrize("path", [*owned.unit_drop_ins("app.service"), *owned.MANAGER_DROP_INS])
 def test_by_its_earlier_name_a_drop_in_is_only_removed(debian, path):
     section = "[Manager]\nDefaultLimitNOFILE=5000" if "system.conf.d" in path else "[Service]\nLimitNOFILE=5000"
     debian.put(path, HEADER + section + "\n")
     assert change(debian, path, None).before is not None
     assert not (debian.path / path.lstrip("/")).parent.exists()
-    if path.endswith(systemd_limits.DROP_IN_NAME):
+    if path.endswith(owned.UNIT_DROP_IN_NAME):
         change(debian, path, HEADER + section + "\n")
     else:
         with pytest.raises(Refusal, match=r"zzzz-fourtuple[.]conf"):

@@ -9,9 +9,9 @@ import os
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in, sysctl_change
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import files, proc_sys
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import OWNER_MARK
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 RANGE = "net.ipv4.ip_local_port_range"
@@ -51,7 +51,7 @@ def apply(host, **asked):
     change = plan(host, **asked)
     done = sysctl_change.carry_out(host.root, change)
     text = OWNER_MARK + "\n" + "".join("%s = %s\n" % (k.key, k.persist) for k in done if k.persist)
-    drop_in.carry_out(host.root, drop_in.plan(host.root, sysctl_d.DROP_IN, text))
+    drop_in.carry_out(host.root, drop_in.plan(host.root, owned.SYSCTL_DROP_IN, text))
     return {key.key: key for key in done}
 
 
@@ -275,7 +275,7 @@ def test_a_later_file_that_beats_ours_is_named(stock):
     ]
 
 
-@pytest.mark.parametrize("path", [sysctl_d.DROP_IN, sysctl_change.MODULES_LOAD])
+@pytest.mark.parametrize("path", [owned.SYSCTL_DROP_IN, sysctl_change.MODULES_LOAD])
 def test_a_file_of_our_name_that_is_not_ours_is_refused(stock, path):
     stock.put(path, "fs.nr_open = 1\n")
     with pytest.raises(Refusal, match=path + ":1"):
@@ -367,7 +367,7 @@ def test_a_run_between_putting_back_and_removing_the_drop_in_keeps_its_originals
     apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
     sysctl_change.carry_out(stock.root, sysctl_change.plan_absent(stock.root))
     apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
-    drop_in.carry_out(stock.root, drop_in.plan(stock.root, sysctl_d.DROP_IN, None))
+    drop_in.carry_out(stock.root, drop_in.plan(stock.root, owned.SYSCTL_DROP_IN, None))
     assert absent(stock)["net.ipv4.tcp_tw_reuse"].outcome == "restored"
     assert stock.live("net.ipv4.tcp_tw_reuse") == "2"
     assert not stock.exists("/var/lib/fourtuple")
@@ -377,13 +377,13 @@ def test_a_record_that_is_broken_is_told_before_the_drop_in_changes(stock):
     apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
     stock.put(STATE, "{")
     with pytest.raises(ValueError, match="is not the JSON"):
-        drop_in.carry_out(stock.root, drop_in.plan(stock.root, sysctl_d.DROP_IN, None))
-    assert stock.exists(sysctl_d.DROP_IN)
+        drop_in.carry_out(stock.root, drop_in.plan(stock.root, owned.SYSCTL_DROP_IN, None))
+    assert stock.exists(owned.SYSCTL_DROP_IN)
 
 
 def test_what_a_run_left_that_was_killed_before_it_had_recorded_anything_goes(stock):
     stock.put(files.unfinished(STATE), "{")
-    stock.put(files.unfinished(sysctl_d.DROP_IN), "#")
+    stock.put(files.unfinished(owned.SYSCTL_DROP_IN), "#")
     assert absent(stock) == {}
     assert not stock.exists("/var/lib/fourtuple")
     assert os.listdir(str(stock.path / "etc/sysctl.d")) == []
@@ -479,5 +479,5 @@ def test_a_recorded_key_that_is_gone_is_forgotten(stock):
 
 def test_own_files(stock):
     assert sysctl_change.own_files(stock.root) == []
-    stock.put(sysctl_d.DROP_IN, "# Managed by fourtuple.clients\n")
-    assert sysctl_change.own_files(stock.root) == [sysctl_d.DROP_IN]
+    stock.put(owned.SYSCTL_DROP_IN, "# Managed by fourtuple.clients\n")
+    assert sysctl_change.own_files(stock.root) == [owned.SYSCTL_DROP_IN]

@@ -8,7 +8,7 @@ import typing as t
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_providers
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import OWNER_MARK
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 if t.TYPE_CHECKING:

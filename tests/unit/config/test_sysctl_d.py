@@ -8,6 +8,8 @@ import os
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import identity
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
 
 
 @pytest.fixture
@@ -32,11 +34,11 @@ def value(host, key, own=None):
     ],
 )
 def test_normalize(written, key):
-    assert sysctl_d.normalize(written) == key
+    assert sysctl_keys.normalize(written) == key
 
 
 def test_proc_path_gives_a_dotted_interface_its_dot_back():
-    assert sysctl_d.proc_path("net.ipv4.conf.eth0/5.forwarding") == "/proc/sys/net/ipv4/conf/eth0.5/forwarding"
+    assert sysctl_keys.proc_path("net.ipv4.conf.eth0/5.forwarding") == "/proc/sys/net/ipv4/conf/eth0.5/forwarding"
 
 
 def test_live_folds_white_space(host):
@@ -92,9 +94,9 @@ def test_debian_12_link_sorts_before_ours(systemd):
 
 
 def test_own_replaces_the_drop_in_on_disk(systemd):
-    systemd.put(sysctl_d.DROP_IN, "fs.nr_open = 2000000\n")
+    systemd.put(owned.SYSCTL_DROP_IN, "fs.nr_open = 2000000\n")
     assert value(systemd, "fs.nr_open", {}) is None
-    assert value(systemd, "fs.nr_open", {"fs.nr_open": "7"}) == ("7", sysctl_d.DROP_IN, 0)
+    assert value(systemd, "fs.nr_open", {"fs.nr_open": "7"}) == ("7", owned.SYSCTL_DROP_IN, 0)
 
 
 def test_a_later_file_beats_ours(systemd):
@@ -112,12 +114,12 @@ def test_a_named_key_beats_a_glob_and_a_negative_line_excludes(systemd):
 
 
 def test_what_boots_a_host(host):
-    assert not sysctl_d.boots_with_systemd(host.root)
+    assert not identity.boots_with_systemd(host.root)
     (host.path / "sbin").mkdir(parents=True)
     os.symlink("/lib/systemd/systemd", str(host.path / "sbin/init"))
-    assert sysctl_d.boots_with_systemd(host.root)
+    assert identity.boots_with_systemd(host.root)
     (host.path / "proc/1").mkdir(parents=True)
-    assert not sysctl_d.boots_with_systemd(host.root)
+    assert not identity.boots_with_systemd(host.root)
 
 
 def test_systemd_and_procps_read_lines_each_in_its_own_way():

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.identity import capabilities, identity
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.identity import identity
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.capabilities import capabilities
 
 OBSERVED = {"hostname": "h", "kernel": "6.1.0", "machine": "x86_64", "page_size": 4096, "cpus": 2, "uid": 0}
 STATUS = """Package: systemd-sysv

@@ -37,8 +37,8 @@ def test_where_the_kernel_does_not_answer_its_files_do(monkeypatch, number):
         raise netlink.NetlinkError("no", number)
 
     monkeypatch.setattr(netlink, "dump", refuses)
-    monkeypatch.setattr(listening.port_set, "listeners", lambda root: {22, 8080, 40000})
-    monkeypatch.setattr(listening.port_set, "bound_udp", lambda root: {5353, 51820, 40001})
+    monkeypatch.setattr(listening.proc_net, "listeners", lambda root: {22, 8080, 40000})
+    monkeypatch.setattr(listening.proc_net, "bound_udp", lambda root: {5353, 51820, 40001})
     monkeypatch.setattr(listening, "read_text", lambda root, path: "1024\t65535\n")
     tcp, udp = listening.Ports({22, 8080}, {40000}), listening.Ports({5353, 51820}, {40001})
     assert listening.listening("/") == listening.Listening(tcp, udp, False)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import proc_net
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -49,21 +50,21 @@ def test_bad_ranges_are_refused(value):
 
 
 def test_listeners_of_both_families_stop_at_the_first_connection(host):
-    assert port_set.listeners(host.root) == set()
+    assert proc_net.listeners(host.root) == set()
     listen = " 0: 0100007F:1F90 00000000:0000 0A 0 0\n"
     established = " 1: 0100007F:1F91 0100007F:C350 01 0 0\n"
     host.put("/proc/net/tcp", HEADER + listen + established + listen.replace("1F90", "1F92"))
     host.put("/proc/net/tcp6", HEADER + " 0: " + "0" * 32 + ":0050 " + "0" * 32 + ":0000 0A 0 0\n")
-    assert port_set.listeners(host.root) == {8080, 80}
+    assert proc_net.listeners(host.root) == {8080, 80}
 
 
 def test_bound_udp_ports_of_both_families_without_the_connected_ones(host):
-    assert port_set.bound_udp(host.root) == set()
+    assert proc_net.bound_udp(host.root) == set()
     bound = " 0: 00000000:14E9 00000000:0000 07 0 0\n"
     connected = " 1: 0100007F:1F91 0100007F:C350 01 0 0\n"
     host.put("/proc/net/udp", HEADER + connected + bound)
     host.put("/proc/net/udp6", HEADER + " 7: " + "0" * 32 + ":CA6C " + "0" * 32 + ":0000 07 0 0\n")
-    assert port_set.bound_udp(host.root) == {5353, 51820}
+    assert proc_net.bound_udp(host.root) == {5353, 51820}
 
 
 def test_to_reserve_keeps_what_is_there_and_adds_what_is_in_the_range():

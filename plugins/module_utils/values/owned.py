@@ -1,0 +1,50 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files on a host are ours: their paths, and their first line."""
+
+from __future__ import annotations
+
+import typing as t
+
+#: The first line of every file that the collection owns on a host.
+OWNER_MARK = "# Managed by fourtuple.clients"
+STATE_DIRECTORY = "/var/lib/fourtuple"
+#: For what is true until the next boot, which empties it.
+RUN_DIRECTORY = "/run/fourtuple"
+
+#: Sorts after Debian 12's 99-sysctl.conf, the link to /etc/sysctl.conf, and nearly everything else.
+SYSCTL_DROP_IN = "/etc/sysctl.d/99-zz-fourtuple.conf"
+LIMITS_DROP_IN = "/etc/security/limits.d/99-zz-fourtuple.conf"
+UNIT_DIRECTORY = "/etc/systemd/system"
+#: Drop-ins are read by their names, the last one wins: ours sorts behind override.conf (systemctl edit),
+#: limits.conf, zz-limits.conf, in whatever directory they are, those of the type, as service.d, included.
+UNIT_DROP_IN_NAME = "zzzz-fourtuple.conf"
+#: Every name that drop-ins of ours have had, today's last: 0.1.0 wrote fourtuple.conf.
+UNIT_DROP_IN_NAMES = ("fourtuple.conf", UNIT_DROP_IN_NAME)
+_MANAGER_DIRECTORY = "/etc/systemd/system.conf.d"
+MANAGER_DROP_IN = "%s/%s" % (_MANAGER_DIRECTORY, UNIT_DROP_IN_NAME)
+MANAGER_DROP_INS = tuple("%s/%s" % (_MANAGER_DIRECTORY, name) for name in UNIT_DROP_IN_NAMES)
+
+
+def unit_drop_in(unit: str) -> str:
+    """Return the path of our drop-in for ``unit``."""
+    return "%s/%s.d/%s" % (UNIT_DIRECTORY, unit, UNIT_DROP_IN_NAME)
+
+
+def unit_drop_ins(unit: str) -> t.List[str]:
+    """Return every path that a drop-in of ours for ``unit`` can have, today's last."""
+    return ["%s/%s.d/%s" % (UNIT_DIRECTORY, unit, name) for name in UNIT_DROP_IN_NAMES]
+
+
+def unit_of(path: str) -> t.Optional[str]:
+    """Return the unit that a path is a drop-in of ours for, by today's or an earlier name; None for any other path."""
+    directory, _slash, name = path.rpartition("/")
+    folder, _slash, unit = directory.rpartition("/")
+    if folder != UNIT_DIRECTORY or not unit.endswith(".d") or unit == ".d" or name not in UNIT_DROP_IN_NAMES:
+        return None
+    return unit[:-2]
+
+
+def state_path(topic: str, directory: str = STATE_DIRECTORY) -> str:
+    return "%s/%s.json" % (directory, topic)
