@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import ast
 import pathlib
+import re
 
 import pytest
 
-PLUGINS = pathlib.Path(__file__).parents[2] / "plugins"
+REPOSITORY = pathlib.Path(__file__).parents[2]
+PLUGINS = REPOSITORY / "plugins"
 OURS = ["ansible_collections", "fourtuple", "clients", "plugins"]
 
 #: Each package imports from itself and those before it; the two ends of a proof know nothing of each other.
@@ -68,6 +70,26 @@ def test_on_the_controller(path):
             assert folder == "plugin_utils"
             # What is no package is a module beside them.
             assert CONTROLLER.index(package if package in CONTROLLER else "") <= CONTROLLER.index(own)
+
+
+def rows(title: str) -> list[list[str]]:
+    """Return the cells of the table below a title of ARCHITECTURE.md."""
+    section = re.split("^##+ ", (REPOSITORY / "ARCHITECTURE.md").read_text(), flags=re.MULTILINE)
+    (found,) = (text for text in section if text.startswith(title + "\n"))
+    lines = [line for line in found.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_the_document_has_the_packages_in_their_order():
+    assert [row[0].strip("`") for row in rows("Packages of `module_utils`")] == HOST
+    assert [row[0].strip("`").replace("(none)", "") for row in rows("Packages of `plugin_utils`")] == CONTROLLER
+
+
+@pytest.mark.parametrize(("title", "column"), [("Where things are", 0), ("Promises", 1)])
+def test_what_the_document_names_is_there(title, column):
+    found = [path for row in rows(title) for path in re.findall("`([^`]+)`", row[column])]
+    assert len(found) > 10
+    assert [path for path in found if not (REPOSITORY / path).exists()] == []
 
 
 def test_what_the_test_sees(tmp_path):
