@@ -313,14 +313,14 @@ def choose_interface(where: str, name: t.Optional[str], links: Links, ip: Ip) ->
     names = [link["ifname"] for link in links if "ifname" in link]
     if name:
         if name not in names:
-            mend = "Name the interface that the destinations are reached by."
-            raise Refusal(where, name, "an interface of this host: " + ", ".join(names), mend)
+            remedy = "Name the interface that the destinations are reached by."
+            raise Refusal(where, name, "an interface of this host: " + ", ".join(names), remedy)
         return name
     defaults = ip.default_interfaces()
     if len(defaults) != 1:
         found = "several default routes: " + ", ".join(defaults) if defaults else "no default route"
-        mend = "The host has %s. Name the interface." % found
-        raise Refusal(where, name, "an interface of this host: " + ", ".join(names), mend)
+        remedy = "The host has %s. Name the interface." % found
+        raise Refusal(where, name, "an interface of this host: " + ", ".join(names), remedy)
     return defaults[0]
 
 
@@ -329,8 +329,8 @@ def check_ipv6(places: t.Mapping[Address, str], interface: str) -> None:
     disabled = (read_text(ROOT, key) or "1").strip() != "0"
     for address, place in places.items():
         if address.version == 6 and disabled:
-            mend = "IPv6 is switched off there (%s): switch it on, or remove the address." % key
-            raise Refusal(place, str(address), "IPv4 addresses on %s" % interface, mend)
+            remedy = "IPv6 is switched off there (%s): switch it on, or remove the address." % key
+            raise Refusal(place, str(address), "IPv4 addresses on %s" % interface, remedy)
 
 
 def carry_out(plan: Plan, ip: Ip) -> None:
@@ -402,7 +402,7 @@ def fail_midway(module: AnsibleModule, plan: Plan, ip: Ip, error: IpFailed) -> N
     }
     counts = ", ".join("%d %s" % (len(found), name.replace("_", " ")) for name, found in done.items())
     module.fail_json(
-        msg="%s. %s. What was added is recorded: mend the cause and run again, or take it back with state absent."
+        msg="%s. %s. What was added is recorded: fix the cause and run again, or take it back with state absent."
         % (error, counts),
         changed=bool(done["added"] or done["removed"]),
         **done,

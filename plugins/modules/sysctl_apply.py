@@ -318,11 +318,11 @@ def main() -> None:
     for warning in change.warnings:
         module.warn(warning)
     for line in change.overridden:
-        mend = "remove that line"
+        remedy = "remove that line"
         if sysctl_d.is_sorted(line["source"]):
-            mend += " or rename the file to sort before ours"
+            remedy += " or rename the file to sort before ours"
         module.warn(
-            "%(source)s:%(line)s sets %(key)s = %(value)s at the next boot and beats our %(ours)s; " % line + mend
+            "%(source)s:%(line)s sets %(key)s = %(value)s at the next boot and beats our %(ours)s; " % line + remedy
         )
     outcome = result(change, done)
     for line in outcome["refused"]:

@@ -19,7 +19,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import ad
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, Run
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import known
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import MOST_CONNECTIONS
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import MAX_CONNECTIONS
 
 #: What a host takes for itself: its name, first and last address.
 Claim = tuple[str, str, str]
@@ -101,8 +101,8 @@ def slice_of(pool: Pool, slot_size: t.Any, slot: t.Any, primary: str | None, whe
     slot_size: how many addresses each host gets
     slot, primary: see slot_of
     """
-    mend = "No slice is larger than the pool."
-    size = whole_number("tune_slot_size" + where, slot_size, 1, max(1, pool.size), mend)
+    remedy = "No slice is larger than the pool."
+    size = whole_number("tune_slot_size" + where, slot_size, 1, max(1, pool.size), remedy)
     if not pool.size:
         raise Refusal("tune_address_pool" + where, [], "at least one address", "Name the addresses of the pool.")
     slots = pool.size // size
@@ -119,8 +119,8 @@ def slot_of(slots: int, slot: t.Any, primary: str | None, where: str = "") -> in
     if slot is not None:
         return whole_number("tune_slot" + where, slot, 0, slots - 1, _SLOT_MEND)
     if primary is None:
-        mend = "It has no primary address to take a slot from: set tune_slot."
-        raise Refusal("tune_slot" + where, None, "a whole number from 0 to %d" % (slots - 1), mend)
+        remedy = "It has no primary address to take a slot from: set tune_slot."
+        raise Refusal("tune_slot" + where, None, "a whole number from 0 to %d" % (slots - 1), remedy)
     bits = slots.bit_length() - 1
     return int(ipaddress.ip_address(primary)) & ((1 << bits) - 1)
 
@@ -186,8 +186,8 @@ def fleet(variables: t.Mapping[str, Variables], hosts: t.Iterable[str]) -> dict[
         if row.get("tune_address_pool") and row.get("tune_slot") is not None:
             claims += _claims(name, row, pools)
         if row.get("tune_fleet_target") is not None:
-            place, mend = "tune_fleet_target of %s" % name, "Write how many connections the fleet must hold."
-            targets[name] = whole_number(place, row.get("tune_fleet_target"), 1, MOST_CONNECTIONS * 10**6, mend)
+            place, remedy = "tune_fleet_target of %s" % name, "Write how many connections the fleet must hold."
+            targets[name] = whole_number(place, row.get("tune_fleet_target"), 1, MAX_CONNECTIONS * 10**6, remedy)
             weights[name] = _weight(name, row.get("tune_weight"))
     duplicates(claims)
     return {"shares": _shares(targets, weights)}
@@ -248,12 +248,12 @@ def _shares(targets: t.Mapping[str, int], weights: t.Mapping[str, fractions.Frac
     for name, other in targets.items():
         if other != target:
             allowed = "%d, as on %s: one fleet has one target" % (target, first)
-            mend = "Give it to all hosts alike, and set tune_target_connections on hosts of their own."
-            raise Refusal("tune_fleet_target of %s" % name, other, allowed, mend)
+            remedy = "Give it to all hosts alike, and set tune_target_connections on hosts of their own."
+            raise Refusal("tune_fleet_target of %s" % name, other, allowed, remedy)
     total = sum(weights.values())
     if not total:
-        mend = "Give at least one host that shares tune_fleet_target a weight."
-        raise Refusal("tune_weight of %s" % ", ".join(sorted(targets)[:3]), 0, "a number above 0 on some host", mend)
+        remedy = "Give at least one host that shares tune_fleet_target a weight."
+        raise Refusal("tune_weight of %s" % ", ".join(sorted(targets)[:3]), 0, "a number above 0 on some host", remedy)
     return {name: math.ceil(target * weight / total) for name, weight in weights.items() if weight}
 
 
@@ -270,6 +270,6 @@ def duplicates(claims: t.Iterable[Claim]) -> None:
         if first <= end and host != other:
             names = tuple(sorted((host, other)))
             shared = "%s-%s" % (MAKE[version](first), MAKE[version](min(last, end)))
-            mend = "Give one of them another tune_slot; a slot that is not set comes from a host's primary address."
-            raise Refusal("tune_slot of %s and %s" % names, shared, "each address for one host", mend)
+            remedy = "Give one of them another tune_slot; a slot that is not set comes from a host's primary address."
+            raise Refusal("tune_slot of %s and %s" % names, shared, "each address for one host", remedy)
         furthest[version] = max((end, other), (last, host))

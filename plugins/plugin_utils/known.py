@@ -28,7 +28,7 @@ Table = t.Mapping[str, t.Any]
 #: A part of the table has the addresses of one /24, or one /64.
 _PART_BITS = {4: 8, 6: 64}
 #: What takes more parts is looked at by every host: prefixes that are written once for all.
-_MOST_PARTS = 256
+_MAX_PARTS = 256
 
 
 class Known:
@@ -112,7 +112,7 @@ class _Parts:
         self._seen.add((run, owner))
         version, first, last = run
         bits, row = _PART_BITS[version], (first, last, whose, owner)
-        if (last >> bits) - (first >> bits) >= _MOST_PARTS:
+        if (last >> bits) - (first >> bits) >= _MAX_PARTS:
             self._wide.setdefault(str(version), []).append(row)
             return
         for number in range(first >> bits, (last >> bits) + 1):

@@ -16,14 +16,14 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.known import ser
 AUTOBIND, BIND, BIND_NO_PORT = "autobind", "bind", "bind_no_port"
 BINDINGS = (AUTOBIND, BIND, BIND_NO_PORT)
 
-MOST_CONNECTIONS = 10**9
-MOST_PROCESSES = 10**6
+MAX_CONNECTIONS = 10**9
+MAX_PROCESSES = 10**6
 
-_MOST_DESTINATIONS = 10**6
+_MAX_DESTINATIONS = 10**6
 _DESTINATIONS_MEND = "Write how many server address and port pairs there are, or list them."
 #: More than any host does, and enough to keep the arithmetic away from nonsense.
-_MOST_CHURN = 10**7
-_MOST_BYTES = 2**40
+_MAX_CHURN = 10**7
+_MAX_BYTES = 2**40
 
 
 class Explicit(t.NamedTuple):
@@ -115,14 +115,14 @@ def parse(stated: t.Mapping[str, t.Any]) -> Request:
     domains = [domain for domain in explicit.limits_domains or () if domain != "*"]
     target = given["target_connections"]
     if target is not None:
-        mend = "Write how many connections the host must hold."
-        target = whole_number("tune_target_connections", target, 1, MOST_CONNECTIONS, mend)
+        remedy = "Write how many connections the host must hold."
+        target = whole_number("tune_target_connections", target, 1, MAX_CONNECTIONS, remedy)
     return Request(
         target,
         _destinations(given["destinations"]),
         _servers(given["destinations"]),
         _binding(given["binding"]),
-        whole_number("tune_processes", given["processes"], 1, MOST_PROCESSES, "Write how many processes connect."),
+        whole_number("tune_processes", given["processes"], 1, MAX_PROCESSES, "Write how many processes connect."),
         port_set.parse_range("tune_port_range", given["port_range"]),
         _port_fill(given["port_fill"]),
         _texts("tune_users", given["users"]) or domains,
@@ -131,13 +131,13 @@ def parse(stated: t.Mapping[str, t.Any]) -> Request:
         _list("tune_address_pool", given["address_pool"]),
         given["slot"],
         given["slot_size"],
-        whole_number("tune_app_bytes", given["app_bytes"], 0, _MOST_BYTES, "Write the bytes of one connection."),
+        whole_number("tune_app_bytes", given["app_bytes"], 0, _MAX_BYTES, "Write the bytes of one connection."),
         whole_number("app_descriptors", given["app_descriptors"], 0, 2**31, "Write how many files a process has open."),
         _or_none("app_nofile", given["app_nofile"], 2**31, "Write the soft limit of a process."),
-        _or_none("kernel_bytes", given["kernel_bytes"], _MOST_BYTES, "Write the bytes of one connection."),
+        _or_none("kernel_bytes", given["kernel_bytes"], _MAX_BYTES, "Write the bytes of one connection."),
         whole_number("memory_reserve", given["memory_reserve"], 0, 2**50, "Write bytes."),
         _texts("exempt_from", given["exempt_from"]),
-        whole_number("tune_churn", given["churn"], 0, _MOST_CHURN, "Write how many connections close per second."),
+        whole_number("tune_churn", given["churn"], 0, _MAX_CHURN, "Write how many connections close per second."),
         bool(given["after_restart"]),
         explicit,
     )
@@ -160,9 +160,9 @@ def _mapping(where: str, value: t.Any) -> t.Mapping[str, t.Any]:
 
 
 def _floors(where: str, value: t.Any) -> dict[str, int]:
-    mend = "Write the least value that the key must have."
+    remedy = "Write the least value that the key must have."
     return {
-        key: whole_number("%s[%s]" % (where, key), floor, 0, 2**63 - 1, mend)
+        key: whole_number("%s[%s]" % (where, key), floor, 0, 2**63 - 1, remedy)
         for key, floor in _mapping(where, value).items()
     }
 
@@ -197,13 +197,13 @@ _KINDS: dict[str, t.Callable[[str, t.Any], t.Any]] = {
 }
 
 
-def _or_none(where: str, value: object, most: int, mend: str) -> int | None:
-    return None if value is None else whole_number(where, value, 1, most, mend)
+def _or_none(where: str, value: object, most: int, remedy: str) -> int | None:
+    return None if value is None else whole_number(where, value, 1, most, remedy)
 
 
 def _destinations(value: object) -> dict[int | None, int]:
     if not isinstance(value, (list, tuple)):
-        return {None: whole_number("tune_destinations", value, 1, _MOST_DESTINATIONS, _DESTINATIONS_MEND)}
+        return {None: whole_number("tune_destinations", value, 1, _MAX_DESTINATIONS, _DESTINATIONS_MEND)}
     if not value:
         raise Refusal("tune_destinations", value, "at least one address:port pair", _DESTINATIONS_MEND)
     found: dict[tuple[str, int], int | None] = {}
@@ -218,15 +218,15 @@ def _destinations(value: object) -> dict[int | None, int]:
 
 
 def _destination(place: str, entry: object) -> tuple[str, int]:
-    mend = "Write 198.51.100.7:443 or [2001:db8::7]:443."
+    remedy = "Write 198.51.100.7:443 or [2001:db8::7]:443."
     host, colon, port = entry.rpartition(":") if isinstance(entry, str) else ("", "", "")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
         host = ""
     if not host or not colon:
-        raise Refusal(place, entry, "an address and a port, as address:port", mend)
-    return host, whole_number(place, port, 1, port_set.HIGHEST_PORT, mend)
+        raise Refusal(place, entry, "an address and a port, as address:port", remedy)
+    return host, whole_number(place, port, 1, port_set.HIGHEST_PORT, remedy)
 
 
 def _servers(value: object) -> list[str]:
@@ -255,6 +255,6 @@ def _port_fill(value: object) -> fractions.Fraction:
     except (ValueError, ZeroDivisionError):
         fill = fractions.Fraction(-1)
     if not 0 < fill <= 1:
-        mend = "0.5 stays where the kernel finds a free port quickly."
-        raise Refusal("tune_port_fill", value, "a number above 0, up to 1", mend)
+        remedy = "0.5 stays where the kernel finds a free port quickly."
+        raise Refusal("tune_port_fill", value, "a number above 0, up to 1", remedy)
     return fill

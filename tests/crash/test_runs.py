@@ -118,12 +118,12 @@ def test_a_plain_untune_removes_all_that_a_module_left_that_was_killed(
     assert not wrong, "\n".join(wrong)
 
 
-#: What is broken on the host, how it is mended, and what the message must name.
+#: What is broken on the host, how it is repaired, and what the message must name.
 BROKEN: dict[str, tuple[t.Callable[[Sandbox], None], t.Callable[[Sandbox], None], str]] = {
-    "/etc is read-only": (lambda host: host.read_only("/etc"), lambda host: host.mended("/etc"), "/etc"),
+    "/etc is read-only": (lambda host: host.read_only("/etc"), lambda host: host.repaired("/etc"), "/etc"),
     "the disk is full": (
         lambda host: host.full("/var/lib/fourtuple"),
-        lambda host: host.mended("/var/lib/fourtuple"),
+        lambda host: host.repaired("/var/lib/fourtuple"),
         "/var/lib/fourtuple/sysctl.json: No space left on device",
     ),
     "fs.nr_open is gone": (
@@ -134,21 +134,21 @@ BROKEN: dict[str, tuple[t.Callable[[Sandbox], None], t.Callable[[Sandbox], None]
 }
 
 
-def test_a_broken_host_is_told_in_one_message_left_safe_and_tuned_once_it_is_mended(
+def test_a_broken_host_is_told_in_one_message_left_safe_and_tuned_once_it_is_repaired(
     record: t.Callable[[str], crash.Recording], table: crash.Table, all_faults: bool
 ) -> None:
     recording = record("tune")
     scenario = recording.scenario
 
     def run(broken: str) -> list[str]:
-        breaks, mends, named = BROKEN[broken]
+        breaks, repairs, named = BROKEN[broken]
         with scenario.host() as host:
             scenario.restore(host, recording.steps[0].before)
             breaks(host)
             played = host.play(scenario.playbook, **scenario.variables)
             told = played.status != 0 and named in played.message and "Traceback" not in played.message
             wrong = [] if told else ["not told: " + played.output]
-            mends(host)
+            repairs(host)
             wrong += crash.locked_out(host)
             snapshot = host.snapshot()
             wrong += crash.judge(host)

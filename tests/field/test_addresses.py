@@ -106,7 +106,7 @@ def test_a_slot_that_comes_from_the_primary_address_over_one_that_is_stated() ->
 
 
 @pytest.mark.parametrize(
-    ("entry", "mend"),
+    ("entry", "remedy"),
     [
         ("192.0.2.1", "Remove it from the list."),
         ("192.0.2.1-192.0.2.3", "Write 192.0.2.2-192.0.2.3 in place of '192.0.2.1-192.0.2.3'."),
@@ -114,11 +114,11 @@ def test_a_slot_that_comes_from_the_primary_address_over_one_that_is_stated() ->
         ("192.0.2.1-192.0.2.1", "Remove it from the list."),
     ],
 )
-def test_every_form_of_a_list(entry: str, mend: str) -> None:
+def test_every_form_of_a_list(entry: str, remedy: str) -> None:
     """The gateway in a list, a range and a prefix."""
     assert refused(**listed("198.51.100.7", entry)) == (
         "addresses_list[1] is '192.0.2.1'; allowed: addresses that nobody else has. It is the gateway of the default "
-        "route on eth0. " + mend
+        "route on eth0. " + remedy
     )
 
 

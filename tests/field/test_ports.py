@@ -98,7 +98,7 @@ for number in range(90):
     assert run() == {}
     daemon.close()
 ports = reserved().split(",")
-assert ports[0] == "8080" and ports[1:] == ["%d-20089" % (20089 - sysctl_change._MOST_UNUSED)], ports
+assert ports[0] == "8080" and ports[1:] == ["%d-20089" % (20089 - sysctl_change._MAX_UNUSED)], ports
 # A service that is stopped while a run goes by finds its port reserved.
 server.close()
 daemon = opened(V4, TCP, ("127.0.0.1", 30000))

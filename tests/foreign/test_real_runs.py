@@ -38,7 +38,7 @@ def start() -> t.Iterator[t.Callable[[str], Sandbox]]:
         host.close()
 
 
-def test_the_articles_host_is_mended_and_goes_back_once_the_line_is_mended(start: t.Callable[[str], Sandbox]) -> None:
+def test_the_articles_host_is_mended_and_goes_back_once_the_line_is_repaired(start: t.Callable[[str], Sandbox]) -> None:
     host = start("article")
     assert host.values()["fs.nr_open"] == "210000"
     before = host.state()

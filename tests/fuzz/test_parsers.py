@@ -31,7 +31,7 @@ def test_parser_raises_only_its_own_error(name: str, data: st.DataObject) -> Non
 _SOON = 0.5
 _SHORT, _LONG = 1000, 100_000
 #: A hundred times the input may take so many times as long, which leaves room for a logarithm and for noise.
-_MOST = 500
+_MAX = 500
 
 
 @pytest.mark.parametrize("name", [name for name, target in TEXT.items() if target.pieces])
@@ -42,7 +42,7 @@ def test_time_grows_with_the_length(name: str) -> None:
     for piece in (*target.pieces[::step], " ", "-", "0", "9", "\\\n", "[", "*", "a", "é"):
         for text in (piece, piece + "\n"):
             taken = _seconds(target, text * (_LONG // len(text)))
-            assert taken < _SOON or taken < _MOST * _seconds(target, text * (_SHORT // len(text))), (text, taken)
+            assert taken < _SOON or taken < _MAX * _seconds(target, text * (_SHORT // len(text))), (text, taken)
 
 
 def _seconds(target: Target, text: str) -> float:

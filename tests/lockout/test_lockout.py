@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
 
 #: The kernel's own nr_open, what Debian 12 boots with; Debian 13's systemd 257 halves INT_MAX until it fits.
 NR_OPEN = 1048576
-MOST = 1073741816
+MAX = 1073741816
 HARD = 2000000
 
 #: What PID 1 asks for units, and the observer of conftest.py has: each tells who it was that a session inherits from.
@@ -40,7 +40,7 @@ UNIT_FILES = {"/etc/systemd/system/" + unit: UNIT % limit for unit, limit in UNI
 SYSTEM_CONF = "/etc/systemd/system.conf.d/90-clients.conf"
 
 #: As hardening guides have it; Debian 12 has this value without any file. Files that sort after ours: others, the
-#: collection's own drop-in beats, and mends.
+#: collection's own drop-in beats, and corrects.
 KERNELS_OWN = {"bookworm": {}, "trixie": {"/etc/sysctl.d/zz-hardening.conf": "fs.nr_open = %d\n" % NR_OPEN}}
 
 #: The value of old articles.
@@ -175,7 +175,7 @@ def test_units_above_nr_open_get_less_or_do_not_start(machine: Machine, booted: 
     assert machine.refused_units() == {"number.service"}
     assert machine.observe("systemctl show -P ExecMainStatus number.service") == "205"
     # Nothing is set where it would be PID 1's own limit; so this unit has one that nobody may set.
-    assert limit_of(machine, "infinity.service") == hard_limit(machine, "1") == MOST
+    assert limit_of(machine, "infinity.service") == hard_limit(machine, "1") == MAX
 
 
 @pytest.mark.nightly
@@ -264,7 +264,7 @@ def test_an_nr_open_below_systemds_default_is_refused_before_the_boot(
 
 
 @pytest.mark.nightly
-def test_an_nr_open_that_our_drop_in_beats_is_mended(machine: Machine, collection: Collection) -> None:
+def test_an_nr_open_that_our_drop_in_beats_is_repaired(machine: Machine, collection: Collection) -> None:
     """The check refuses it all the same; after tune_clients.yml the next boot is safe."""
     machine.restore("fresh")
     machine.write({ARTICLES_FILE[machine.release]: "fs.nr_open=%d\n" % ARTICLES})

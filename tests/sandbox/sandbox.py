@@ -209,15 +209,15 @@ class Sandbox:
         self.close()
 
     def read_only(self, path: str) -> None:
-        """Let a folder of the host be on a file system that is read-only, until mended(), a boot or restore()."""
+        """Let a folder of the host be on a read-only file system until repaired(), a boot or restore()."""
         self.in_namespaces("mount --bind root%s root%s && mount -o remount,bind,ro root%s" % (path, path, path))
 
     def full(self, path: str) -> None:
-        """Let a folder of the host be on a file system of its own that is full, until mended(), a boot or restore()."""
+        """Let a folder of the host be on its own, full file system until repaired(), boot() or restore()."""
         self.in_namespaces("mkdir -p root%s && mount -t tmpfs -o size=4k full root%s" % (path, path))
         self.in_namespaces("head -c 4096 /dev/zero >root%s/.full" % path)
 
-    def mended(self, path: str) -> None:
+    def repaired(self, path: str) -> None:
         self.in_namespaces("umount root%s" % path)
 
     def close(self) -> None:

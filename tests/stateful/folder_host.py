@@ -56,12 +56,12 @@ KERNEL = {
     "net.ipv4.tcp_tw_reuse": "2",
 }
 _LONG_MAX = str(2**63 - 1)
-_MOST = str(2**30 - 8)
+_MAX = str(2**30 - 8)
 
 #: bump_file_max_and_nr_open in systemd's src/core/main.c, as built for each release.
 RAISED = {
     "debian-12": {"fs.file-max": _LONG_MAX},
-    "debian-13": {"fs.file-max": _LONG_MAX, "fs.nr_open": _MOST},
+    "debian-13": {"fs.file-max": _LONG_MAX, "fs.nr_open": _MAX},
 }
 
 NETWORK_FILE = "/etc/systemd/network/10-eth0.network"

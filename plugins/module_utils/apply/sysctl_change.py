@@ -52,7 +52,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_ke
 
 #: So many ports stay reserved on which somebody waited at an earlier run and nobody does now: services that happen to
 #: be stopped. Of more, as of a daemon that picks a port itself at each start, the oldest are given back.
-_MOST_UNUSED = 64
+_MAX_UNUSED = 64
 
 MODULES_LOAD = "/etc/modules-load.d/fourtuple.conf"
 
@@ -198,10 +198,10 @@ def _refuse_limits_above_next_boot(root: str, persisted: t.Mapping[str, str], li
     if above:
         limit = max((offender.limit for offender in above), key=lambda found: found.after_boot)
         if limit.source in hard_limits.own_files(HostTree(root)):
-            mend = "Take our limits back first (limits_state: absent), then the sysctls."
+            remedy = "Take our limits back first (limits_state: absent), then the sysctls."
         else:
             where = planned.place if planned.line else "a file of your own in /etc/sysctl.d"
-            mend = "Set fs.nr_open in %s to at least %d, or lower that limit; then run again." % (
+            remedy = "Set fs.nr_open in %s to at least %d, or lower that limit; then run again." % (
                 where,
                 limit.after_boot,
             )
@@ -209,7 +209,7 @@ def _refuse_limits_above_next_boot(root: str, persisted: t.Mapping[str, str], li
             "%s:%d" % (limit.source, limit.line) if limit.line else limit.source,
             limit.shown,
             "at most %d, which fs.nr_open would be after the next boot (%s)" % (planned.value, planned.place),
-            mend,
+            remedy,
         )
 
 
@@ -285,8 +285,8 @@ def _floor(request: Request, key: str, value: object, kernel: Kernel) -> int:
     """A floor below the least value is met by every value, and is never written."""
     place = "%sfloors[%s]" % (request.prefix, key)
     if not sysctl_keys.holds_one_number(key):
-        mend = "Set it in %svalues." % request.prefix
-        raise Refusal(place, value, "a key that holds one number", mend)
+        remedy = "Set it in %svalues." % request.prefix
+        raise Refusal(place, value, "a key that holds one number", remedy)
     _least, most = sysctl_keys.bounds(key, kernel) or (0, 2**kernel.word_size - 1)
     return whole_number(place, value, 0, most, "Write the least value that the key must have.")
 
@@ -400,7 +400,7 @@ def _plan_reserved(root: str, request: Request, values: t.Mapping[str, str]) -> 
     if wanted != present:
         # A run changes nothing for that alone.
         others = port_set.to_reserve((record.get("before"), boot), asked, in_use.ports, low, high)
-        wanted -= set([port for port in recorded if port not in others][:-_MOST_UNUSED])
+        wanted -= set([port for port in recorded if port not in others][:-_MAX_UNUSED])
     kept = [port for port in recorded if port in wanted]
     first_seen = (in_use.waiting & wanted) - asked - present - set(kept)
     return _Reserved(port_set.format_kernel_list(wanted), in_use.said(wanted), kept + sorted(first_seen))
@@ -538,7 +538,7 @@ def _plan_undo(root: str, limits_absent: bool = False) -> t.List[KeyPlan]:
             above = hard_limits.limits_above(root, decimal(before) or 0, own_gone=limits_absent)
             users = [offender.limit for offender in above if offender.when == hard_limits.NOW]
             if users and now == str(hard_limits.nr_open_after_boot(root, {}).value):
-                # As after a boot, or where somebody has mended the value of before: there is nothing to wait for.
+                # As after a boot, or where somebody has restored the value of before: there is nothing to wait for.
                 plan = plan._replace(outcome=ALREADY, target=None, why="a boot gives it without us, and it is in use")
             elif users:
                 why = "%s (%s) has a hard nofile of %s; the next boot restores it" % (

@@ -33,7 +33,7 @@ PODMAN_DEFAULT = 1048576
 _PODMAN_SOURCE = "podman's built-in default"
 
 _LXC = re.compile(r"\s*lxc\.prlimit\.nofile\s*[=:]\s*(\S+)")
-_MOST_CONTAINERS = 1000
+_MAX_CONTAINERS = 1000
 
 #: Signs that an engine is installed, and what starts containers of it with a limit of its own.
 _ENGINES = (
@@ -195,7 +195,7 @@ def _lxc(reading: Reading) -> t.List[Limit]:
     named += [("the container %s" % name[:-5], path) for name, path in _files(reading, "/etc/pve/lxc", ".conf")]
     named += [("new containers of LXC", "/etc/lxc/default.conf")]
     found = []
-    for name, path in named[:_MOST_CONTAINERS]:
+    for name, path in named[:_MAX_CONTAINERS]:
         own: t.List[Limit] = []
         for _path, line, text in _lines(reading, [path]):
             match = _LXC.match(text)

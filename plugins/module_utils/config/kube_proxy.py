@@ -35,7 +35,7 @@ _FILES = (
 #: What kubelet has mounted into the pods of kubeadm's DaemonSet.
 _PODS = "/var/lib/kubelet/pods"
 _OF_POD = "volumes/kubernetes.io~configmap/kube-proxy/config.conf"
-_MOST_PODS = 1000
+_MAX_PODS = 1000
 #: Static pods and argument files, where the command line stands.
 _ARGUMENTS = (
     "/etc/kubernetes/manifests/kube-proxy.yaml",
@@ -156,7 +156,7 @@ def _by_files(reading: Reading, found: _Found) -> None:
             found.present(path)
             found.take(path, text, False)
             found.off = found.off or re.search(r"--disable-kube-proxy(?![=]?false)", text) is not None
-    pods = ["%s/%s/%s" % (_PODS, name, _OF_POD) for name in reading.names(_PODS)[:_MOST_PODS]]
+    pods = ["%s/%s/%s" % (_PODS, name, _OF_POD) for name in reading.names(_PODS)[:_MAX_PODS]]
     for path in [*_FILES, *pods]:
         text = reading.text(path)
         if text is not None:

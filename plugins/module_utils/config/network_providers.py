@@ -48,7 +48,7 @@ _NETWORK_MANAGER_DEVICES = "/run/NetworkManager/devices"
 _INTERFACES = "/etc/network/interfaces"
 
 _ALLOWED = "networkd, ifupdown, or none"
-_MEND_NONE = "Set it to none to have the addresses until the next boot only."
+_REMEDY_NONE = "Set it to none to have the addresses until the next boot only."
 
 
 class Persistence(t.NamedTuple):
@@ -126,22 +126,24 @@ def _networkd(
     network_file: t.Optional[str],
 ) -> Persistence:
     if network_file is None:
-        mend = "systemd-networkd does not manage %s (%s/%s names no .network file). Set it to auto, " % (
+        remedy = "systemd-networkd does not manage %s (%s/%s names no .network file). Set it to auto, " % (
             interface,
             _NETWORKD_LINKS,
             _index(links, interface),
         )
-        raise Refusal(where, provider, _ALLOWED, mend + "or give the interface a .network file.")
+        raise Refusal(where, provider, _ALLOWED, remedy + "or give the interface a .network file.")
     name = os.path.basename(network_file)
     if name.startswith("10-netplan-"):
         raise _unsupported(where, provider, interface, "netplan", network_file)
     sharing = _links_of(root, name, links)
     if len(sharing) > 1:
-        mend = "%s applies to %s, and the drop-in would give every one of them the addresses. " % (
+        remedy = "%s applies to %s, and the drop-in would give every one of them the addresses. " % (
             network_file,
             ", ".join(sharing),
         )
-        raise Refusal(where, provider, _ALLOWED, mend + "Give %s a .network file of its own. " % interface + _MEND_NONE)
+        raise Refusal(
+            where, provider, _ALLOWED, remedy + "Give %s a .network file of its own. " % interface + _REMEDY_NONE
+        )
     path = "%s/%s.d/%s" % (_NETWORKD_DROP_INS, name, DROP_IN_NAME)
     warnings = []
     if not _matches_one(root, network_file):
@@ -183,19 +185,21 @@ def _ifupdown(root: str, where: str, provider: str, interface: str, links: Links
     stanza, no_scripts = _read_interfaces(root, interface)
     if stanza is None:
         if provider == "auto":
-            mend = "Nobody was found to manage %s: no .network file of systemd-networkd, no iface stanza. " % interface
-            raise Refusal(where, provider, _ALLOWED, mend + _MEND_NONE)
-        mend = "No `iface %s` stanza stands in %s or a file that it sources. " % (interface, _INTERFACES)
-        raise Refusal(where, provider, _ALLOWED, mend + "Add one, or set it to auto.")
+            remedy = (
+                "Nobody was found to manage %s: no .network file of systemd-networkd, no iface stanza. " % interface
+            )
+            raise Refusal(where, provider, _ALLOWED, remedy + _REMEDY_NONE)
+        remedy = "No `iface %s` stanza stands in %s or a file that it sources. " % (interface, _INTERFACES)
+        raise Refusal(where, provider, _ALLOWED, remedy + "Add one, or set it to auto.")
     for path, what in (("/usr/share/ifupdown2", "ifupdown2"), ("/usr/libexec/ifupdown-ng", "ifupdown-ng")):
         if exists(root, path):
             raise _unsupported(where, provider, interface, what, path)
     if not any(exists(root, path) for path in ("/sbin/ifup", "/usr/sbin/ifup")):
-        mend = "%s has an `iface %s` stanza but ifup is not installed, so nothing reads it. " % (stanza, interface)
-        raise Refusal(where, provider, _ALLOWED, mend + "Install ifupdown or remove the stanza. " + _MEND_NONE)
+        remedy = "%s has an `iface %s` stanza but ifup is not installed, so nothing reads it. " % (stanza, interface)
+        raise Refusal(where, provider, _ALLOWED, remedy + "Install ifupdown or remove the stanza. " + _REMEDY_NONE)
     if no_scripts is not None:
-        mend = "%s has a no-scripts line for %s, so ifupdown would not run %s. " % (no_scripts, interface, HOOK)
-        raise Refusal(where, provider, _ALLOWED, mend + "Remove that line. " + _MEND_NONE)
+        remedy = "%s has a no-scripts line for %s, so ifupdown would not run %s. " % (no_scripts, interface, HOOK)
+        raise Refusal(where, provider, _ALLOWED, remedy + "Remove that line. " + _REMEDY_NONE)
     return Persistence(IFUPDOWN, {"batch": BATCH, "hook": HOOK}, [])
 
 
@@ -279,8 +283,8 @@ def _other_manager(root: str, index: t.Optional[int]) -> t.Optional[t.Tuple[str,
 
 
 def _unsupported(where: str, provider: str, interface: str, manager: str, evidence: str) -> Refusal:
-    mend = "%s is managed by %s (%s), which this version cannot extend. " % (interface, manager, evidence)
-    return Refusal(where, provider, _ALLOWED, mend + _MEND_NONE)
+    remedy = "%s is managed by %s (%s), which this version cannot extend. " % (interface, manager, evidence)
+    return Refusal(where, provider, _ALLOWED, remedy + _REMEDY_NONE)
 
 
 # --- our own files ---

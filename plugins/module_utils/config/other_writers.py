@@ -60,7 +60,7 @@ _CRONTABS = ("/etc/crontab", "/var/spool/cron/crontabs/root", "/var/spool/cron/r
 _CRON_DIRECTORIES = ("/etc/cron.d",)
 #: Where a script of one's own is; what packages install elsewhere is not followed.
 _OWN_SCRIPTS = ("/usr/local/", "/opt/", "/root/", "/etc/", "/srv/", "/home/")
-_MOST_STEPS = 3
+_MAX_STEPS = 3
 
 _BOOT_LOADERS = ("/etc/kernel/cmdline", "/boot/cmdline.txt", "/boot/firmware/cmdline.txt")
 _GRUB = re.compile(r"^\s*(?:export\s+)?GRUB_CMDLINE_LINUX(?:_DEFAULT)?\+?=(.*)$")
@@ -538,7 +538,7 @@ def _of_actions(
             found.append(Setting(sysctl_keys.NOFILE, action.value, path, number, who))
         elif action.kind == shell_commands.LOAD:
             found += _applied(reading, action.what, "sysctl -p in %s:%d" % (path, number), action.value)
-        elif len(seen) < _MOST_STEPS and action.what not in seen and action.what.startswith(_OWN_SCRIPTS):
+        elif len(seen) < _MAX_STEPS and action.what not in seen and action.what.startswith(_OWN_SCRIPTS):
             inner = shell_commands.script(_script_text(reading, action.what))
             found += _of_actions(reading, inner, action.what, 0, who, seen | {action.what})
     return found

@@ -28,9 +28,9 @@ _OTHER = "other"
 _DEEPEST = 16
 #: No stack has as many lines, or ways through it; a broken one must not keep us. Files that include themselves over and
 #: over are read as far as so many characters; each counts for some.
-_MOST_HANDLERS = 2000
-_MOST_STATES = 5000
-_MOST, _EACH = 1 << 20, 1 << 12
+_MAX_HANDLERS = 2000
+_MAX_STATES = 5000
+_MAX, _EACH = 1 << 20, 1 << 12
 
 _MODULE = "pam_limits.so"
 
@@ -165,7 +165,7 @@ class _Reader:
         self._library = library
         self._has_directory = any(tree.names(directory) for directory in library.directories)
         self._handlers: t.List[_Handler] = []
-        self._left = _MOST
+        self._left = _MAX
 
     def open(self, service: str) -> t.Optional[str]:
         """Return the file of a service; of /etc/pam.conf only where there is no directory at all."""
@@ -183,7 +183,7 @@ class _Reader:
     def handlers(self, path: str, service: str) -> t.List[_Handler]:
         """Return the session's handlers of a service."""
         self._handlers = []
-        self._left = _MOST
+        self._left = _MAX
         self._read(path, 0, 0, service if path == _CONF else None, everything=True)
         return self._handlers
 
@@ -248,7 +248,7 @@ class _Reader:
         return self._tree.first("%s/%s" % (directory, name) for directory in self._library.includes_from)
 
     def _add(self, handler: _Handler) -> None:
-        if len(self._handlers) >= _MOST_HANDLERS:
+        if len(self._handlers) >= _MAX_HANDLERS:
             raise _Abort
         self._handlers.append(handler)
 
@@ -322,7 +322,7 @@ def _ways(handlers: t.Sequence[_Handler]) -> t.Tuple[t.Tuple[Run, ...], ...]:
     moves = [_moves(handler) for handler in handlers]
     left = [_State(0, 0, "none", (), ())]
     seen: t.Set[_State] = set(left)
-    while left and len(seen) < _MOST_STATES:
+    while left and len(seen) < _MAX_STATES:
         state = left.pop()
         if state.place >= len(handlers):
             if state.impression == "good":

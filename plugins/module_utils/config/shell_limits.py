@@ -42,7 +42,7 @@ _OWN_DIRECTORY = ".config/fish/conf.d"
 WAYS = ("ssh", "console", "su", "sudo")
 
 #: Of a file that is larger no more is read; a line has no more words that are of interest.
-_MOST = 1 << 20
+_MAX = 1 << 20
 
 #: Files of those shells that have a command called limit: csh, tcsh and zsh.
 _HAVE_LIMIT = re.compile(r"csh|zsh|/[.]login$|/[.]?z(?:shenv|profile|shrc|login)$")
@@ -93,7 +93,7 @@ def lines(reading: Reading, homes: t.Iterable[str] = (), ways: t.Iterable[str] =
         return []
     found = []
     for path, who in _paths(reading, homes):
-        text = (reading.text(path) or "")[:_MOST]
+        text = (reading.text(path) or "")[:_MAX]
         if "nofile" in text or "limit" in text:
             rows = settings(text, _HAVE_LIMIT.search(path) is not None)
             found += [Line(path, number, value, who) for number, value in rows]

@@ -25,7 +25,7 @@ _DIRECTORY = "/etc/ssh"
 #: SERVCONF_MAX_DEPTH
 _DEEPEST = 16
 #: Files that include themselves over and over are read as far as this, counted in characters; each counts for some.
-_MOST, _EACH = 1 << 20, 1 << 12
+_MAX, _EACH = 1 << 20, 1 << 12
 
 #: Debian's name of the unit, and the others'; and the files of options, with the variable that init scripts take.
 UNITS = ("ssh.service", "sshd.service")
@@ -79,7 +79,7 @@ class _Reader:
 
     def __init__(self, tree: HostTree) -> None:
         self._tree = tree
-        self._left = _MOST
+        self._left = _MAX
 
     def read(self, path: str, depth: int = 0) -> t.List[t.Tuple[str, Setting]]:
         """Return keyword, in lower case, and first argument of each line that concerns every session.

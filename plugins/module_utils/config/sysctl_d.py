@@ -48,7 +48,7 @@ _END_OF_LINE = re.compile("\n\r?\0?|\r\n?\0?|\0")
 _BLANKS, _BLANKS_OF_C = " \t\n\r", " \t\n\v\f\r"
 #: Of nested braces the inner ones, and what nobody writes: not worth the memory.
 _BRACES = re.compile(r"\{([^{}]+)\}")
-_MOST_PATTERNS = 1000
+_MAX_PATTERNS = 1000
 _GLOB_CHARACTERS = frozenset("*?[")
 
 _ANY_KERNEL = Kernel()
@@ -439,7 +439,7 @@ def refused_lines(root: str, keys: t.Iterable[str], own: t.Optional[t.Mapping[st
 def _expanded(key: str) -> t.List[str]:
     """systemd-sysctl matches with GLOB_BRACE: ``conf.{all,eth*}.rp_filter`` is two patterns (glob(3))."""
     keys = [key]
-    while len(keys) <= _MOST_PATTERNS and _GLOB_CHARACTERS.intersection(key):
+    while len(keys) <= _MAX_PATTERNS and _GLOB_CHARACTERS.intersection(key):
         braces = _BRACES.search(keys[0])
         if braces is None:
             return keys

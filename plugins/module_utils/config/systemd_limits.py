@@ -48,7 +48,7 @@ UNIT_PATH = (
 #: The directories of links that make one unit start another (systemd.unit(5)).
 _DEPENDENCIES = (".wants", ".requires", ".upholds")
 #: FOLLOW_MAX
-_MOST_ALIASES = 8
+_MAX_ALIASES = 8
 
 #: read_line_full takes each of these, once, as part of one end of line.
 _END_OF_LINE = re.compile("\n\r?\0?|\r\n?\0?|\0")
@@ -252,7 +252,7 @@ class Units:
 
     def real_name(self, unit: str) -> str:
         """Return the unit that an alias stands for; an instance of a template that is an alias is one too."""
-        for _step in range(_MOST_ALIASES):
+        for _step in range(_MAX_ALIASES):
             template = _template(unit)
             name = self._alias_of.get(unit) or self._alias_of.get(template or "", unit)
             if template is not None and _is_template(name):
@@ -269,7 +269,7 @@ class Units:
         (unit_file_find_fragment).
         """
         name: t.Optional[str] = unit
-        for _step in range(_MOST_ALIASES):
+        for _step in range(_MAX_ALIASES):
             if name not in self._alias_of:
                 name = _template(name or "")
             other = self._alias_of.get(name or "")

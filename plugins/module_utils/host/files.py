@@ -21,7 +21,7 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 
 #: As the kernel's own limit on links in one look-up (path_resolution(7)).
-_MOST_LINKS = 40
+_MAX_LINKS = 40
 
 #: No file that is read here comes near it; a sparse file of terabytes must not take the host's memory.
 _LARGEST_FILE = 64 << 20
@@ -75,7 +75,7 @@ def resolve(root: str, path: str) -> t.Optional[str]:
             done.append(part)
             continue
         links += 1
-        if links > _MOST_LINKS:
+        if links > _MAX_LINKS:
             return None
         if target.startswith("/"):
             done = []

@@ -31,7 +31,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import po
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
 #: Entries of by_source; the rest is summed up.
-MOST_SOURCES = 256
+MAX_SOURCES = 256
 
 #: Up to so many sockets in use each is described, unasked: a quarter of a second.
 EXACT_UP_TO = 250000
@@ -206,7 +206,7 @@ def count(root: str = "/", exact: bool = False) -> t.Dict[str, t.Any]:
         timewait:        what the kernel counts as TIME_WAIT, that is with the small sockets that wait in FIN_WAIT2
                          for the other end; they count against net.ipv4.tcp_max_tw_buckets
         orphans, memory_pages: of all network namespaces that share this kernel's sums (/proc/net/sockstat)
-        by_source:       [{"address", "established"}], the most used first, at most MOST_SOURCES; None where not counted
+        by_source:       [{"address", "established"}], the most used first, at most MAX_SOURCES; None where not counted
         sources:         how many source addresses there are, or None
         by_source_other: the established sockets that by_source leaves out, or None
         by_source_estimated: whether these three are estimated, from a sample of the sockets in the local port range;
@@ -418,7 +418,7 @@ def _by_source(counted: t.Optional[t.Mapping[bytes, int]], established: int) -> 
     if counted is None:
         return {"by_source": None, "sources": None, "by_source_other": None}
     # Of equal use the lower address first, IPv4 before IPv6: the order says nothing that changes by itself.
-    most = heapq.nsmallest(MOST_SOURCES, counted.items(), key=lambda item: (-item[1], len(item[0]), item[0]))
+    most = heapq.nsmallest(MAX_SOURCES, counted.items(), key=lambda item: (-item[1], len(item[0]), item[0]))
     return {
         "by_source": [{"address": str(ipaddress.ip_address(packed)), "established": number} for packed, number in most],
         "sources": len(counted),

@@ -21,7 +21,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.taken_add
 #: sshd(8), ENVIRONMENT: the client's address stands first in both.
 _VARIABLES = ("SSH_CONNECTION=", "SSH_CLIENT=")
 #: kernel.pid_max is at most as large, and a chain of parents is short; this ends a wrong one.
-_MOST_PARENTS = 100
+_MAX_PARENTS = 100
 _SSH_PORT = 22
 
 
@@ -45,7 +45,7 @@ def peers(root: str, pid: int, own: t.Container[str] = ()) -> t.List[t.Dict[str,
 
 
 def _from_environments(root: str, pid: int) -> t.Iterator[str]:
-    for _number in range(_MOST_PARENTS):
+    for _number in range(_MAX_PARENTS):
         for entry in _text(root, pid, "environ").split("\0"):
             if entry.startswith(_VARIABLES):
                 # "UNKNOWN" where sshd has no socket for its input.

@@ -22,11 +22,11 @@ BINDINGS = (AUTOBIND, BIND, BIND_NO_PORT)
 #: Of a host with 100,000 connections or fewer each one has to answer.
 SAMPLE = 100000
 
-_MOST_CONNECTIONS = 10**9
-_MOST_PROCESSES = 100000
-_MOST_SECONDS = 86400
+_MAX_CONNECTIONS = 10**9
+_MAX_PROCESSES = 100000
+_MAX_SECONDS = 86400
 #: The filter that has the kernel count the connections takes 24 bytes a destination, and jumps at most 65,535 far.
-MOST_DESTINATIONS = 1000
+MAX_DESTINATIONS = 1000
 
 _RESERVE_PART = 20
 _RESERVE = 256 << 20
@@ -64,11 +64,11 @@ def parse(params: t.Mapping[str, t.Any]) -> Request:
     """Return the request that the module's options make. raises: Refusal"""
     before = params["variable_prefix"]
 
-    def number(option: str, least: int, most: int, mend: str) -> int:
-        return whole_number(before + option, params[option], least, most, mend)
+    def number(option: str, least: int, most: int, remedy: str) -> int:
+        return whole_number(before + option, params[option], least, most, remedy)
 
-    def or_none(option: str, least: int, most: int, mend: str) -> t.Optional[int]:
-        return None if params[option] is None else number(option, least, most, mend)
+    def or_none(option: str, least: int, most: int, remedy: str) -> t.Optional[int]:
+        return None if params[option] is None else number(option, least, most, remedy)
 
     destinations = _destinations(before, params)
     sources = address_set.expand(before + "source_addresses", params["source_addresses"], loopback=True)
@@ -77,14 +77,14 @@ def parse(params: t.Mapping[str, t.Any]) -> Request:
         destinations,
         sources,
         params["binding"],
-        number("target", 1, _MOST_CONNECTIONS, "Write how many connections to open."),
+        number("target", 1, _MAX_CONNECTIONS, "Write how many connections to open."),
         number("rate", 0, 10**7, "Write connections per second; 0 for as fast as possible."),
-        number("hold", 0, _MOST_SECONDS, "Write seconds, a day at most."),
-        or_none("processes", 1, _MOST_PROCESSES, "Leave it out for as many as nofile demands."),
+        number("hold", 0, _MAX_SECONDS, "Write seconds, a day at most."),
+        or_none("processes", 1, _MAX_PROCESSES, "Leave it out for as many as nofile demands."),
         params["user"],
-        or_none("sample", 0, _MOST_CONNECTIONS, "Write how many connections have to answer; 0 for none."),
+        or_none("sample", 0, _MAX_CONNECTIONS, "Write how many connections have to answer; 0 for none."),
         or_none("reserve", 0, 2**50, "Write bytes."),
-        number("timeout", 1, _MOST_SECONDS, "Write seconds, a day at most."),
+        number("timeout", 1, _MAX_SECONDS, "Write seconds, a day at most."),
         params["progress"],
     )
 
@@ -93,9 +93,9 @@ def _destinations(before: str, params: t.Mapping[str, t.Any]) -> t.List[Endpoint
     where = before + "destinations"
     if not params["destinations"]:
         raise Refusal(where, params["destinations"], "at least one address:port", "Say what to connect to.")
-    if len(params["destinations"]) > MOST_DESTINATIONS:
-        mend = "Leave out some: one destination is good for a port range per source address."
-        raise Refusal(where, len(params["destinations"]), "at most %d of them" % MOST_DESTINATIONS, mend)
+    if len(params["destinations"]) > MAX_DESTINATIONS:
+        remedy = "Leave out some: one destination is good for a port range per source address."
+        raise Refusal(where, len(params["destinations"]), "at most %d of them" % MAX_DESTINATIONS, remedy)
     own, prefixes = _own_sinks(before + "own_sinks", params["own_sinks"])
     found: t.List[Endpoint] = []
     for index, entry in enumerate(params["destinations"]):
@@ -104,11 +104,11 @@ def _destinations(before: str, params: t.Mapping[str, t.Any]) -> t.List[Endpoint
         _check_reachable(place, entry, endpoint)
         ours = endpoint in own or any(ipaddress.ip_address(endpoint[0]) in prefix for prefix in prefixes)
         if not ours and not params["confirmed"]:
-            mend = "If it is yours and made for %d connections, set %sconfirmed: true." % (
-                whole_number(before + "target", params["target"], 1, _MOST_CONNECTIONS, "Write a number."),
+            remedy = "If it is yours and made for %d connections, set %sconfirmed: true." % (
+                whole_number(before + "target", params["target"], 1, _MAX_CONNECTIONS, "Write a number."),
                 before,
             )
-            raise Refusal(place, entry, "the play's own sinks, and others once they are confirmed", mend)
+            raise Refusal(place, entry, "the play's own sinks, and others once they are confirmed", remedy)
         if endpoint in found:
             raise Refusal(place, entry, "different address:port pairs", "Name each destination once.")
         found.append(endpoint)
@@ -120,10 +120,10 @@ def _check_reachable(place: str, entry: str, endpoint: Endpoint) -> None:
     address = ipaddress.ip_address(endpoint[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     if mapped or address.is_unspecified or address.is_multicast:
-        mend = "Write the address of a server%s." % (
+        remedy = "Write the address of a server%s." % (
             ", such as %s" % text_of((str(mapped), endpoint[1])) if mapped else ""
         )
-        raise Refusal(place, entry, "unicast addresses, those of IPv4 in their own notation", mend)
+        raise Refusal(place, entry, "unicast addresses, those of IPv4 in their own notation", remedy)
 
 
 def _own_sinks(
@@ -137,7 +137,7 @@ def _own_sinks(
             try:
                 prefixes.append(ipaddress.ip_network(entry))
             except ValueError as error:
-                raise Refusal(place, entry, "address:port, or a prefix", "%s: mend it." % error) from None
+                raise Refusal(place, entry, "address:port, or a prefix", "%s: correct it." % error) from None
         else:
             endpoints.add(parse_endpoint(place, entry))
     return endpoints, prefixes
@@ -149,8 +149,8 @@ def _check_sources(
     where = before + "source_addresses"
     if binding == AUTOBIND:
         if sources:
-            mend = "Leave it empty, or set %sbinding to %s." % (before, BIND_NO_PORT)
-            raise Refusal(where, [str(source) for source in sources[:3]], "nothing with %s" % AUTOBIND, mend)
+            remedy = "Leave it empty, or set %sbinding to %s." % (before, BIND_NO_PORT)
+            raise Refusal(where, [str(source) for source in sources[:3]], "nothing with %s" % AUTOBIND, remedy)
         return
     if not sources:
         raise Refusal(where, [], "at least one address with %s" % binding, "Name the addresses to connect from.")

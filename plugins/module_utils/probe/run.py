@@ -160,8 +160,8 @@ def _check_held(before: str, request: Request) -> None:
                 except OSError as error:
                     if error.errno == errno.EADDRNOTAVAIL:
                         allowed = "addresses that this host has"
-                        mend = "Add it, by the role addresses or as a local route, or leave it out."
-                        raise Refusal(before + "source_addresses", str(source), allowed, mend) from None
+                        remedy = "Add it, by the role addresses or as a local route, or leave it out."
+                        raise Refusal(before + "source_addresses", str(source), allowed, remedy) from None
 
 
 def session_nofile(user: str) -> int:

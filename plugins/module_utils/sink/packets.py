@@ -17,7 +17,7 @@ So options are kept in their places, and the length, but not all of their values
 clock and as its echo, the window scale becomes 0, and what is not understood, SACK too, becomes padding: a client must
 not find its own SACK blocks, or MPTCP keys, in an answer.
 
-One thing cannot be mended without a memory: an echo that the client's kernel drops although its window had room for it
+One thing cannot be helped without a memory: an echo that the client's kernel drops although its window had room for it
 (SO_RCVBUF made smaller on an open connection, no memory at all). Its acknowledgement may have been taken, and such a
 connection stands still.
 

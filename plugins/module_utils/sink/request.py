@@ -21,9 +21,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal i
 
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
-MOST_PROCESSES = 4096
-_MOST_CAPACITY = 100000000
-_MOST_LIFETIME = 86400
+MAX_PROCESSES = 4096
+_MAX_CAPACITY = 100000000
+_MAX_LIFETIME = 86400
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 #: A shorter prefix is more than any test needs, and a part of the Internet.
 _SHORTEST = {4: 8, 6: 16}
@@ -62,8 +62,8 @@ class Request(t.NamedTuple):
         if processes is None:
             one = accept.room(len(self.endpoints))
             processes = accept.processes_for(self.capacity, one, len(os.sched_getaffinity(0)))
-            if processes > MOST_PROCESSES:
-                allowed = "at most %d, %d processes of %d connections" % (MOST_PROCESSES * one, MOST_PROCESSES, one)
+            if processes > MAX_PROCESSES:
+                allowed = "at most %d, %d processes of %d connections" % (MAX_PROCESSES * one, MAX_PROCESSES, one)
                 raise Refusal("capacity", self.capacity, allowed, "Raise the hard nofile limit of this host.")
         return accept.Accept(self.endpoints, processes)
 
@@ -95,13 +95,13 @@ def parse(params: t.Mapping[str, t.Any]) -> Request:
     before = params["variable_prefix"]
     mode = params["mode"]
     name = parse_name(before + "name", params["name"])
-    lifetime = whole_number(before + "lifetime", params["lifetime"], 1, _MOST_LIFETIME, "Write seconds, a day at most.")
+    lifetime = whole_number(before + "lifetime", params["lifetime"], 1, _MAX_LIFETIME, "Write seconds, a day at most.")
     capacity = whole_number(
-        before + "capacity", params["capacity"], 1, _MOST_CAPACITY, "Write how many connections it shall hold."
+        before + "capacity", params["capacity"], 1, _MAX_CAPACITY, "Write how many connections it shall hold."
     )
     processes = params["processes"]
     if processes is not None:
-        processes = whole_number(before + "processes", processes, 1, MOST_PROCESSES, "Leave it out for enough of them.")
+        processes = whole_number(before + "processes", processes, 1, MAX_PROCESSES, "Leave it out for enough of them.")
     endpoints: t.List[Endpoint] = []
     prefix = None
     for option, wanted in (("listen", "accept"), ("prefix", "responder"), ("ports", "responder")):

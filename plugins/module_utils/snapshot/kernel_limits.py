@@ -53,7 +53,7 @@ TIMEWAIT_SECONDS = 60
 
 #: tcp_init in net/ipv4/tcp.c: one bucket for 128 KiB of memory, at most 512 Ki without thash_entries=.
 _BYTES_PER_BUCKET = 128 * 1024
-_MOST_BUCKETS = 512 * 1024
+_MAX_BUCKETS = 512 * 1024
 
 
 class Keys:
@@ -190,7 +190,7 @@ def _boot_buckets(reading: Reading, memory: t.Optional[int]) -> t.Optional[int]:
         return 1 << (entries - 1).bit_length()
     if memory is None:
         return None
-    return min(1 << (max(memory // _BYTES_PER_BUCKET, 1) - 1).bit_length(), _MOST_BUCKETS)
+    return min(1 << (max(memory // _BYTES_PER_BUCKET, 1) - 1).bit_length(), _MAX_BUCKETS)
 
 
 def tasks(reading: Reading, keys: Keys) -> t.Dict[str, t.Optional[int]]:

@@ -24,10 +24,10 @@ Run = t.Tuple[int, int, int]
 MAKE: t.Dict[int, t.Callable[[int], Address]] = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}
 
 #: More would take hours to add one by one, and belongs into a route (AnyIP).
-MOST_ADDRESSES = 65536
+MAX_ADDRESSES = 65536
 
 _ALLOWED = "an address, a range a-b of one family, or a prefix"
-_MEND = "Write 198.51.100.7, 198.51.100.10-198.51.100.20 or 198.51.100.0/24, in quotes where YAML needs them."
+_REMEDY = "Write 198.51.100.7, 198.51.100.10-198.51.100.20 or 198.51.100.0/24, in quotes where YAML needs them."
 _LIMITED_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 
 
@@ -46,7 +46,7 @@ def locate(where: str, entries: t.Iterable[object], loopback: bool = False) -> t
         place = "%s[%d]" % (where, index)
         for address in _members(place, entry):
             places.setdefault(_usable(place, entry, address, loopback), place)
-        if len(places) > MOST_ADDRESSES:
+        if len(places) > MAX_ADDRESSES:
             raise _too_many(place, entry)
     return places
 
@@ -89,14 +89,14 @@ def with_length(address: Address) -> str:
 
 
 def _too_many(place: str, entry: object) -> Refusal:
-    mend = "Take a longer prefix; a whole prefix can be made local by one route instead."
-    return Refusal(place, entry, "at most %d addresses in the whole list" % MOST_ADDRESSES, mend)
+    remedy = "Take a longer prefix; a whole prefix can be made local by one route instead."
+    return Refusal(place, entry, "at most %d addresses in the whole list" % MAX_ADDRESSES, remedy)
 
 
 def _members(place: str, entry: object) -> t.Iterable[Address]:
     if isinstance(entry, bool) or not isinstance(entry, str):
-        mend = "YAML read it as a %s. %s" % (type(entry).__name__, _MEND)
-        raise Refusal(place, entry, _ALLOWED, mend)
+        remedy = "YAML read it as a %s. %s" % (type(entry).__name__, _REMEDY)
+        raise Refusal(place, entry, _ALLOWED, remedy)
     text = entry.strip()
     first, dash, last = text.partition("-")
     if dash:
@@ -112,7 +112,7 @@ def _parse(place: str, entry: str, text: str) -> Address:
             raise ValueError("a zone is no part of an address that a host holds")
         return ipaddress.ip_address(text)
     except ValueError as error:
-        raise Refusal(place, entry, _ALLOWED, "%s. %s" % (error, _MEND)) from None
+        raise Refusal(place, entry, _ALLOWED, "%s. %s" % (error, _REMEDY)) from None
 
 
 def _usable(place: str, entry: object, address: Address, loopback: bool) -> Address:
@@ -138,7 +138,7 @@ def _range(place: str, entry: str, first: str, last: str) -> t.List[Address]:
         raise Refusal(place, entry, "a range whose two ends are of one family", "Write one range a family.")
     if int(high) < int(low):
         raise Refusal(place, entry, "a range whose first address is not above its last", "Swap the two ends.")
-    if int(high) - int(low) >= MOST_ADDRESSES:
+    if int(high) - int(low) >= MAX_ADDRESSES:
         raise _too_many(place, entry)
     kind: t.Callable[[int], Address] = type(low)
     return [kind(number) for number in range(int(low), int(high) + 1)]
@@ -150,12 +150,12 @@ def _prefix(place: str, entry: str, text: str) -> t.List[Address]:
     try:
         network: Network = ipaddress.ip_network(text, strict=False)
     except ValueError as error:
-        raise Refusal(place, entry, _ALLOWED, "%s. %s" % (error, _MEND)) from None
+        raise Refusal(place, entry, _ALLOWED, "%s. %s" % (error, _REMEDY)) from None
     if network.network_address != _parse(place, entry, text.partition("/")[0]):
-        mend = "It has bits beyond its length: write %s for all of it, or one address without a length." % network
-        raise Refusal(place, entry, "a prefix that begins at its network address", mend)
+        remedy = "It has bits beyond its length: write %s for all of it, or one address without a length." % network
+        raise Refusal(place, entry, "a prefix that begins at its network address", remedy)
     # All but the network and the broadcast address; of IPv6 all but the subnet-router anycast address.
-    if network.num_addresses > MOST_ADDRESSES + 2:
+    if network.num_addresses > MAX_ADDRESSES + 2:
         raise _too_many(place, entry)
     return [network.network_address] if network.num_addresses == 1 else list(network.hosts())
 
@@ -254,8 +254,8 @@ def check_against_host(
             for info in address_infos(link):
                 pair = _pair(link, info)
                 if pair not in ours:
-                    mend = "Remove it there or from the list."
-                    taken[_text(pair)] = ("already on the interface %s" % link["ifname"], mend)
+                    remedy = "Remove it there or from the list."
+                    taken[_text(pair)] = ("already on the interface %s" % link["ifname"], remedy)
     own = find_link(links, interface)
     if own is not None:
         not_needed = "Remove it from the list: the host has it already."
@@ -265,9 +265,9 @@ def check_against_host(
         return
     for address, place in places.items():
         if str(address) in taken:
-            what, mend = taken[str(address)]
+            what, remedy = taken[str(address)]
             allowed = "addresses that no interface of the host holds and no subnet reserves"
-            raise Refusal(place, str(address), allowed, "It is %s. %s" % (what, mend))
+            raise Refusal(place, str(address), allowed, "It is %s. %s" % (what, remedy))
 
 
 class Change(t.NamedTuple):

@@ -21,10 +21,10 @@ def parse_ports(where: str, entries: t.Iterable[object]) -> t.Set[int]:
     ports: t.Set[int] = set()
     for index, entry in enumerate(entries):
         place = "%s[%d]" % (where, index)
-        mend = "Write a port (8080) or a range (9000-9010)."
+        remedy = "Write a port (8080) or a range (9000-9010)."
         first, dash, last = entry.partition("-") if isinstance(entry, str) else (entry, "", None)
-        low = whole_number(place, first, 1, HIGHEST_PORT, mend)
-        high = whole_number(place, last, 1, HIGHEST_PORT, mend) if dash else low
+        low = whole_number(place, first, 1, HIGHEST_PORT, remedy)
+        high = whole_number(place, last, 1, HIGHEST_PORT, remedy) if dash else low
         if high < low:
             raise Refusal(place, entry, "a range whose first port is not above its last", "Swap the two ends.")
         ports.update(range(low, high + 1))
@@ -87,11 +87,11 @@ def format_kernel_list(ports: t.Iterable[int]) -> str:
 def parse_range(where: str, value: object) -> t.Tuple[int, int]:
     """Return (low, high) of a local port range given as ``"1024 65535"``, ``"1024-65535"`` or ``[1024, 65535]``."""
     allowed = "two ports from 1 to %d, the first not above the last" % HIGHEST_PORT
-    mend = 'Write it as "1024 65535".'
+    remedy = 'Write it as "1024 65535".'
     parts = value.replace("-", " ").split() if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or len(parts) != 2:
-        raise Refusal(where, value, allowed, mend)
-    low, high = (whole_number(where, part, 1, HIGHEST_PORT, mend) for part in parts)
+        raise Refusal(where, value, allowed, remedy)
+    low, high = (whole_number(where, part, 1, HIGHEST_PORT, remedy) for part in parts)
     # One port is a range: the kernel refuses range[1] < range[0] only (net/ipv4/sysctl_net_ipv4.c).
     if low > high:
         raise Refusal(where, value, allowed, "Swap the two ends.")

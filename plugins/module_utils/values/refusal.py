@@ -8,27 +8,27 @@ from __future__ import annotations
 import typing as t
 
 #: 2^128 has as many; Python's int() refuses some thousands of digits with an error of its own.
-_MOST_DIGITS = 39
+_MAX_DIGITS = 39
 
 
 class Refusal(Exception):
     """Input or a host state that the collection does not accept.
 
     Raised before anything is changed. The text names the place, the value found there, what is
-    allowed and how to mend it, in this order, so that every refusal reads alike.
+    allowed and the remedy, in this order, so that every refusal reads alike.
 
     where:   a variable (``limits_nofile_hard``) or ``file:line``
     value:   what stands there, shown as Python would write it
     allowed: what may stand there
-    mend:    the way out, one sentence in the imperative
+    remedy:    the way out, one sentence in the imperative
     """
 
-    def __init__(self, where: str, value: object, allowed: str, mend: str) -> None:
+    def __init__(self, where: str, value: object, allowed: str, remedy: str) -> None:
         self.where = where
         self.value = value
         self.allowed = allowed
-        self.mend = mend
-        super().__init__("%s is %s; allowed: %s. %s" % (where, _shown(value), allowed, mend))
+        self.remedy = remedy
+        super().__init__("%s is %s; allowed: %s. %s" % (where, _shown(value), allowed, remedy))
 
 
 def _shown(value: object) -> str:
@@ -43,10 +43,10 @@ def decimal(text: str) -> t.Optional[int]:
 
     str.isdecimal() and str.isdigit() hold for the digits of every script, and for what int() does not take.
     """
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
-def whole_number(where: str, value: object, minimum: int, maximum: int, mend: str) -> int:
+def whole_number(where: str, value: object, minimum: int, maximum: int, remedy: str) -> int:
     """Return ``value`` as an int within [minimum, maximum], or refuse it.
 
     A number may come as int or as decimal text. A boolean is refused although Python calls it an
@@ -59,5 +59,5 @@ def whole_number(where: str, value: object, minimum: int, maximum: int, mend: st
     if number is not None:
         value = number
     if not isinstance(value, int) or not minimum <= value <= maximum:
-        raise Refusal(where, value, allowed, mend)
+        raise Refusal(where, value, allowed, remedy)
     return value

@@ -22,7 +22,7 @@ Entry = t.Mapping[str, str]
 ALLOWED = "addresses that nobody else has"
 
 #: More ranges than this nobody would copy out of a message.
-_MOST_PIECES = 16
+_MAX_PIECES = 16
 
 
 class Whose(t.Protocol):
@@ -114,7 +114,7 @@ def without(entry: object, within: t.Callable[[Run], t.Iterable[t.Tuple[int, int
     pieces = _rest(run, within(run))
     if not pieces:
         return "Remove the entry %r%s: others have all of it." % (entry, shared)
-    if len(pieces) > _MOST_PIECES:
+    if len(pieces) > _MAX_PIECES:
         return "Write ranges that leave it out in place of %r%s." % (entry, shared)
     return "Write %s in place of %r%s." % (", ".join(pieces), entry, shared)
 

@@ -31,7 +31,7 @@ import ipaddress
 import math
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MOST_ADDRESSES
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAX_ADDRESSES
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import AUTOBIND, BIND, Request, parse
 
 SCHEMA = 1
@@ -49,11 +49,11 @@ HOST, NAMESPACE, PROCESS, MACHINE = "host", "namespace", "process", "machine"
 _REUSE_SECONDS = 1
 _ALWAYS_REUSE = 1
 #: A bind bucket for all addresses exists once a port (see module_utils/host/slab.py).
-_MOST_PORTS = 65535
+_MAX_PORTS = 65535
 #: Published: nothing lost at an average chain of 1, 11 % of the throughput at 48.
 _LONG_CHAIN = 8
 #: net/ipv4/sysctl_net_ipv4.c, tcp_child_ehash_entries_max.
-_MOST_CHILD_BUCKETS = 2**24
+_MAX_CHILD_BUCKETS = 2**24
 #: An administrator's and Ansible's own sessions are no client that loses ports to us.
 _FEW_CONNECTIONS = 100
 
@@ -190,7 +190,7 @@ def merged(intervals: t.Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
-def source_addresses(limits: Limits, stated: t.Mapping[str, t.Any], most: int = MOST_ADDRESSES) -> list[str]:
+def source_addresses(limits: Limits, stated: t.Mapping[str, t.Any], most: int = MAX_ADDRESSES) -> list[str]:
     """Return the source addresses that the ceiling of a request counts, as ranges ``first-last``, by family.
 
     most: no more than so many of each family, the lowest; a whole prefix that is local may have millions
@@ -465,7 +465,7 @@ def bytes_of_connection(limits: Limits, request: Request) -> int:
 def memory_needed(limits: Limits, request: Request, connections: int) -> int:
     """Return the bytes that ``connections`` take."""
     per_port = int(limits["slab"].get("per_port") or 0)
-    return connections * bytes_of_connection(limits, request) + min(connections, _MOST_PORTS) * per_port
+    return connections * bytes_of_connection(limits, request) + min(connections, _MAX_PORTS) * per_port
 
 
 def _held_by(limits: Limits, request: Request, room: int) -> int:
@@ -473,7 +473,7 @@ def _held_by(limits: Limits, request: Request, room: int) -> int:
     each = bytes_of_connection(limits, request)
     per_port = int(limits["slab"].get("per_port") or 0)
     held = max(0, room) // (each + per_port)
-    return held if held <= _MOST_PORTS else (room - _MOST_PORTS * per_port) // each
+    return held if held <= _MAX_PORTS else (room - _MAX_PORTS * per_port) // each
 
 
 def memory_room(limits: Limits, request: Request) -> int | None:
@@ -615,16 +615,16 @@ def _chains(limits: Limits, sockets: int) -> str | None:
         return None
     wanted = 1 << (sockets - 1).bit_length()
     if limits["host"]["first_network_namespace"]:
-        mend = "boot the kernel with thash_entries=%d" % wanted
+        remedy = "boot the kernel with thash_entries=%d" % wanted
     else:
-        mend = "set net.ipv4.tcp_child_ehash_entries=%d (Linux 6.1) before this network namespace is made" % min(
-            wanted, _MOST_CHILD_BUCKETS
+        remedy = "set net.ipv4.tcp_child_ehash_entries=%d (Linux 6.1) before this network namespace is made" % min(
+            wanted, _MAX_CHILD_BUCKETS
         )
     return "%d connections in the %d buckets of the established hash make chains of %.1f on average: %s." % (
         sockets,
         table["buckets"],
         sockets / table["buckets"],
-        mend,
+        remedy,
     )
 
 

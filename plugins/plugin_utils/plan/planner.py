@@ -37,7 +37,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings i
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import (
     AUTOBIND,
     BIND,
-    MOST_CONNECTIONS,
+    MAX_CONNECTIONS,
     Request,
     parse,
 )
@@ -174,16 +174,16 @@ def _network_settings(limits: Limits, request: Request) -> Settings:
 def _four_tuples(limits: Limits, request: Request) -> model.Constraint:
     answer = model.four_tuples(limits, request)
     if isinstance(answer, model.Unknown):
-        mend = "It says what it could not read (unread): %s." % answer.why
-        raise Refusal("connection_limits_info", None, "the ports and the addresses of the host", mend)
+        remedy = "It says what it could not read (unread): %s." % answer.why
+        raise Refusal("connection_limits_info", None, "the ports and the addresses of the host", remedy)
     return answer
 
 
 def _most(limits: Limits, request: Request) -> int:
     """Return more than the host can hold, whatever is free at the moment: what nobody stated stays within it."""
     total = limits["memory"]["total"]
-    held = MOST_CONNECTIONS if total is None else int(total // model.bytes_of_connection(limits, request))
-    return min(held, MOST_CONNECTIONS)
+    held = MAX_CONNECTIONS if total is None else int(total // model.bytes_of_connection(limits, request))
+    return min(held, MAX_CONNECTIONS)
 
 
 # --- addresses ---
@@ -263,13 +263,13 @@ class _Others:
         if whose is not None:
             entry = _pool(self._request).entry_of(address)
             shared = " on every host that shares the pool, or give this host another tune_slot"
-            mend = taken_addresses.without(entry, self.within, shared)
+            remedy = taken_addresses.without(entry, self.within, shared)
         elif slot_of is not None:
-            mend = "Give this host a tune_slot that no other host has."
+            remedy = "Give this host a tune_slot that no other host has."
         else:
             return
-        mend = "It is %s. %s" % (whose or slot_of, mend)
-        raise Refusal("tune_address_pool", str(address), taken_addresses.ALLOWED, mend)
+        remedy = "It is %s. %s" % (whose or slot_of, remedy)
+        raise Refusal("tune_address_pool", str(address), taken_addresses.ALLOWED, remedy)
 
 
 class _Need:
@@ -305,15 +305,15 @@ class _Need:
             _decimal(self.request.port_fill),
         )
         missing = math.ceil((self.four_tuples - most) / each) if each else 0
-        mend = "It needs %s and has %d: %s." % (
+        remedy = "It needs %s and has %d: %s." % (
             model.number_of(sources + missing, "source address", "es"),
             sources,
             _alternatives([self._more_addresses(part, missing), *self._without_addresses(most, sources)]),
         )
         if self.request.binding == AUTOBIND:
             ways = ["let it bind (tune_binding: bind_no_port)", *self._without_addresses(most, sources)]
-            mend = "A program that does not bind has one source address: %s." % _alternatives(ways)
-        return Refusal("tune_target_connections", self.target, allowed, mend + self._fixed_range() + self.claimed)
+            remedy = "A program that does not bind has one source address: %s." % _alternatives(ways)
+        return Refusal("tune_target_connections", self.target, allowed, remedy + self._fixed_range() + self.claimed)
 
     def _fixed_range(self) -> str:
         """Return what would widen the range, where only that keeps it from what was asked for."""
@@ -384,8 +384,8 @@ def _refuse_unreserved(limits: Limits, settings: Settings) -> None:
     named = port_set.parse_ports("sysctl_reserved_ports", settings["sysctl_reserved_ports"])
     if named - present:
         listed = port_set.format_kernel_list(named - present)
-        mend = _cannot_be_set(limits, RESERVED_PORTS, port_set.format_kernel_list(named | present))
-        raise Refusal("sysctl_reserved_ports", listed, "ports that are reserved already", mend)
+        remedy = _cannot_be_set(limits, RESERVED_PORTS, port_set.format_kernel_list(named | present))
+        raise Refusal("sysctl_reserved_ports", listed, "ports that are reserved already", remedy)
     if ports["low"] is None or not model.is_settable(limits, PORT_RANGE):
         return
     wanted = settings["sysctl_values"][PORT_RANGE]
@@ -394,10 +394,10 @@ def _refuse_unreserved(limits: Limits, settings: Settings) -> None:
     if exposed:
         listed = port_set.format_kernel_list(exposed)
         allowed = "a range without ports that listen here and are not reserved (%s)" % listed
-        mend = "Choose another tune_port_range. %s" % _cannot_be_set(
+        remedy = "Choose another tune_port_range. %s" % _cannot_be_set(
             limits, RESERVED_PORTS, port_set.format_kernel_list(exposed | present)
         )
-        raise Refusal("sysctl_values[%s]" % PORT_RANGE, wanted, allowed, mend)
+        raise Refusal("sysctl_values[%s]" % PORT_RANGE, wanted, allowed, remedy)
 
 
 def _limits_settings(limits: Limits, request: Request, planned_for: int, possible: int) -> Settings:
@@ -415,8 +415,8 @@ def _limits_settings(limits: Limits, request: Request, planned_for: int, possibl
     needed = model.descriptors_needed(request, planned_for)
     hard = min([max(_USUAL_NOFILE, needed + _NOFILE_ROOM), *bounds])
     if explicit.limits_nofile_hard is not None:
-        mend = "Write a number, never unlimited."
-        hard = whole_number("limits_nofile_hard", explicit.limits_nofile_hard, 1, most, mend)
+        remedy = "Write a number, never unlimited."
+        hard = whole_number("limits_nofile_hard", explicit.limits_nofile_hard, 1, most, remedy)
         _refuse_above_machine(limits, hard)
         _refuse_above_inherited(limits, hard)
     soft = min(_with_room(request, model.descriptors_needed(request, possible)), hard)
@@ -457,20 +457,20 @@ def _refuse_above_machine(limits: Limits, hard: int) -> None:
     if model.is_settable(limits, "fs.nr_open") or present is None or hard <= present:
         return
     allowed = "at most %d, the fs.nr_open of this host, which cannot be written here" % present
-    mend = "Ask for that, or set fs.nr_open to %d or more from where it can be written." % hard
+    remedy = "Ask for that, or set fs.nr_open to %d or more from where it can be written." % hard
     if model.scope_of(limits, "fs.nr_open") == model.MACHINE:
         whose = "the fs.nr_open of the machine under this container, which a container must not change"
         allowed = "at most %d, %s" % (present, whose)
-        mend = "Ask for that, or set fs.nr_open to %d or more on the machine." % hard
-    raise Refusal("limits_nofile_hard", hard, allowed, mend)
+        remedy = "Ask for that, or set fs.nr_open to %d or more on the machine." % hard
+    raise Refusal("limits_nofile_hard", hard, allowed, remedy)
 
 
 def _refuse_above_inherited(limits: Limits, hard: int) -> None:
     most = _inherited(limits)
     if most is not None and hard > most:
         allowed = "at most %d, the hard limit of PID 1, which root may not raise here" % most
-        mend = "Ask for that, or %s." % container_options.start_with_nofile(hard)
-        raise Refusal("limits_nofile_hard", hard, allowed, mend)
+        remedy = "Ask for that, or %s." % container_options.start_with_nofile(hard)
+        raise Refusal("limits_nofile_hard", hard, allowed, remedy)
 
 
 def _inherited(limits: Limits) -> int | None:
@@ -546,9 +546,9 @@ def _refusal(predicted: Limits, request: Request, lowest: t.Mapping[str, t.Any],
     explicit = request.explicit
     name, allowed = lowest["name"], "at most %d: %s" % (lowest["advised"], lowest["formula"])
     if name == "nofile" and explicit.limits_nofile_soft is None and explicit.limits_nofile_hard is None:
-        mend = _more_descriptors(predicted, request, target)
-        if mend:
-            return Refusal("tune_target_connections", request.target, allowed, mend)
+        remedy = _more_descriptors(predicted, request, target)
+        if remedy:
+            return Refusal("tune_target_connections", request.target, allowed, remedy)
     elif name == "nofile":
         variable = "limits_nofile_soft" if explicit.limits_nofile_soft is not None else "limits_nofile_hard"
         allowed = "%d or more, for %d connections in %s" % (
@@ -556,17 +556,17 @@ def _refusal(predicted: Limits, request: Request, lowest: t.Mapping[str, t.Any],
             target,
             model.number_of(request.processes, "process", "es"),
         )
-        mend = "Raise it, or leave limits_nofile_soft and limits_nofile_hard to the plan."
-        return Refusal(variable, getattr(explicit, variable), allowed, mend)
+        remedy = "Raise it, or leave limits_nofile_soft and limits_nofile_hard to the plan."
+        return Refusal(variable, getattr(explicit, variable), allowed, remedy)
     elif name in _MEMORY:
         return _memory_refusal(predicted, request, lowest, target)
-    mend = "%s." % _sentence(lowest["change"])
+    remedy = "%s." % _sentence(lowest["change"])
     key = _KEY_OF.get(name, "")
-    if key in predicted["keys"] and not model.is_settable(predicted, key) and "machine" not in mend:
-        mend += " It cannot be written here: do that from where /proc/sys can be."
+    if key in predicted["keys"] and not model.is_settable(predicted, key) and "machine" not in remedy:
+        remedy += " It cannot be written here: do that from where /proc/sys can be."
     if name == "four_tuples":
-        mend += _claimed(predicted)
-    return Refusal("tune_target_connections", request.target, allowed, mend)
+        remedy += _claimed(predicted)
+    return Refusal("tune_target_connections", request.target, allowed, remedy)
 
 
 def _more_descriptors(predicted: Limits, request: Request, target: int) -> str:
@@ -574,20 +574,20 @@ def _more_descriptors(predicted: Limits, request: Request, target: int) -> str:
     needed = model.descriptors_needed(request, target)
     inherited, nr_open = _inherited(predicted), _nr_open_at_most(predicted, request)
     if inherited is not None and inherited < needed:
-        most, mend = inherited, "Start the container with a nofile of %d or more." % needed
+        most, remedy = inherited, "Start the container with a nofile of %d or more." % needed
         if predicted["host"].get("first_user_namespace") is not False:
-            mend = "Give the container CAP_SYS_RESOURCE, or start it with a nofile of %d or more." % needed
-        mend += " The setting is %s." % container_options.NOFILE_OPTIONS
+            remedy = "Give the container CAP_SYS_RESOURCE, or start it with a nofile of %d or more." % needed
+        remedy += " The setting is %s." % container_options.NOFILE_OPTIONS
     elif nr_open is not None and nr_open < needed and "fs.nr_open" not in request.explicit.sysctl_values:
         machine = model.scope_of(predicted, "fs.nr_open") == model.MACHINE
         where = "on the machine under this container" if machine else "from where /proc/sys can be written"
-        most, mend = nr_open, "Raise fs.nr_open to %d or more %s." % (needed, where)
+        most, remedy = nr_open, "Raise fs.nr_open to %d or more %s." % (needed, where)
     else:
         return ""
     each = most - request.app_descriptors
     if each > 0:
-        mend += " Or let %d processes hold them (tune_processes)." % math.ceil(target / each)
-    return mend
+        remedy += " Or let %d processes hold them (tune_processes)." % math.ceil(target / each)
+    return remedy
 
 
 def _sentence(words: str) -> str:
@@ -603,14 +603,14 @@ def _memory_refusal(predicted: Limits, request: Request, lowest: t.Mapping[str, 
     if request.app_bytes:
         kernel = model.bytes_of_connection(predicted, request) - request.app_bytes
         kind = "memory (%d bytes each in the kernel, %d in the program)" % (kernel, request.app_bytes)
-    mend = "It needs %s of %s and %s has %s for connections: ask for less, or %s." % (
+    remedy = "It needs %s of %s and %s has %s for connections: ask for less, or %s." % (
         model.size(model.memory_needed(predicted, request, target)),
         kind,
         whose,
         model.size(room),
         lowest["change"],
     )
-    return Refusal("tune_target_connections", request.target, "at most %d" % lowest["advised"], mend)
+    return Refusal("tune_target_connections", request.target, "at most %d" % lowest["advised"], remedy)
 
 
 # --- what only a person can judge ---

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import document as reports
 
 #: So few hosts are shown with all their constraints at once.
-_MOST_OPEN = 4
+_MAX_OPEN = 4
 
 _LABELS = {
     "failed": "failed",
@@ -76,7 +76,7 @@ def page(report: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {
         "title": report["title"],
         "generated": report["generated"].replace("T", " ").replace("Z", " UTC"),
-        "many": len(hosts) > _MOST_OPEN,
+        "many": len(hosts) > _MAX_OPEN,
         "headline": _headline(totals),
         "figures": _figures(totals),
         "verdicts": [

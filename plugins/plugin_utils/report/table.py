@@ -18,8 +18,8 @@ _LEAST_WIDTH = 100
 _WIDEST_NAME = 11
 #: Names of constraints that are longer than their column.
 _SHORT_NAMES = {"epoll_watches": "epoll", "cgroup_memory": "cgroup_mem"}
-_MOST_NAMED = 3
-_MOST_NAMED_WITHOUT_RESULT = 20
+_MAX_NAMED = 3
+_MAX_NAMED_WITHOUT_RESULT = 20
 _LEGEND = (
     "Figures are simultaneous TCP connections. BEFORE and AFTER: the ceiling, which BINDS sets; NEXT sets it once that"
     " is raised. ADVISED: where the kernel still finds ports quickly."
@@ -176,7 +176,7 @@ def _notes(hosts: t.Iterable[t.Mapping[str, t.Any]], width: int) -> list[str]:
     indent = max((len(kind) for kind, _text in grouped), default=0) + len(_GAP)
     lines = []
     for kind, text in sorted(grouped, key=lambda note: _GRAVITY.index(note[0])):
-        named = _named(grouped[kind, text], _MOST_NAMED_WITHOUT_RESULT if kind == "no result" else _MOST_NAMED)
+        named = _named(grouped[kind, text], _MAX_NAMED_WITHOUT_RESULT if kind == "no result" else _MAX_NAMED)
         lines += _wrap("%s%s: %s" % (kind.ljust(indent), named, text), width, " " * indent)
     return lines
 

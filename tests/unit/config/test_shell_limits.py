@@ -24,7 +24,7 @@ def values(host, text):
         ("ulimit -c 0 -n 100000", "100000"),
         ("ulimit -n65535", "65535"),
         ("ulimit -S -n 4096 >/dev/null 2>&1", "4096"),
-        ("[ $USER = app ] && ulimit -n $MOST", "$MOST"),
+        ("[ $USER = app ] && ulimit -n $MAX", "$MAX"),
         ("if true; then ulimit -u 1; ulimit -n 7; fi", "7"),
         ("ulimit -S -n 65536", "65536"),
         ("ulimit -n -H 65536", "65536"),
@@ -41,7 +41,7 @@ def values(host, text):
         ("true || ulimit -n 5", "5"),
         ("ulimit -n `cat /etc/n`", "`cat /etc/n`"),
         ("ulimit -n $(ulimit -Hn)", "$(ulimit -Hn)"),
-        ("ulimit -n ${MOST:-4096}", "${MOST:-4096}"),
+        ("ulimit -n ${MAX:-4096}", "${MAX:-4096}"),
         ("ulimit \\\n  -n 5", "5"),
         ('eval "ulimit -n 5"', "5"),
         ("prlimit --pid $$ --nofile=1024:4096", "1024:4096"),
@@ -131,7 +131,7 @@ def test_the_files_of_others_and_of_ways_without_a_shell_are_not_read(host):
 
 
 def test_what_a_shell_would_have_to_be_asked_is_said_so(host):
-    host.put("/etc/profile", "ulimit -n $MOST\nulimit -n 5\n")
+    host.put("/etc/profile", "ulimit -n $MAX\nulimit -n 5\n")
     unknown, known = [entry["who"] for entry in overrides.overrides(Reading(host.root), {})]
     assert unknown.endswith("which run it after pam_limits (what it comes to cannot be told here)")
     assert known == "login shells, which run it after pam_limits"

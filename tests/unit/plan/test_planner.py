@@ -362,8 +362,8 @@ def test_a_ulimit_of_login_shells_beats_ours_only_below_the_planned_soft_limit()
     ]
     assert warnings("65536") == warnings("3000000") == warnings("hard") == warnings("unlimited") == []
     # What the shell makes of it is not known here.
-    assert warnings("$MOST") == [
-        "nofile: /etc/profile:5 (login shells) sets $MOST and beats the planned 65536: remove it there."
+    assert warnings("$MAX") == [
+        "nofile: /etc/profile:5 (login shells) sets $MAX and beats the planned 65536: remove it there."
     ]
 
 

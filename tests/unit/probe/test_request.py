@@ -97,7 +97,7 @@ def test_one_that_is_not_ours_among_those_that_are():
 
 
 @pytest.mark.parametrize(
-    ("options", "where", "allowed", "mend"),
+    ("options", "where", "allowed", "remedy"),
     [
         ({"destinations": []}, "destinations", "at least one address:port", "Say what to connect to."),
         ({"destinations": ["192.0.2.1"]}, "destinations[0]", "an address and a port", "Write addresses, not names"),
@@ -167,12 +167,12 @@ def test_one_that_is_not_ours_among_those_that_are():
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "prove_"])
-def test_every_refusal(options, where, allowed, mend, prefix):
+def test_every_refusal(options, where, allowed, remedy, prefix):
     refusal = refused(**options, variable_prefix=prefix)
     assert refusal.where == prefix + where
     assert allowed in refusal.allowed
-    # The mend names variables too.
-    assert mend.replace("set binding", "set %sbinding" % prefix) in refusal.mend
+    # The remedy names variables too.
+    assert remedy.replace("set binding", "set %sbinding" % prefix) in refusal.remedy
 
 
 def test_a_target_that_is_none_is_refused_before_it_is_named_in_a_message():

@@ -120,7 +120,7 @@ def test_refuses(entry: object, part: str) -> None:
 def test_holds_65536_addresses_and_names_the_entry_that_is_one_too_many() -> None:
     # A /16 has 65,534 hosts; duplicates do not count.
     full = ["10.1.0.0/16", "10.1.0.5", "10.2.0.1", "10.2.0.2"]
-    assert len(address_set.expand("addresses_list", full)) == address_set.MOST_ADDRESSES
+    assert len(address_set.expand("addresses_list", full)) == address_set.MAX_ADDRESSES
     error = refusal(*full, "10.2.0.3")
     assert error.where == "addresses_list[4]"
     assert "65536" in error.allowed
