@@ -51,12 +51,13 @@ def plan(root: str, path: str, content: t.Optional[str]) -> Change:
         raise Refusal(
             "path", path, "one of %s, and %s" % (", ".join(_FILES), owned.unit_drop_in("UNIT")), "Correct it."
         )
-    if content is not None and not content.startswith(OWNER_MARK):
+    if content is not None and not owned.is_ours(content):
         raise Refusal(
             "content", content.split("\n", 1)[0], "a text that begins with %r" % OWNER_MARK, "Begin it with that line."
         )
-    sysctl_change.refuse_foreign_file(root, path)
-    return Change(path, read_text(root, path), content)
+    before = read_text(root, path)
+    owned.refuse_foreign(path, before)
+    return Change(path, before, content)
 
 
 def _is_ours(path: str, gone: bool) -> bool:

@@ -39,7 +39,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, port_set, sysctl_keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import (
-    OWNER_MARK,
     RUN_DIRECTORY,
     STATE_DIRECTORY,
 )
@@ -148,8 +147,7 @@ def plan_present(root: str, request: Request, modules_loadable: bool = True) -> 
 
     modules_loadable: whether a missing kernel module may still be loaded before the change
     """
-    refuse_foreign_file(root, owned.SYSCTL_DROP_IN)
-    refuse_foreign_file(root, MODULES_LOAD)
+    _refuse_foreign_files(root)
     kernel = sysctl_d.kernel_now(root)
     floors = {key: _floor(request, key, value, kernel) for key, value in _keys(request, "floors", request.floors)}
     values = {key: _value(request, key, value, kernel) for key, value in _keys(request, "values", request.values)}
@@ -183,10 +181,14 @@ def plan_absent(root: str, limits_absent: bool = False) -> Change:
 
     limits_absent: take the collection's own limits as gone, as they are when their removal comes first
     """
-    refuse_foreign_file(root, owned.SYSCTL_DROP_IN)
-    refuse_foreign_file(root, MODULES_LOAD)
+    _refuse_foreign_files(root)
     _refuse_limits_above_next_boot(root, {}, limits_absent)
     return Change(_plan_undo(root, limits_absent), [], [], [], [])
+
+
+def _refuse_foreign_files(root: str) -> None:
+    for path in (owned.SYSCTL_DROP_IN, MODULES_LOAD):
+        owned.refuse_foreign(path, read_text(root, path))
 
 
 def _refuse_limits_above_next_boot(root: str, persisted: t.Mapping[str, str], limits_absent: bool = False) -> None:
@@ -256,15 +258,6 @@ def own_files(root: str) -> t.List[str]:
     return [
         path for path in (owned.SYSCTL_DROP_IN, MODULES_LOAD) if exists(root, path) or exists(root, unfinished(path))
     ]
-
-
-def refuse_foreign_file(root: str, path: str) -> None:
-    """Refuse to take over a file that bears our name and is not ours."""
-    text = read_text(root, path)
-    if text and not text.startswith(OWNER_MARK):
-        raise Refusal(
-            path + ":1", text.split("\n", 1)[0], "a file that begins with %r" % OWNER_MARK, "Move that file away."
-        )
 
 
 def _keys(request: Request, option: str, given: t.Mapping[str, object]) -> t.Iterator[t.Tuple[str, object]]:

@@ -23,8 +23,8 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.files impor
     load_state,
     read_text,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Links, Pair
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, decimal
 
 NETWORKD = "networkd"
@@ -76,21 +76,8 @@ def find(root: str, where: str, provider: str, interface: str, links: Links) -> 
     else:
         persistence = _ifupdown(root, where, provider, interface, links)
     for path in persistence.files.values():
-        _refuse_foreign(root, path)
+        owned.refuse_foreign(path, read_text(root, path))
     return persistence
-
-
-def _refuse_foreign(root: str, path: str) -> None:
-    text = read_text(root, path)
-    if text is not None and not _is_ours(text):
-        allowed = "a file that begins with %r, or none" % OWNER_MARK
-        raise Refusal("%s:1" % path, (text.splitlines() or [""])[0], allowed, "Rename that file: the name is ours.")
-
-
-def _is_ours(text: t.Optional[str]) -> bool:
-    """A script names its interpreter first."""
-    first, _newline, rest = (text or "").partition("\n")
-    return (rest if first.startswith("#!") else first).startswith(OWNER_MARK)
 
 
 def _index(links: Links, interface: str) -> t.Optional[int]:
@@ -297,7 +284,7 @@ def own_files(root: str) -> t.List[str]:
         for name in list_directory(root, _NETWORKD_DROP_INS)
         if name.endswith(".network.d")
     ]
-    return [path for path in [*drop_ins, HOOK, BATCH] if _is_ours(read_text(root, path))]
+    return [path for path in [*drop_ins, HOOK, BATCH] if owned.is_ours(read_text(root, path) or "")]
 
 
 def obsolete(root: str, needed: t.Iterable[str]) -> t.List[str]:

@@ -27,7 +27,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading imp
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, decimal
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
 NR_OPEN = sysctl_keys.NR_OPEN
 
@@ -321,13 +321,7 @@ def own_files(tree: HostTree) -> t.List[str]:
         text = tree.read(path)
         if text is None:
             continue
-        if not text.startswith(OWNER_MARK):
-            raise Refusal(
-                path + ":1",
-                text.split("\n", 1)[0],
-                "a file that begins with %r" % OWNER_MARK,
-                "Somebody else's file has our name: rename or remove it.",
-            )
+        owned.refuse_foreign(path, text)
         found.append(path)
     return found
 

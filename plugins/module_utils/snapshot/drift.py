@@ -22,7 +22,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import Keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, port_set, sysctl_keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Pair, in_order
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK, state_path
 
 LIVE, AFTER_BOOT, FILE = "live", "after_boot", "file"
 
@@ -71,14 +70,14 @@ class Applied(t.NamedTuple):
 
 def applied(reading: Reading) -> Applied:
     """Return what our files and records hold; nothing where there are none."""
-    record = reading.attempt(state_path("sysctl"), lambda: sysctl_change.records(reading.root)) or {}
+    record = reading.attempt(owned.state_path("sysctl"), lambda: sysctl_change.records(reading.root)) or {}
     drop_in = _own_text(reading, owned.SYSCTL_DROP_IN)
     assignments = sysctl_d.parse(drop_in or "", owned.SYSCTL_DROP_IN)
     keys = {line.key: line.value for line in assignments if line.value is not None}
     kinds = {key: entry.get("kind") for key, entry in record.items()}
     floors = frozenset(key for key in keys if kinds.get(key, "floor" if key in _FLOORS else "value") == "floor")
     topic = network_providers.TOPIC
-    added = reading.attempt(state_path(topic), lambda: network_providers.recorded(reading.root)) or set()
+    added = reading.attempt(owned.state_path(topic), lambda: network_providers.recorded(reading.root)) or set()
     links = _links(reading)
     at_boot = reading.attempt("our address files", lambda: network_providers.at_boot(reading.root, links)) or {}
     missing = [owned.SYSCTL_DROP_IN] if record and drop_in is None else []
@@ -252,7 +251,7 @@ class _Ranges:
 
 def _own_text(reading: Reading, path: str) -> t.Optional[str]:
     text = reading.text(path)
-    return text if text is not None and text.startswith(OWNER_MARK) else None
+    return text if text is not None and owned.is_ours(text) else None
 
 
 def _own_lines(reading: Reading) -> t.List[pam_limits.Entry]:

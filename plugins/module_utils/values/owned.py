@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+
 #: The first line of every file that the collection owns on a host.
 OWNER_MARK = "# Managed by fourtuple.clients"
 STATE_DIRECTORY = "/var/lib/fourtuple"
@@ -48,3 +50,21 @@ def unit_of(path: str) -> t.Optional[str]:
 
 def state_path(topic: str, directory: str = STATE_DIRECTORY) -> str:
     return "%s/%s.json" % (directory, topic)
+
+
+def is_ours(text: str) -> bool:
+    """Tell whether a file's text is one that this collection has written. A script names its interpreter first."""
+    first, _newline, rest = text.partition("\n")
+    return (rest if first.startswith("#!") else first).startswith(OWNER_MARK)
+
+
+def refuse_foreign(path: str, text: t.Optional[str]) -> None:
+    """Refuse to take over a file that has our name and is not ours, an empty one included.
+
+    text: of the file; None where there is none
+    raises: Refusal
+    """
+    if text is not None and not is_ours(text):
+        allowed = "a file that begins with %r, or none" % OWNER_MARK
+        remedy = "The name is ours: rename or remove that file."
+        raise Refusal(path + ":1", text.split("\n", 1)[0], allowed, remedy)

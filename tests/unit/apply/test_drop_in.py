@@ -135,7 +135,7 @@ def test_by_its_earlier_name_a_drop_in_is_only_removed(debian, path):
 
 def test_neither_a_file_of_others_nor_a_text_without_our_mark(debian):
     debian.put(LIMITS, "* hard nofile 5\n")
-    with pytest.raises(Refusal, match="Move that file away"):
+    with pytest.raises(Refusal, match="rename or remove that file"):
         drop_in.plan(debian.root, LIMITS, HEADER)
     with pytest.raises(Refusal, match="content is"):
         drop_in.plan(debian.root, UNIT, "[Service]\n")
