@@ -91,7 +91,7 @@ def collections(run: Run, tarball: pathlib.Path, tmp_path_factory: pytest.TempPa
     return path
 
 
-class Host:
+class FolderHost:
     """A folder that stands for a host: what the code under test reads and writes lies below it."""
 
     def __init__(self, root: pathlib.Path) -> None:
@@ -102,6 +102,8 @@ class Host:
         target = self.path / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, newline="")
+        if text.startswith("#!"):
+            target.chmod(0o755)
 
     def text(self, path: str) -> str:
         return (self.path / path.lstrip("/")).read_text()
@@ -114,10 +116,17 @@ class Host:
         for key, value in keys.items():
             self.put("/proc/sys/" + key.replace("__", "/"), "%s\n" % value)
 
+    def look(self, live: bool = False, uid: int = 0) -> t.Any:
+        """Return a look at it, for the code under test; ``live``: as at a running host."""
+        # Not before the collection's place is known.
+        from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
+
+        return Host(self.root, uid, live)
+
     def live(self, key: str) -> str:
         return self.text("/proc/sys/" + key.replace(".", "/")).strip()
 
 
 @pytest.fixture
-def host(tmp_path: pathlib.Path) -> Host:
-    return Host(tmp_path / "host")
+def host(tmp_path: pathlib.Path) -> FolderHost:
+    return FolderHost(tmp_path / "host")

@@ -817,6 +817,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.observation import observe
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.session_ways import WAYS
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import Request, snapshot
@@ -838,7 +839,7 @@ def main() -> None:
     prefix = params.pop("variable_prefix")
     request = Request(prefix=prefix, **params)
     try:
-        limits = snapshot("/", observe(request.all_users), request)
+        limits = snapshot(Host(), observe(request.all_users), request)
     except Refusal as refusal:
         module.fail_json(msg=str(refusal))
     module.exit_json(changed=False, limits=limits)

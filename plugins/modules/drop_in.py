@@ -75,6 +75,7 @@ path:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
@@ -90,10 +91,11 @@ def main() -> None:
     )
     content = module.params["content"] if module.params["state"] == "present" else None
     try:
-        change = drop_in.plan("/", module.params["path"], content)
-        changed = drop_in.is_due("/", change)
+        host = Host()
+        change = drop_in.plan(host, module.params["path"], content)
+        changed = drop_in.is_due(host, change)
         if changed and not module.check_mode:
-            drop_in.carry_out("/", change)
+            drop_in.carry_out(host, change)
     except (Refusal, ValueError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

@@ -193,6 +193,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.files impor
     read_text,
     save_state,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, taken_addresses
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Address, Change, Links, Pair
@@ -271,29 +272,30 @@ def make_plan(params: t.Mapping[str, t.Any], ip: Ip) -> Plan:
     if params["state"] == "present":
         places = address_set.locate(prefix + "list", params["list"])
     links = ip.links()
-    recorded = network_providers.recorded(ROOT)
-    ours = recorded | network_providers.persisted(ROOT, links)
+    host = Host(ROOT)
+    recorded = network_providers.recorded(host)
+    ours = recorded | network_providers.persisted(host, links)
     interface = None
     persistence = network_providers.Persistence(network_providers.NONE, {}, [])
     if places:
         interface = choose_interface(prefix + "interface", params["interface"], links, ip)
         address_set.check_against_host(places, interface, links, ours)
-        refuse_taken(params, places, links, ours)
+        refuse_taken(host, params, places, links, ours)
         check_ipv6(places, interface)
-        persistence = network_providers.find(ROOT, prefix + "provider", params["provider"], interface, links)
+        persistence = network_providers.find(host, prefix + "provider", params["provider"], interface, links)
     change = address_set.plan(places, interface, links, ours)
     preferred = address_set.preferred_pairs(links)
     return Plan(interface, change, recorded, address_set.live_pairs(links) & ours, preferred, persistence)
 
 
 def refuse_taken(
-    params: t.Mapping[str, t.Any], places: t.Mapping[Address, str], links: Links, ours: t.AbstractSet[Pair]
+    host: Host, params: t.Mapping[str, t.Any], places: t.Mapping[Address, str], links: Links, ours: t.AbstractSet[Pair]
 ) -> None:
     """Refuse addresses that somebody has. What the host has from someone else stays as it is."""
     live = address_set.live_pairs(links)
     foreign = {text_of(pair) for pair in live - ours}
     added = {address: place for address, place in places.items() if str(address) not in foreign}
-    taken = taken_addresses.Taken([*around({text_of(pair) for pair in live}), *params["taken"]])
+    taken = taken_addresses.Taken([*around(host, {text_of(pair) for pair in live}), *params["taken"]])
     taken_addresses.refuse(params["variable_prefix"] + "list", params["list"], added, taken)
 
 
@@ -301,12 +303,12 @@ def text_of(pair: Pair) -> str:
     return pair[1].partition("/")[0]
 
 
-def around(own: t.Container[str]) -> t.List[t.Mapping[str, str]]:
+def around(host: Host, own: t.Container[str]) -> t.List[t.Mapping[str, str]]:
     """Return the addresses that this host, which holds those in ``own``, knows others to have."""
     found: t.List[t.Mapping[str, str]] = []
-    if os.path.realpath(ROOT) == "/":
+    if host.live:
         found += [*interface_addresses.observe()["taken"], *interface_addresses.neighbours()]
-    return [*found, *ssh_session.peers(ROOT, os.getpid(), own), *name_servers.name_servers(ROOT)]
+    return [*found, *ssh_session.peers(host, os.getpid(), own), *name_servers.name_servers(host)]
 
 
 def choose_interface(where: str, name: t.Optional[str], links: Links, ip: Ip) -> str:
@@ -375,7 +377,7 @@ def result(plan: Plan) -> t.Dict[str, t.Any]:
         "persist": {
             "addresses": addresses(address_set.in_order(ours)) if files else [],
             "files": files,
-            "obsolete": network_providers.obsolete(ROOT, files.values()),
+            "obsolete": network_providers.obsolete(Host(ROOT), files.values()),
         },
         "diff": {
             "before": listing(plan.before, plan.preferred),

@@ -223,13 +223,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import locked
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
-def plan(module: AnsibleModule, modules_loadable: bool) -> sysctl_change.Change:
+def plan(module: AnsibleModule, host: Host, modules_loadable: bool) -> sysctl_change.Change:
     params = module.params
     if params["state"] == "absent":
-        return sysctl_change.plan_absent("/", params["limits_absent"])
+        return sysctl_change.plan_absent(hard_limits.without_own(host) if params["limits_absent"] else host)
     request = sysctl_change.Request(
         params["floors"],
         params["values"],
@@ -237,7 +239,7 @@ def plan(module: AnsibleModule, modules_loadable: bool) -> sysctl_change.Change:
         params["reserve_listeners"],
         params["variable_prefix"],
     )
-    return sysctl_change.plan_present("/", request, modules_loadable)
+    return sysctl_change.plan_present(host, request, modules_loadable)
 
 
 def load_kernel_modules(module: AnsibleModule, names: t.Iterable[str]) -> None:
@@ -268,7 +270,7 @@ def result(change: sysctl_change.Change, keys: t.List[sysctl_change.KeyPlan]) ->
         },
         "persist": {key.key: key.persist for key in keys if key.persist is not None},
         "modules": change.modules,
-        "own_files": sysctl_change.own_files("/"),
+        "own_files": sysctl_change.own_files(Host()),
         "unmet": [key.key for key in keys if key.outcome in (sysctl_change.READ_ONLY, sysctl_change.ABSENT)],
         "overridden": change.overridden,
         "refused": [line.as_dict() for line in change.refused],
@@ -295,7 +297,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        change = plan(module, modules_loadable=True)
+        change = plan(module, Host(), modules_loadable=True)
         done = change.keys
         if not module.check_mode:
             missing = {
@@ -306,8 +308,9 @@ def main() -> None:
             load_kernel_modules(module, sorted(name for name in missing if name))
             # Planned once more: another run must not come between what is seen and what is done about it.
             with locked("/"):
-                change = plan(module, modules_loadable=False)
-                done = sysctl_change.carry_out("/", change)
+                host = Host()
+                change = plan(module, host, modules_loadable=False)
+                done = sysctl_change.carry_out(host, change)
     except (Refusal, ValueError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

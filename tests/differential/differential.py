@@ -198,9 +198,14 @@ def mostly(common: t.Sequence[str], odd: t.Sequence[str], share: int) -> hypothe
     return hypothesis.strategies.sampled_from([*common] * max(1, share * len(odd) // len(common)) + [*odd])
 
 
-def as_read(text: str | None) -> str | None:
-    """Return a text of a tree as HostTree reads it."""
-    return None if text is None else text.encode("latin-1").decode("utf-8", "surrogateescape")
+def host_of(root: str, given: Given) -> t.Any:
+    """Return a look at a tree below ``root``, with what is planned for it."""
+    # Not before the collection's place is known.
+    from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
+
+    texts = given["planned"].items()
+    as_read = {path: text and text.encode("latin-1").decode("utf-8", "surrogateescape") for path, text in texts}
+    return Host(root).planning(as_read)
 
 
 def found(resolver: str) -> list[pathlib.Path]:

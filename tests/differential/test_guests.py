@@ -24,8 +24,7 @@ import json, sys
 sys.path.insert(0, "/code")
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment, running_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import effective, grants
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 """
 
 #: $1: the name; $2: an option of unshare(1), or nothing.
@@ -56,16 +55,17 @@ _UNITS = {
 }
 
 _LOOK = """
-subjects = effective.Subjects(Reading("/"), {})
+host = Host()
+subjects = effective.Subjects(host, {})
 unit = subjects.unit("", "twin.service")
 print(json.dumps({
-    "kind": containment.container_kind(),
-    "units": {one.pid: one.unit for one in running_limits.processes()},
-    "guests": {one.pid: one.guest for one in running_limits.processes() if one.guest is not None},
-    "sleep": [one.pid for one in running_limits.processes() if one.name == "sleep"],
+    "kind": containment.container_kind(host),
+    "units": {one.pid: one.unit for one in running_limits.processes(host)},
+    "guests": {one.pid: one.guest for one in running_limits.processes(host) if one.guest is not None},
+    "sleep": [one.pid for one in running_limits.processes(host) if one.name == "sleep"],
     "sshd": [one.pid for one in subjects.processes if one.name == "sshd"],
     "twin": [unit["now"], unit["pid"]],
-    "to_restart": grants.restart_needed(HostTree("/"), ["twin.service"]),
+    "to_restart": grants.restart_needed(host, ["twin.service"]),
 }))
 """
 

@@ -15,7 +15,7 @@ import typing as t
 import differential
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
 
 _SERVER = "Max open files            4000                 20000                files\n"
@@ -145,7 +145,7 @@ def test_a_login_has_what_is_predicted_for_its_way_in(
         kept = machine.read(_HOSTS_OWN)
         machine.with_files({**limits_d, **files})
         try:
-            subject = Subjects(Reading(machine.copy(server)), {}, ways=[way]).user("users", "root")
+            subject = Subjects(Host(machine.copy(server)), {}, ways=[way]).user("users", "root")
             predicted = [str(subject["now"]["soft"]), str(subject["now"]["hard"])]
             real = machine.session(way)
         finally:

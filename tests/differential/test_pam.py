@@ -19,7 +19,6 @@ from differential import mostly
 from hypothesis import strategies as st
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import pam_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import effective
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 
@@ -132,13 +131,12 @@ def _trees(draw: st.DrawFn) -> differential.Given:
 
 
 def _ours(root: str, given: differential.Given) -> dict[str, differential.Answer]:
-    reading = Reading(root)
-    reading.tree.planned.update({path: differential.as_read(text) for path, text in given["planned"].items()})
-    subjects = effective.Subjects(reading, {})
-    build = pam_limits.behaviour(reading.tree)
-    entries = pam_limits.entries(reading.tree, build)
+    host = differential.host_of(root, given)
+    subjects = effective.Subjects(host, {})
+    build = pam_limits.behaviour(host)
+    entries = pam_limits.entries(host, build)
     found = {}
-    for line in (reading.text("/etc/passwd") or "").splitlines():
+    for line in (host.text("/etc/passwd") or "").splitlines():
         name = line.partition(":")[0]
         account = subjects.account(name)
         assert account is not None

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from oracles.stacks import SERVICES
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import pam_stack
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import effective
 
 _WAYS = dict(zip(SERVICES, ("ssh", "console", "cron"), strict=True))
@@ -114,15 +114,15 @@ def _trees(draw: st.DrawFn) -> differential.Given:
 
 
 def _ours(root: str, given: differential.Given) -> dict[str, differential.Answer]:
-    reading = Reading(root)
+    host = Host(root)
     found = {}
     for service, way in _WAYS.items():
-        stack = pam_stack.stack(reading.tree, service)
+        stack = pam_stack.stack(host, service)
         if stack is None or not stack.ways:
             found[service] = differential.Answer([0, 0], False)
             continue
         assert len(stack.ways) == 1
-        limits = effective.Subjects(reading, {}, ways=[way]).user("users", "alice")["now"]
+        limits = effective.Subjects(host, {}, ways=[way]).user("users", "alice")["now"]
         found[service] = differential.Answer([limits["soft"], limits["hard"]], True)
     return found
 

@@ -128,7 +128,7 @@ def _trees(draw: st.DrawFn) -> differential.Given:
     planned = {}
     if own is not None:
         planned[owned.SYSCTL_DROP_IN] = "".join("%s = %s\n" % line for line in own.items()) if own else None
-    return {"tree": {"files": files, "links": links}, "planned": planned, "own": own}
+    return {"tree": {"files": files, "links": links}, "planned": planned}
 
 
 def _ours(root: str, given: differential.Given) -> dict[str, differential.Answer]:
@@ -138,7 +138,7 @@ def _ours(root: str, given: differential.Given) -> dict[str, differential.Answer
     for key in KEYS:
         name = sysctl_keys.normalize(key)
         # Plain files take every line, so the last is what they have.
-        written = sysctl_d.written(sysctl_d.at_boot(root, given["own"]), name)
+        written = sysctl_d.written(sysctl_d.at_boot(differential.host_of(root, given)), name)
         concerned = {line.value for line in lines if line.key == name or sysctl_d.written([line], name)}
         value = written[-1].value if written else None
         found[key] = differential.Answer(None if value is None else _bytes(value), len(concerned) > 1)

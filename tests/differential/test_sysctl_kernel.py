@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from oracles.sysctl_kernel import BEFORE
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
 
 #: Key -> what it has before, and after a boot where no line is taken.
@@ -45,12 +46,12 @@ def _trees(draw: st.DrawFn) -> differential.Given:
     files = draw(st.dictionaries(_PATHS, texts, min_size=1, max_size=4))
     if draw(st.booleans()):
         files["/etc/sysctl.conf"] = draw(texts)
-    return {"tree": {"files": files, "links": {}}, "planned": {}, "own": None}
+    return {"tree": {"files": files, "links": {}}, "planned": {}}
 
 
 def _ours(root: str, given: differential.Given) -> dict[str, differential.Answer]:
-    lines = sysctl_d.at_boot(root)
-    kernel = sysctl_d.kernel_at_start(root)
+    lines = sysctl_d.at_boot(Host(root))
+    kernel = sysctl_d.kernel_at_start(Host(root))
     found = {}
     for key, _value in BEFORE:
         name = sysctl_keys.normalize(key)

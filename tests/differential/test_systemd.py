@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from oracles.systemd import UNITS
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 
 _UNIT_PATH = (
@@ -189,9 +188,9 @@ def _trees(draw: st.DrawFn) -> differential.Given:
 
 
 def _ours(root: str, given: differential.Given) -> dict[str, differential.Answer]:
-    tree = HostTree(root, {path: differential.as_read(text) for path, text in given["planned"].items()})
-    units = systemd_limits.Units(tree)
-    default = systemd_limits.default(tree)
+    host = differential.host_of(root, given)
+    units = systemd_limits.units(host)
+    default = systemd_limits.default(host)
     found = {}
     for unit in UNITS:
         if units.file(unit) is None:

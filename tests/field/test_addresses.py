@@ -18,6 +18,7 @@ from test_connection_limits_info import OBSERVED
 
 from ansible_collections.fourtuple.clients.plugins.filter.fleet import FilterModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import name_servers, ssh_session
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import Request, snapshot
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
@@ -249,15 +250,15 @@ def test_the_session_behind_sudo(host: Host, variable: str, peer: str | None) ->
     host.put("/proc/20/environ", "HOME=/root\0%s\0" % variable)
     host.put("/proc/20/stat", "20 (sh) S 1 20 20 0 -1 4194560\n")
     host.put("/proc/1/stat", "1 (systemd) S 0 1 1 0 -1 4194560\n")
-    assert [one["address"] for one in ssh_session.peers(host.root, 40)] == ([peer] if peer else [])
+    assert [one["address"] for one in ssh_session.peers(host.look(), 40)] == ([peer] if peer else [])
     # Who logs in from this very host is nobody else.
-    assert ssh_session.peers(host.root, 40, own=["192.0.2.7", "2001:db8::7", "fe80::7"]) == []
+    assert ssh_session.peers(host.look(), 40, own=["192.0.2.7", "2001:db8::7", "fe80::7"]) == []
 
 
 def test_parents_in_a_circle_end(host: Host) -> None:
     host.put("/proc/40/stat", "40 (x) S 40 40\n")
     host.put("/proc/40/environ", "SSH_CLIENT=192.0.2.7 1 2\0")
-    assert len(ssh_session.peers(host.root, 40)) == 1
+    assert len(ssh_session.peers(host.look(), 40)) == 1
 
 
 def test_name_servers_behind_a_stub(host: Host) -> None:
@@ -267,7 +268,7 @@ def test_name_servers_behind_a_stub(host: Host) -> None:
         "/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.53 # x\nnameserver fe80::1%eth0\nnameserverx 1.2.3.4\n"
     )
     host.put("/run/NetworkManager/no-stub-resolv.conf", "nameserver\t192.0.2.54\n")
-    found = [one["address"] for one in name_servers.name_servers(host.root)]
+    found = [one["address"] for one in name_servers.name_servers(host.look())]
     assert found == ["127.0.0.53", "192.0.2.53", "fe80::1", "192.0.2.54"]
 
 
@@ -568,7 +569,7 @@ def test_what_an_earlier_version_added_is_drift(host: Host) -> None:
             "accounts": root,
             "interfaces": {"addresses": addresses, "anyip": [], "default_routes": []},
         }
-        found = snapshot(host.root, observed, Request())["drift"]
+        found = snapshot(host.look(), observed, Request())["drift"]
         return [(one["what"], one["where"]) for one in found if "2001:db8" in one["what"]]
 
     name = "preferred lifetime of 2001:db8::7/128"

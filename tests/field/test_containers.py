@@ -15,8 +15,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     identity,
     running_limits,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
     effective,
     grants,
@@ -72,7 +70,7 @@ OBSERVED: dict[str, t.Any] = {
 
 def limits_of(host, *, units=(), processes=(), **observed):
     request = whole.Request(units=units, processes=processes)
-    return whole.snapshot(host.root, dict(OBSERVED, **observed), request)
+    return whole.snapshot(host.look(uid=observed.get("uid", 0)), dict(OBSERVED, **observed), request)
 
 
 def plan(host, explicit=None, **stated):
@@ -80,8 +78,8 @@ def plan(host, explicit=None, **stated):
 
 
 def check(host, **options):
-    request = safety_check.Request(root=host.root, **options)
-    return safety_check.check(request, safety_check.read_planned(request), True)
+    request = safety_check.Request(**options)
+    return safety_check.check(host.look(live=True), request)
 
 
 def process(host, pid, name, cgroup, soft, hard, nspid=None):
@@ -228,7 +226,7 @@ class TestWhoMayRaise:
         process(unprivileged, 50, "nginx", cgroup, 524288, 524288)
         (subject,) = limits_of(unprivileged, units=["nginx.service"])["nofile"]["subjects"]
         assert (subject["now"], subject["after_boot"]) == ({"soft": 524288, "hard": 524288},) * 2
-        assert grants.restart_needed(HostTree(unprivileged.root), ["nginx.service"]) == []
+        assert grants.restart_needed(unprivileged.look(), ["nginx.service"]) == []
 
     @pytest.mark.parametrize(
         ("path", "text", "may"),
@@ -246,13 +244,13 @@ class TestWhoMayRaise:
     )
     def test_f6_who_may(self, plain, path, text, may):
         plain.put(path, text)
-        assert identity.raises_limits(plain.root) is may
+        assert identity.raises_limits(plain.look()) is may
 
     @pytest.mark.parametrize(("number", "may"), [(4026531837, True), (4026532201, False)])
     def test_f6_a_user_namespace_that_maps_everything_tells_by_its_number(self, plain, number, may):
         (plain.path / "proc/self/ns").mkdir()
         (plain.path / "proc/self/ns/user").symlink_to("user:[%d]" % number)
-        assert identity.raises_limits(plain.root) is may
+        assert identity.raises_limits(plain.look()) is may
 
     def test_f6_a_container_without_the_capability(self, plain):
         """Docker's own default; PID 1's limit counts, and not the least that somebody has."""
@@ -300,12 +298,12 @@ class TestWhatAContainerIs:
         found = planner.plan(limits, {"target_connections": 20000})
         assert found["settings"]["sysctl_floors"] == {}
         asked = sysctl_change.Request({"fs.file-max": 100}, {}, [], True)
-        assert [key.outcome for key in sysctl_change.plan_present(pod.root, asked).keys] == ["machine_wide"]
+        assert [key.outcome for key in sysctl_change.plan_present(pod.look(), asked).keys] == ["machine_wide"]
 
     def test_f7_without_the_environment(self, pod):
         """Neither PID 1's environment nor links may be read: the root and the network are left."""
         pod.put("/proc/1/environ", "")
-        assert containment.in_container(pod.root)
+        assert containment.in_container(pod.look())
         assert limits_of(pod)["host"]["container_kind"] is None
 
     @pytest.mark.parametrize(
@@ -338,7 +336,7 @@ class TestWhatAContainerIs:
     )
     def test_f7_a_namespace_that_is_not_the_first(self, plain, process_name, kind, number):
         namespace(plain, process_name, kind, number)
-        assert containment.in_container(plain.root)
+        assert containment.in_container(plain.look())
 
     @pytest.mark.parametrize(("cgroup", "contained"), [(4026532301, True), (4026531835, False)])
     def test_f7_unshare_and_private_pids_are_no_container(self, plain, cgroup, contained):
@@ -348,15 +346,15 @@ class TestWhatAContainerIs:
             (plain.path / "proc" / name / "ns/pid").unlink()
             namespace(plain, name, "pid", 4026532300)
             namespace(plain, name, "cgroup", cgroup)
-        assert containment.in_container(plain.root) is contained
+        assert containment.in_container(plain.look()) is contained
         plain.put("/proc/1/cgroup", "0::/docker/0123456789abcdef\n")
-        assert containment.in_container(plain.root)
+        assert containment.in_container(plain.look())
 
     def test_f7_a_pod_in_the_nodes_pid_namespace(self, plain):
         """hostPID: PID 1 is the node's."""
         contain(plain).put("/proc/self/environ", "KUBERNETES_SERVICE_HOST=10.96.0.1\0")
         namespace(plain, "self", "pid", 4026531836)
-        assert containment.container_kind(plain.root) == "kubernetes"
+        assert containment.container_kind(plain.look()) == "kubernetes"
 
     @pytest.mark.parametrize(
         ("pid", "user", "of_init", "expected"),
@@ -374,11 +372,11 @@ class TestWhatAContainerIs:
         for name, mount in (("1", of_init), ("self", 4026531832)):
             for kind, number in (("pid", pid), ("user", user), ("mnt", mount)):
                 namespace(plain, name, kind, number)
-        assert containment.container_kind(plain.root) == expected
+        assert containment.container_kind(plain.look()) == expected
 
     def test_f7_podman_s_other_mark(self, plain):
         plain.put("/run/host/container-manager", "systemd-nspawn\n")
-        assert containment.container_kind(plain.root) == "systemd-nspawn"
+        assert containment.container_kind(plain.look()) == "systemd-nspawn"
 
     def first(self, host):
         for name in ("self", "1"):
@@ -393,7 +391,7 @@ class TestWhatAContainerIs:
         )
         plain.put("/sys/fs/cgroup/kubepods.slice/cgroup.procs", "")
         plain.put("/proc/self/cgroup", "0::/user.slice/user-0.slice/session-1.scope\n")
-        assert not containment.in_container(plain.root)
+        assert not containment.in_container(plain.look())
 
     @pytest.mark.parametrize(
         "cgroup",
@@ -414,12 +412,12 @@ class TestWhatAContainerIs:
     )
     def test_processes_that_are_no_container(self, plain, cgroup):
         self.first(plain).put("/proc/self/cgroup", "0::%s\n" % cgroup)
-        assert not containment.in_container(plain.root)
+        assert not containment.in_container(plain.look())
 
     def test_a_live_system_is_no_container(self, plain):
         """Its root is an overlay, its network the machine's."""
         self.first(plain).put("/proc/self/mountinfo", MOUNTS % 99)
-        assert not containment.in_container(plain.root)
+        assert not containment.in_container(plain.look())
 
     @pytest.mark.parametrize("mounted", ["", MOUNTS % 99])
     def test_ip_netns_exec_is_no_container(self, plain, mounted):
@@ -427,12 +425,12 @@ class TestWhatAContainerIs:
         contain(self.first(plain)).put("/proc/self/mountinfo", mounted)
         namespace(plain, "self", "net", 4026532888)
         namespace(plain, "1", "net", 4026531840)
-        assert not containment.in_container(plain.root)
+        assert not containment.in_container(plain.look())
 
     def test_a_client_of_kubernetes_is_no_container(self, plain):
         """A person may have set the variable, to reach a cluster from outside."""
         self.first(plain).put("/proc/self/environ", "KUBERNETES_SERVICE_HOST=10.96.0.1\0")
-        assert not containment.in_container(plain.root)
+        assert not containment.in_container(plain.look())
 
     def test_wsl_is_a_host(self, plain):
         """WSL2's distributions have PID namespaces in one virtual machine, whose kernel is nobody else's."""
@@ -440,10 +438,10 @@ class TestWhatAContainerIs:
         for name in ("self", "1"):
             namespace(plain, name, "pid", 4026532200)
             namespace(plain, name, "user", 4026531837)
-        assert not containment.in_container(plain.root)
+        assert not containment.in_container(plain.look())
         # And a container of Docker in it is one.
         plain.put("/.dockerenv", "")
-        assert containment.in_container(plain.root)
+        assert containment.in_container(plain.look())
 
 
 class TestWhatCannotBeWritten:
@@ -546,7 +544,7 @@ class TestWhatCannotBeWritten:
 
     def test_f8_sysctl_alone_still_reports_and_goes_on(self, read_only):
         asked = sysctl_change.Request({}, {RANGE: "1024 65535"}, [], True)
-        keys = sysctl_change.plan_present(read_only.root, asked).keys
+        keys = sysctl_change.plan_present(read_only.look(), asked).keys
         assert [(key.outcome, key.target, key.persist) for key in keys if key.key == RANGE] == [
             ("read_only", None, None)
         ]
@@ -585,7 +583,7 @@ class TestWhoseProcesses:
         assert check(machine, units=["nginx.service"])[0]["restart_needed"] == []
         (subject,) = limits_of(machine, units=["nginx.service"])["nofile"]["subjects"]
         assert (subject["now"], subject["pid"]) == ({"soft": 200000, "hard": 200000}, 100)
-        found = {one.pid: (one.unit, one.guest) for one in running_limits.processes(machine.root)}
+        found = {one.pid: (one.unit, one.guest) for one in running_limits.processes(machine.look())}
         assert found[100] == ("nginx.service", None)
         assert found[900] == (None, cgroup)
 
@@ -652,7 +650,7 @@ class TestWhoseProcesses:
         manager = "/user.slice/user-1000.slice/user@1000.service"
         process(machine, 101, "nginx", manager + "/app.slice/nginx.service", 1024, 524288)
         assert check(machine, units=["nginx.service"])[0]["restart_needed"] == []
-        assert {p.pid: p.unit for p in running_limits.processes(machine.root)}[101] == "user@1000.service"
+        assert {p.pid: p.unit for p in running_limits.processes(machine.look())}[101] == "user@1000.service"
 
     @pytest.mark.parametrize(
         ("own", "inside"),
@@ -669,7 +667,7 @@ class TestWhoseProcesses:
         process(machine, 100, "nginx", inside, 200000, 200000)
         outer = inside[: -len("/system.slice/nginx.service")]
         process(machine, 900, "nginx", outer + "/docker/4567/system.slice/nginx.service", 1024, 524288, "900 40")
-        found = {one.pid: (one.unit, one.guest is not None) for one in running_limits.processes(machine.root)}
+        found = {one.pid: (one.unit, one.guest is not None) for one in running_limits.processes(machine.look())}
         assert (found[100], found[900]) == (("nginx.service", False), (None, True))
 
     def test_f9_a_pod_whose_containers_share_a_pid_namespace(self, machine):
@@ -678,12 +676,12 @@ class TestWhoseProcesses:
         machine.put("/proc/self/cgroup", "0::/kubepods/pod1/ours\n")
         process(machine, 100, "sshd", "/kubepods/pod1/ours", 1024, 400000)
         process(machine, 90, "sshd", "/kubepods/pod1/theirs", 5, 6)
-        subjects = effective.Subjects(Reading(machine.root), {})
+        subjects = effective.Subjects(machine.look(), {})
         assert [one.pid for one in subjects.processes if one.name == "sshd"] == [100]
 
     def test_f9_version_1_and_a_group_that_is_gone(self, machine):
         text = "12:pids:/lxc/c1/x\n1:name=systemd:/lxc/c1/system.slice/nginx.service (deleted)\n"
         process(machine, 900, "nginx", "", 1024, 524288)
         machine.put("/proc/900/cgroup", text)
-        assert {p.pid: p.unit for p in running_limits.processes(machine.root)}[900] is None
+        assert {p.pid: p.unit for p in running_limits.processes(machine.look())}[900] is None
         assert running_limits.unit_of("0::/system.slice/_cpu.service (deleted)\n") == "cpu.service"

@@ -20,7 +20,7 @@ sys.path[:0] = json.loads(sys.argv[1])
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment, identity
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import capabilities
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import PORT_RANGE, Keys
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 """
 
 _RIGHTS = """
@@ -37,8 +37,8 @@ with open("/proc/self/uid_map") as stream:
     uid_map = stream.read().split()
 print(json.dumps({
     "kernel": kernel,
-    "ours": identity.raises_limits(),
-    "container": containment.in_container(),
+    "ours": identity.raises_limits(Host()),
+    "container": containment.in_container(Host()),
     "effective": "CAP_SYS_RESOURCE" in capabilities.capabilities(status),
     "bounding": "CAP_SYS_RESOURCE" in capabilities.capabilities(status, "CapBnd"),
     "uid_map": uid_map,
@@ -108,7 +108,7 @@ def test_what_is_mounted_read_only_is_not_writable():
 import errno, json, subprocess, sys
 sys.path[:0] = json.loads(sys.argv[1])
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import PORT_RANGE, Keys
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 
 def kernel():
     try:
@@ -120,7 +120,7 @@ def kernel():
     return True
 
 def ours():
-    return Keys(Reading("/")).all()[PORT_RANGE]["writable"]
+    return Keys(Host("/")).all()[PORT_RANGE]["writable"]
 
 assert (ours(), kernel()) == (True, True)
 subprocess.run(["mount", "--bind", "-o", "ro", "/proc/sys", "/proc/sys"], check=True)
@@ -141,7 +141,7 @@ def test_the_machines_keys_in_a_user_namespace(uid_map, machines):
     Root of the machine stays the owner in any user namespace. It is the machine's key there as well, and not written.
     """
     script = """
-keys = Keys(Reading("/")).all()
+keys = Keys(Host("/")).all()
 try:
     # Opened and not written to.
     os.close(os.open("/proc/sys/fs/nr_open", os.O_WRONLY))

@@ -14,7 +14,6 @@ from namespaces import inside, needs_root
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import port_claims
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import listening
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
@@ -27,6 +26,7 @@ BEGIN = r"""
 import contextlib, json, socket, subprocess, sys
 sys.path = json.loads(sys.argv[1])
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import listening, observation
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
 
 for command in ("mount -t tmpfs none /var/lib", "mount -t tmpfs none /run", "ip link set lo up"):
@@ -53,7 +53,7 @@ def port(made):
 def run():
     # As sysctl_apply does; returns what was written of the reserved ports.
     request = sysctl_change.Request({}, {"net.ipv4.ip_local_port_range": "1024 65535"}, [], True, "sysctl_")
-    done = sysctl_change.carry_out("/", sysctl_change.plan_present("/", request))
+    done = sysctl_change.carry_out(Host(), sysctl_change.plan_present(Host(), request))
     return {plan.key: plan.target for plan in done if plan.target is not None}
 
 def reserved():
@@ -104,7 +104,7 @@ server.close()
 daemon = opened(V4, TCP, ("127.0.0.1", 30000))
 run()
 assert reserved().startswith("8080,201")
-for plan in sysctl_change.carry_out("/", sysctl_change.plan_absent("/")):
+for plan in sysctl_change.carry_out(Host(), sysctl_change.plan_absent(Host())):
     assert plan.outcome == "restored", plan
 assert reserved() == ""
 """
@@ -133,7 +133,7 @@ def stock(host: t.Any) -> t.Any:
 def run(host: t.Any, reserve: bool = True) -> dict[str, str]:
     """Do what sysctl_apply does on a folder, and return what was written."""
     request = sysctl_change.Request({}, {RANGE: "1024 65535"}, [], reserve, "sysctl_")
-    done = sysctl_change.carry_out(host.root, sysctl_change.plan_present(host.root, request))
+    done = sysctl_change.carry_out(host.look(), sysctl_change.plan_present(host.look(), request))
     return {plan.key: plan.target for plan in done if plan.target is not None}
 
 
@@ -181,7 +181,7 @@ def test_f15_the_plan_is_the_same_whatever_the_daemon_has():
 def node(host: t.Any, files: t.Mapping[str, str]) -> list[tuple[int, int, str]]:
     for path, text in files.items():
         host.put(path, text)
-    return [(claim.low, claim.high, claim.by) for claim in port_claims.claims(HostTree(host.root))]
+    return [(claim.low, claim.high, claim.by) for claim in port_claims.claims(host.look())]
 
 
 MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
@@ -278,7 +278,7 @@ def enable(host: t.Any, name: str, text: str, target: str = "sockets.target") ->
 def test_what_an_enabled_socket_unit_will_listen_on(host, text, ports):
     """cockpit.socket and its like: stopped now, listening after the next boot."""
     enable(host, "app.socket", "[Socket]\n" + text)
-    assert [claim.low for claim in port_claims.claims(HostTree(host.root))] == ports
+    assert [claim.low for claim in port_claims.claims(host.look())] == ports
     stock(host)
     assert run(host).get(RESERVED) == (",".join(map(str, ports)).replace("9090,9091", "9090-9091") or None)
 
@@ -290,7 +290,7 @@ def test_drop_ins_templates_masks_and_what_is_not_enabled(host):
     host.put(UNITS + "off.socket", "[Socket]\nListenStream=9003\n")
     # sshd-socket-generator of Ubuntu
     host.put("/run/systemd/generator/two.socket.d/addresses.conf", "[Socket]\nListenStream=\nListenStream=2222\n")
-    found = {claim.low: claim.by for claim in port_claims.claims(HostTree(host.root))}
+    found = {claim.low: claim.by for claim in port_claims.claims(host.look())}
     assert found == {
         8443: UNITS + "app@.socket:2",
         2222: "/run/systemd/generator/two.socket.d/addresses.conf:3",
@@ -299,7 +299,7 @@ def test_drop_ins_templates_masks_and_what_is_not_enabled(host):
     wants.unlink()
     wants.symlink_to("/dev/null")
     host.put("/usr/lib/systemd/system/sockets.target.wants/two.socket", "")
-    assert [claim.low for claim in port_claims.claims(HostTree(host.root))] == [8443]
+    assert [claim.low for claim in port_claims.claims(host.look())] == [8443]
 
 
 # --- UDP, and real sockets of each kind ---

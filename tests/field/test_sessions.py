@@ -9,8 +9,6 @@ import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
@@ -35,8 +33,8 @@ def debian(host):
 
 
 def check(host, **options):
-    request = safety_check.Request(root=host.root, **options)
-    return safety_check.check(request, safety_check.read_planned(request), live=True)
+    request = safety_check.Request(**options)
+    return safety_check.check(host.look(live=True), request)
 
 
 def carry_out(host, result, units=(), default=False):
@@ -45,14 +43,14 @@ def carry_out(host, result, units=(), default=False):
     for unit in units:
         if grants["units"][unit] is not None:
             text = "[%(section)s]\nLimitNOFILE=%(limit)s\n" % grants["units"][unit]
-            changes.append(drop_in.plan(host.root, owned.unit_drop_in(unit), MARK + text))
+            changes.append(drop_in.plan(host.look(), owned.unit_drop_in(unit), MARK + text))
     if default and grants["default"] is not None:
         text = "[Manager]\nDefaultLimitNOFILE=%s\n" % grants["default"]
-        changes.append(drop_in.plan(host.root, owned.MANAGER_DROP_IN, MARK + text))
-    changes += [drop_in.plan(host.root, path, None) for path in result["removals"]]
-    due = [change for change in changes if drop_in.is_due(host.root, change)]
+        changes.append(drop_in.plan(host.look(), owned.MANAGER_DROP_IN, MARK + text))
+    changes += [drop_in.plan(host.look(), path, None) for path in result["removals"]]
+    due = [change for change in changes if drop_in.is_due(host.look(), change)]
     for change in due:
-        drop_in.carry_out(host.root, change)
+        drop_in.carry_out(host.look(), change)
     return len(due)
 
 
@@ -76,7 +74,7 @@ def test_f12_a_drop_in_of_ours_wins_over_what_others_call_theirs(debian, path):
     result, message = check(debian, **options, needed=200064)
     assert (result["ok"], message, result["overridden"]) == (True, "", [])
     assert carry_out(debian, result, ["haproxy.service"]) == 1
-    limit = systemd_limits.Units(HostTree(debian.root)).limit("haproxy.service")
+    limit = systemd_limits.Units(debian.look()).limit("haproxy.service")
     assert limit == (400000, 400000, UNITS + "/haproxy.service.d/zzzz-fourtuple.conf", 3)
 
 
@@ -116,7 +114,7 @@ def test_f12_a_migration_that_was_killed_goes_on_or_back(tuned_before):
     """Both names are there: the new one wins, each is removed by what comes next."""
     new = UNITS + "/haproxy.service.d/zzzz-fourtuple.conf"
     tuned_before.put(new, MARK + "[Service]\nLimitNOFILE=500000:500000\n")
-    tree = HostTree(tuned_before.root)
+    tree = tuned_before.look()
     assert systemd_limits.Units(tree).limit("haproxy.service") == (500000, 500000, new, 3)
     result, _message = check(tuned_before, own_absent=True)
     assert result["removals"] == [
@@ -156,7 +154,7 @@ def tuned(debian):
 
 
 def session(host, user="root", ways=("ssh",)):
-    return Subjects(Reading(host.root), {}, ways=ways).user("users", user)
+    return Subjects(host.look(), {}, ways=ways).user("users", user)
 
 
 def limits(subject, when="now"):

@@ -13,7 +13,6 @@ import recorded
 import yaml
 from limits_builder import container, limits_of, subject
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import grants, safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
@@ -110,7 +109,7 @@ def debian(host):
 def taken(host: t.Any) -> dict[str, t.Any]:
     observation = recorded.Recording.load("debian-12").content["observation"]
     request = whole.Request(("root", "ann"), ("low.service", "high.service"))
-    return whole.snapshot(host.root, observation | {"accounts": {}}, request)
+    return whole.snapshot(host.look(), observation | {"accounts": {}}, request)
 
 
 def nofile_of(limits: dict[str, t.Any]) -> dict[str, tuple[int, int]]:
@@ -121,7 +120,7 @@ def nofile_of(limits: dict[str, t.Any]) -> dict[str, tuple[int, int]]:
 def write(host: t.Any, planned: dict[str, t.Any]) -> None:
     """Do what role limits does."""
     soft, hard = planned["limits_nofile_soft"], planned["limits_nofile_hard"]
-    tree = HostTree(host.root)
+    tree = host.look()
     plan = grants.make_plan(tree, soft, hard, planned["limits_domains"], planned["limits_units"], False)
     for path, text in plan.files().items():
         host.put(path, text)
@@ -167,14 +166,13 @@ def test_role_limits_alone_leaves_the_soft_limits(debian):
     defaults = yaml.safe_load((ROLES / "limits/defaults/main.yml").read_text())
     assert (defaults["limits_nofile_soft"], defaults["limits_nofile_hard"]) == (None, USUAL)
     request = safety_check.Request(
-        root=debian.root,
         nofile_soft=defaults["limits_nofile_soft"],
         nofile_hard=defaults["limits_nofile_hard"],
         domains=[*defaults["limits_domains"], "ann"],
         units=["low.service", "high.service"],
         systemd_default=True,
     )
-    result, message = safety_check.check(request, safety_check.read_planned(request), False)
+    result, message = safety_check.check(debian.look(), request)
     assert (result["ok"], message) == (True, "")
     # Others' own soft line is copied, because root's lines of ours take the place of theirs.
     assert result["grants"]["domains"] == {

@@ -56,13 +56,13 @@ def sysvinit(debian):
 
 
 def check(host, **options):
-    request = safety_check.Request(root=host.root, variable_prefix="limits_", **options)
-    return safety_check.check(request, safety_check.read_planned(request), True)
+    request = safety_check.Request(variable_prefix="limits_", **options)
+    return safety_check.check(host.look(live=True), request)
 
 
 def apply(host, floors=None, values=None, reserved_ports=()):
     request = sysctl_change.Request(floors or {}, values or {}, reserved_ports, True, "sysctl_")
-    return sysctl_change.plan_present(host.root, request)
+    return sysctl_change.plan_present(host.look(), request)
 
 
 def persist(change):
@@ -75,7 +75,7 @@ def told(change):
 
 
 def limits(host):
-    return whole.snapshot(host.root, OBSERVED, whole.Request())
+    return whole.snapshot(host.look(), OBSERVED, whole.Request())
 
 
 def tuned(host, **keys):
@@ -154,9 +154,10 @@ def test_f2_the_range_may_begin_lower_where_the_files_say_so(debian):
 def test_f2_a_glob_is_judged_too(debian):
     """What a glob sets is as refused as what a name sets, and once our file names the key the glob is passed over."""
     debian.put("/etc/sysctl.d/zz.conf", "net.ipv4.ip_local_port_r* = 1000 65535\n")
-    (line,) = sysctl_d.refused_lines(debian.root, [PORT_RANGE])
+    (line,) = sysctl_d.refused_lines(debian.look(), [PORT_RANGE])
     assert (line.path, line.line, line.unwritten) == ("/etc/sysctl.d/zz.conf", 1, False)
-    assert sysctl_d.refused_lines(debian.root, [PORT_RANGE], {PORT_RANGE: "1024 65535"}) == []
+    planned = debian.look().planning(sysctl_d.drop_in({PORT_RANGE: "1024 65535"}))
+    assert sysctl_d.refused_lines(planned, [PORT_RANGE]) == []
 
 
 @pytest.mark.parametrize(

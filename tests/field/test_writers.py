@@ -17,7 +17,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     other_writers,
     sysctl_d,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits, safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import kernel_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.overrides import overrides
@@ -42,7 +42,7 @@ def machine(host):
 
 def beaten(host, key, ours=None, cpus=2):
     """Return (file, value, who) of the lines that beat ours for ``key``."""
-    found = overrides(Reading(host.root), OURS if ours is None else ours, cpus)
+    found = overrides(host.look(), OURS if ours is None else ours, cpus)
     return [(entry["file"], entry["value"], entry["who"]) for entry in found if entry["key"] == key]
 
 
@@ -61,7 +61,7 @@ def test_f13_what_ufw_applies_after_sysctl_d_wins_and_is_named(machine):
     who = "ufw, which applies it after sysctl.d"
     assert beaten(machine, RANGE) == [("/etc/ufw/sysctl.conf:2", "32768 60999", who)]
     assert beaten(machine, CONNTRACK) == [("/etc/ufw/sysctl.conf:3", "65536", who)]
-    keys = kernel_limits.Keys(Reading(machine.root)).all()
+    keys = kernel_limits.Keys(machine.look()).all()
     assert keys[RANGE]["after_boot"] == "32768 60999"
     assert keys[RANGE]["by"] == "/etc/ufw/sysctl.conf:2"
 
@@ -148,7 +148,7 @@ def test_f14_one_that_leaves_the_value_is_not_named(machine, path, text):
 
 def test_f14_the_plan_warns_where_the_own_setting_of_kube_proxy_is(machine):
     machine.put("/var/lib/kube-proxy/config.conf", "conntrack:\n  maxPerCore: 32768\n")
-    found = overrides(Reading(machine.root), OURS, 2)
+    found = overrides(machine.look(), OURS, 2)
     limits = limits_builder.limits_of(keys={CONNTRACK: 65536}, overrides=found)
     planned = planner.plan(limits, {"target_connections": 1000, "explicit": {"sysctl_values": {CONNTRACK: 500000}}})
     (warning,) = [text for text in planned["warnings"] if CONNTRACK in text]
@@ -297,7 +297,7 @@ def test_a_unit_that_a_timer_starts_is_named_and_so_is_a_drop_in(machine):
 def test_what_is_computed_is_not_guessed(machine):
     machine.put("/etc/rc.local", 'sysctl -w %s="$(cat /x)"\nsysctl -w fs.nr_open=$UNKNOWN\n' % RANGE)
     assert beaten(machine, RANGE) == []
-    assert hard_limits.nr_open_after_boot(machine.root).value == 1048576
+    assert hard_limits.nr_open_after_boot(machine.look()).value == 1048576
 
 
 def test_sysctl_p_at_the_end_of_a_boot_brings_sysctl_conf_back(machine):
@@ -312,7 +312,7 @@ def test_the_kernels_command_line_comes_before_our_drop_in(machine):
     machine.put("/proc/cmdline", "root=/dev/sda1 sysctl.net.core.somaxconn=5 quiet\n")
     assert beaten(machine, "net.core.somaxconn", {}) == []
     machine.sysctl(net__core__somaxconn=5)
-    assert kernel_limits.Keys(Reading(machine.root)).all()["net.core.somaxconn"]["by"] == "/proc/cmdline:1"
+    assert kernel_limits.Keys(machine.look()).all()["net.core.somaxconn"]["by"] == "/proc/cmdline:1"
 
 
 # --- fs.nr_open below a limit ---
@@ -342,9 +342,9 @@ def test_nr_open_that_somebody_else_puts_below_a_limit_is_refused_with_file_and_
         ufw(machine, "")
     machine.put(path, text)
     machine.put("/etc/security/limits.d/50-x.conf", "* hard nofile 400000\n")
-    assert hard_limits.nr_open_after_boot(machine.root) == (210000, path, line)
-    request = safety_check.Request(root=machine.root)
-    result, message = safety_check.check(request, safety_check.read_planned(request), live=True)
+    assert hard_limits.nr_open_after_boot(machine.look()) == (210000, path, line)
+    request = safety_check.Request()
+    result, message = safety_check.check(machine.look(live=True), request)
     # Before systemd starts: then its own default is no higher.
     early = path in ("/proc/cmdline", "/etc/default/grub")
     assert {(one["value"], one["when"]) for one in result["offenders"]} == (
@@ -358,26 +358,26 @@ def test_nr_open_that_somebody_else_puts_below_a_limit_is_refused_with_file_and_
 
 def test_our_own_nr_open_does_not_help_where_theirs_comes_later(machine):
     machine.put("/etc/rc.local", "#!/bin/sh\nsysctl -w fs.nr_open=210000\n")
-    request = safety_check.Request(root=machine.root, nofile_hard=2000000, nr_open=2000000)
-    _result, message = safety_check.check(request, safety_check.read_planned(request), live=True)
+    request = safety_check.Request(nofile_hard=2000000, nr_open=2000000)
+    _result, message = safety_check.check(machine.look(live=True), request)
     assert "remove or raise fs.nr_open in /etc/rc.local:2, which beats the planned 2000000" in message
     machine.put("/etc/rc.local", "#!/bin/sh\nsysctl -w fs.nr_open=3000000\n")
-    assert hard_limits.nr_open_after_boot(machine.root, {"fs.nr_open": "2000000"}).value == 2000000
+    assert hard_limits.nr_open_after_boot(hard_limits.with_nr_open(machine.look(), 2000000)).value == 2000000
 
 
 def test_a_line_of_the_kernel_that_our_drop_in_follows_is_no_refusal(machine):
     machine.put("/proc/cmdline", "sysctl.fs.nr_open=210000\n")
-    assert hard_limits.nr_open_after_boot(machine.root, {"fs.nr_open": "1048576"}).value == 1048576
+    assert hard_limits.nr_open_after_boot(hard_limits.with_nr_open(machine.look(), 1048576)).value == 1048576
     machine.put("/etc/sysctl.d/99-zz-fourtuple.conf", "# Managed by fourtuple.clients\nfs.nr_open = 1048576\n")
     machine.put("/etc/security/limits.d/50-x.conf", "* hard nofile 400000\n")
     with pytest.raises(Refusal) as caught:
-        sysctl_change.plan_absent(machine.root)
+        sysctl_change.plan_absent(machine.look())
     assert "at most 210000, which fs.nr_open would be after the next boot (/proc/cmdline:1)" in str(caught.value)
 
 
 def test_an_nr_open_that_the_kernel_refuses_is_none(machine):
     machine.put("/etc/rc.local", "sysctl -w fs.nr_open=1\nsysctl -w fs.nr_open=99999999999\n")
-    assert hard_limits.nr_open_after_boot(machine.root).value == 1048576
+    assert hard_limits.nr_open_after_boot(machine.look()).value == 1048576
 
 
 # --- F10: containers ---
@@ -412,8 +412,8 @@ ENGINE_FILES = [
 @pytest.mark.parametrize(("path", "text", "line", "name"), ENGINE_FILES)
 def test_a_container_that_will_not_start_counts_as_an_offender(machine, path, text, line, name):
     machine.put(path, text)
-    request = safety_check.Request(root=machine.root)
-    result, message = safety_check.check(request, safety_check.read_planned(request), live=True)
+    request = safety_check.Request()
+    result, message = safety_check.check(machine.look(live=True), request)
     assert {(one["source"], one["line"], one["value"], one["maximum"]) for one in result["offenders"]} == {
         (path, line, 2000000, 1048576)
     }
@@ -421,13 +421,13 @@ def test_a_container_that_will_not_start_counts_as_an_offender(machine, path, te
     assert name in result["offenders"][0]["unit"]
     assert "%s:%d: " % (path, line) in message
     request = request._replace(nr_open=2000000)
-    assert safety_check.check(request, safety_check.read_planned(request), live=True)[0]["offenders"] == []
+    assert safety_check.check(machine.look(live=True), request)[0]["offenders"] == []
 
 
 def test_a_later_file_of_podman_replaces_the_list_of_an_earlier_one(machine):
     machine.put("/usr/share/containers/containers.conf", 'default_ulimits = ["nofile=2000000:2000000"]\n')
     machine.put("/etc/containers/containers.conf", 'default_ulimits = ["nofile=1024:4096"]\n# default_ulimits = []\n')
-    (limit,) = container_engines.limits(Reading(machine.root))
+    (limit,) = container_engines.limits(machine.look())
     assert (limit.soft, limit.hard, limit.path) == (1024, 4096, "/etc/containers/containers.conf")
 
 
@@ -435,14 +435,14 @@ def test_podman_asks_for_its_own_default_whatever_nr_open_is(machine):
     machine.put("/usr/bin/podman", "")
     machine.sysctl(fs__nr_open=600000)
     machine.put("/etc/sysctl.d/50-x.conf", "fs.nr_open = 600000\n")
-    found = hard_limits.offenders(hard_limits.hard_limits(hard_limits.HostTree(machine.root)), 600000, 600000)
+    found = hard_limits.offenders(hard_limits.hard_limits(machine.look()), 600000, 600000)
     assert {(one.limit.source, one.limit.now) for one in found} == {("podman's built-in default", 1048576)}
 
 
 def test_an_unlimited_number_of_files_no_nr_open_can_give(machine):
     docker(machine, hard=-1)
-    request = safety_check.Request(root=machine.root)
-    _result, message = safety_check.check(request, safety_check.read_planned(request), live=True)
+    request = safety_check.Request()
+    _result, message = safety_check.check(machine.look(live=True), request)
     assert "containers of docker, hard nofile unlimited" in message
     assert "A container that is to have such a limit does not start." in message
     assert "205/LIMITS" not in message
@@ -451,10 +451,10 @@ def test_an_unlimited_number_of_files_no_nr_open_can_give(machine):
 def test_f10_that_limits_of_sessions_do_not_reach_containers_is_said_once(machine):
     """Docker 29: a container has 1024:524288, or what daemon.json says, whatever limits.d has."""
     machine.put("/usr/bin/dockerd", "")
-    engines = container_engines.engines(Reading(machine.root))
+    engines = container_engines.engines(machine.look())
     assert [(one["name"], one["nofile"]) for one in engines] == [("docker", None)]
     docker(machine, 524288)
-    engines = container_engines.engines(Reading(machine.root))
+    engines = container_engines.engines(machine.look())
     assert engines[0]["nofile"] == {"soft": 65536, "hard": 524288}
     for found in (
         ceilings.ceilings(limits_builder.limits_of(engines=engines), {})["warnings"],
@@ -492,11 +492,11 @@ def wsl(host, conf=""):
 
 def test_wsl_without_systemd_reads_no_sysctl_d_and_is_told_so(host):
     wsl(host, "[network]\nhostname=x\n[boot]\ncommand=service ssh start\n")
-    applier = sysctl_d.applier(host.root)
+    applier = sysctl_d.applier(host.look())
     assert applier.name is None
-    keys = kernel_limits.Keys(Reading(host.root)).all()
+    keys = kernel_limits.Keys(host.look()).all()
     assert (keys["net.core.somaxconn"]["after_boot"], keys["net.core.somaxconn"]["by"]) == (None, None)
-    assert hard_limits.nr_open_after_boot(host.root, {"fs.nr_open": "2000000"}).value == 1048576
+    assert hard_limits.nr_open_after_boot(hard_limits.with_nr_open(host.look(), 2000000)).value == 1048576
     limits = limits_builder.limits_of(boot=applier._asdict())
     (warning,) = [text for text in ceilings.ceilings(limits, {})["warnings"] if "sysctl.d" in text]
     assert "Nobody applies /etc/sysctl.d when this host starts (WSL without systemd" in warning
@@ -505,28 +505,28 @@ def test_wsl_without_systemd_reads_no_sysctl_d_and_is_told_so(host):
 
 
 def test_wsl_that_has_systemd_or_a_command_for_it(host):
-    assert sysctl_d.applier(wsl(host, "[boot]\nsystemd = true\n").root).name == "systemd-sysctl"
-    assert sysctl_d.applier(wsl(host, '[boot]\ncommand="sysctl --system"\n').root).name == "procps"
+    assert sysctl_d.applier(Host(wsl(host, "[boot]\nsystemd = true\n").root)).name == "systemd-sysctl"
+    assert sysctl_d.applier(Host(wsl(host, '[boot]\ncommand="sysctl --system"\n').root)).name == "procps"
     wsl(host, "[boot]\ncommand = sysctl -w net.core.somaxconn=7\n")
-    assert kernel_limits.Keys(Reading(host.root)).all()["net.core.somaxconn"]["by"] == "/etc/wsl.conf:2"
+    assert kernel_limits.Keys(host.look()).all()["net.core.somaxconn"]["by"] == "/etc/wsl.conf:2"
     (host.path / "run/systemd/system").mkdir(parents=True)
-    assert sysctl_d.applier(host.root).name == "systemd-sysctl"
+    assert sysctl_d.applier(host.look()).name == "systemd-sysctl"
 
 
 def test_a_container_whose_first_process_is_a_program(host):
     host.put("/.dockerenv", "")
     host.put("/proc/1/comm", "nginx\n")
     host.put("/etc/sysctl.d/50-x.conf", "net.core.somaxconn = 5\n")
-    assert sysctl_d.applier(host.root).name is None
-    assert other_writers.at_boot(Reading(host.root)) == []
+    assert sysctl_d.applier(host.look()).name is None
+    assert other_writers.at_boot(host.look()) == []
     host.put("/proc/1/comm", "init\n")
-    assert sysctl_d.applier(host.root).name == "procps"
+    assert sysctl_d.applier(host.look()).name == "procps"
 
 
 def test_a_masked_systemd_sysctl(machine):
     (machine.path / "etc/systemd/system").mkdir(parents=True)
     (machine.path / "etc/systemd/system/systemd-sysctl.service").symlink_to("/dev/null")
-    applier = sysctl_d.applier(machine.root)
+    applier = sysctl_d.applier(machine.look())
     assert applier.name is None
     assert "unmask" in applier.remedy
 
@@ -548,13 +548,13 @@ def test_a_masked_systemd_sysctl(machine):
 )
 def test_whoever_else_sets_nofile_is_named(machine, path, text, line, unit):
     machine.put(path, text)
-    (entry,) = [one for one in overrides(Reading(machine.root), OURS) if one["key"] == "nofile"]
+    (entry,) = [one for one in overrides(machine.look(), OURS) if one["key"] == "nofile"]
     assert (entry["file"], entry["value"], entry.get("unit")) == ("%s:%d" % (path, line), "8192", unit)
 
 
 def test_the_limit_of_a_unit_that_nothing_is_planned_for_is_no_warning(machine):
     unit(machine, "[Service]\nExecStart=/bin/sh -c 'ulimit -n 8192; exec haproxy'\n", "haproxy.service")
-    found = overrides(Reading(machine.root), OURS)
+    found = overrides(machine.look(), OURS)
     assert [(one["value"], one["unit"]) for one in found] == [("8192", "haproxy.service")]
     limits = limits_builder.limits_of(overrides=found)
     for units, count in (([], 0), (["haproxy.service"], 1)):
@@ -564,9 +564,9 @@ def test_the_limit_of_a_unit_that_nothing_is_planned_for_is_no_warning(machine):
 
 def test_an_init_script_that_a_boot_runs(machine):
     machine.put("/etc/init.d/server", "#!/bin/sh\nulimit -n 8192\nsysctl -w net.core.somaxconn=5\n")
-    assert overrides(Reading(machine.root), {}) == []
+    assert overrides(machine.look(), {}) == []
     machine.put("/etc/rc2.d/S20server", "")
-    found = overrides(Reading(machine.root), {})
+    found = overrides(machine.look(), {})
     assert [(one["key"], one["file"]) for one in found] == [
         ("net.core.somaxconn", "/etc/init.d/server:3"),
         ("nofile", "/etc/init.d/server:2"),
@@ -576,6 +576,6 @@ def test_an_init_script_that_a_boot_runs(machine):
 def test_kube_proxy_reckons_with_the_processors_that_proc_shows(machine):
     machine.put("/etc/rancher/k3s/config.yaml", "\n")
     machine.put("/proc/cpuinfo", "processor\t: 0\n" * 8)
-    setting = kube_proxy.conntrack_max(Reading(machine.root))
+    setting = kube_proxy.conntrack_max(machine.look())
     assert setting is not None
     assert setting.value == "262144"

@@ -21,10 +21,10 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     conntrack,
     containment,
     memory_guard,
-    reading,
     socket_count,
     ssh_session,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
     hard_limits,
     safety_check,
@@ -49,56 +49,54 @@ _KEYS = sysctl_change.Request(
 
 
 def _nofile(root: str, **changes: t.Any) -> object:
-    request = _ASKED._replace(root=root, **changes)
-    planned = safety_check.read_planned(request)
-    return [safety_check.check(request, planned, live) for live in (False, True)]
+    return [safety_check.check(Host(root, live=live), _ASKED._replace(**changes)) for live in (False, True)]
 
 
 def _drop_ins(root: str) -> object:
     paths = (owned.SYSCTL_DROP_IN, owned.LIMITS_DROP_IN, owned.MANAGER_DROP_IN, owned.unit_drop_in("x.service"))
-    changes = [drop_in.plan(root, path, None) for path in paths]
-    return [(change, drop_in.is_due(root, change)) for change in changes]
+    changes = [drop_in.plan(Host(root), path, None) for path in paths]
+    return [(change, drop_in.is_due(Host(root), change)) for change in changes]
 
 
 def _providers(root: str) -> object:
-    found: list[object] = [network_providers.obsolete(root, []), network_providers.persisted(root, LINKS)]
+    found: list[object] = [network_providers.obsolete(Host(root), []), network_providers.persisted(Host(root), LINKS)]
     for provider in (*network_providers.PROVIDERS, "auto"):
         with contextlib.suppress(Refusal):
-            found.append(network_providers.find(root, "provider", provider, "eth0", LINKS))
+            found.append(network_providers.find(Host(root), "provider", provider, "eth0", LINKS))
     return found
 
 
 def _sums(root: str) -> object:
-    looked = reading.Reading(root)
+    looked = Host(root)
     return (
         socket_count.count(root),
         memory_guard.left(looked, lambda total: total // 10),
         run.conntrack_full(looked),
-        conntrack.conntrack(looked, 5, containment.in_container(root)),
-        hard_limits.limits_above(root, 1000, own_gone=False),
-        session_ways.kept_from(systemd_limits.Units(looked.tree), session_ways.SSH),
+        conntrack.conntrack(looked, 5, containment.in_container(Host(root))),
+        hard_limits.limits_above(Host(root), 1000),
+        session_ways.kept_from(systemd_limits.units(looked), session_ways.SSH),
     )
 
 
 #: What reads a host, by name. A snapshot raises nothing at all: what it cannot read it names.
 READERS: dict[str, t.Callable[[str], object]] = {
-    "snapshot": lambda root: whole.snapshot(root, OBSERVATION, whole.Request()),
+    "snapshot": lambda root: whole.snapshot(Host(root), OBSERVATION, whole.Request()),
     "snapshot of some": lambda root: whole.snapshot(
-        root, OBSERVATION, whole.Request(("tester",), ("ssh.service", "load@1.service"), ("sshd",), ways=_WAYS)
+        Host(root), OBSERVATION, whole.Request(("tester",), ("ssh.service", "load@1.service"), ("sshd",), ways=_WAYS)
     ),
     "nofile_check": _nofile,
     "nofile_check of what is needed": lambda root: _nofile(root, users=["root", "tester"], needed=100000, ways=_WAYS),
     "nofile_check without own": lambda root: _nofile(root, own_absent=True, nofile_hard=None, nofile_soft=None),
-    "sysctl_apply": lambda root: sysctl_change.plan_present(root, _KEYS),
+    "sysctl_apply": lambda root: sysctl_change.plan_present(Host(root), _KEYS),
     "sysctl_apply absent": lambda root: (
-        sysctl_change.plan_absent(root, True),
-        sysctl_change.own_files(root),
-        sysctl_change.back(root),
+        sysctl_change.plan_absent(hard_limits.without_own(Host(root))),
+        sysctl_change.own_files(Host(root)),
+        sysctl_change.back(Host(root)),
     ),
     "drop_in": _drop_ins,
     "source_addresses": _providers,
-    "its session": lambda root: ssh_session.peers(root, 77),
-    "its record": network_providers.recorded,
+    "its session": lambda root: ssh_session.peers(Host(root), 77),
+    "its record": lambda root: network_providers.recorded(Host(root)),
     "sums": _sums,
 }
 

@@ -40,6 +40,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     socket_count,
     tcp_sockets,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import grants, safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import request as probe_request
@@ -458,7 +459,7 @@ def _plan(stated: t.Any) -> object:
 
 
 def _planned(values: t.Any) -> object:
-    return safety_check.read_planned(safety_check.Request(*values))
+    return safety_check.read_planned(Host("/nowhere"), safety_check.Request(*values))
 
 
 def _describe(observed: t.Any) -> object:

@@ -52,11 +52,13 @@ class Recording:
 
     def limits(self, root: pathlib.Path) -> dict[str, t.Any]:
         """Return the snapshot of the folder that materialise() made."""
+        from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
         from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 
         asked = whole.Request(**self.content["request"])
         with self._refusing(root):
-            return whole.snapshot(str(root), self.content["observation"], asked)
+            observed = self.content["observation"]
+            return whole.snapshot(Host(str(root), observed["uid"]), observed, asked)
 
     @contextlib.contextmanager
     def _refusing(self, root: pathlib.Path) -> t.Iterator[None]:

@@ -323,18 +323,19 @@ class Names:
 def main(request: t.Mapping[str, list[str]]) -> None:
     """Print the recording: the observation, what the snapshot made of it, and what it read."""
     from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment
+    from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
     from ansible_collections.fourtuple.clients.plugins.module_utils.host.observation import observe
     from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 
     asked = whole.Request(**request)
     observation = observe(asked.all_users)
     hostname = observation["hostname"]
-    if containment.in_container():
+    if containment.in_container(Host()):
         # The kernel is the machine's, and its builder's name says which machine that is.
         observation["kernel"] = re.match(r"[0-9.]*[0-9]", observation["kernel"]).group()  # type: ignore[union-attr]
     trace = Trace()
     with trace.active():
-        limits = whole.snapshot("/", observation, asked)
+        limits = whole.snapshot(Host(), observation, asked)
         # The running host is asked by netlink; a folder has these tables alone.
         proc_net.listeners("/")
     recording = {"observation": observation}

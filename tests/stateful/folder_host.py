@@ -22,8 +22,8 @@ from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 from role_tasks import Play, Result, Stopped, TaskFailed, Variables
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in, sysctl_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import files as host_files
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 from ansible_collections.fourtuple.clients.plugins.modules import (
@@ -84,19 +84,6 @@ _WITHOUT = [
 class ModuleExit(BaseException):
     def __init__(self, result: Result) -> None:
         self.result = result
-
-
-class _Below:
-    """A module of module_utils whose functions get the folder where a module passes the host's root."""
-
-    def __init__(self, module: t.Any, root: str) -> None:
-        self._module, self._root = module, root
-
-    def __getattr__(self, name: str) -> t.Any:
-        found = getattr(self._module, name)
-        if not callable(found) or isinstance(found, type):
-            return found
-        return lambda *given, **named: found(*(self._root if one == "/" else one for one in given), **named)
 
 
 def template(release: str, path: pathlib.Path) -> None:
@@ -233,10 +220,8 @@ class Folder:
         def fail_json(module: basic.AnsibleModule, msg: str, **result: t.Any) -> t.NoReturn:
             raise ModuleExit(dict({"changed": False}, **result, msg=msg, failed=True))
 
-        def report(request: safety_check.Request) -> tuple[dict[str, t.Any], str]:
-            on_folder = request._replace(root=self.root)
-            accounts = self.observe()["accounts"]
-            result, message = safety_check.check(on_folder, safety_check.read_planned(on_folder), True, accounts)
+        def report(_host: Host, request: safety_check.Request) -> tuple[dict[str, t.Any], str]:
+            result, message = safety_check.check(self.look(), request, self.observe()["accounts"])
             return dict(result, systemd_running=True), message
 
         replaced: list[tuple[t.Any, str, t.Any]] = [
@@ -246,17 +231,21 @@ class Folder:
             (basic.AnsibleModule, "get_bin_path", lambda _module, name, **_options: "/sbin/" + name),
             (basic.AnsibleModule, "warn", lambda _module, warning: self.warnings.append(warning)),
             (nofile_check, "report", report),
-            (sysctl_apply, "sysctl_change", _Below(sysctl_change, self.root)),
+            (sysctl_apply, "Host", self.look),
             (sysctl_apply, "locked", lambda _root: host_files.locked(self.root)),
-            (drop_in_module, "drop_in", _Below(drop_in, self.root)),
+            (drop_in_module, "Host", self.look),
             (source_addresses, "ROOT", self.root),
             (connection_limits_info, "observe", lambda _users: self.observe()),
-            (connection_limits_info, "snapshot", lambda _root, *given: whole.snapshot(self.root, *given)),
+            (connection_limits_info, "snapshot", lambda _host, *given: whole.snapshot(self.look(), *given)),
         ]
         with contextlib.ExitStack() as stack:
             for owner, attribute, value in replaced:
                 stack.enter_context(mock.patch.object(owner, attribute, value))
             yield
+
+    def look(self) -> Host:
+        """Return the folder as a running host."""
+        return Host(self.root, live=True)
 
     def observe(self) -> dict[str, t.Any]:
         entries = [

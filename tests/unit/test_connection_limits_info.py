@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import observation
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import Request
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
@@ -137,13 +138,13 @@ def test_every_key_is_documented_and_every_documented_key_is_there(rich):
     SEEN.clear()
     documented = returned()
     for request in (Request(), Request(units=["app.service"], processes=["none"])):
-        limits = whole.snapshot(rich.root, OBSERVED, request)
+        limits = whole.snapshot(rich.look(), OBSERVED, request)
         assert list(undocumented(limits, documented)) == []
     assert set(leaves(documented)) - SEEN == set()
 
 
 def test_a_snapshot_is_json_and_versioned(rich):
-    limits = whole.snapshot(rich.root, OBSERVED, Request())
+    limits = whole.snapshot(rich.look(), OBSERVED, Request())
     assert json.loads(json.dumps(limits)) == limits
     assert limits["schema"] == 1
     assert [subject["name"] for subject in limits["nofile"]["subjects"]] == [
@@ -162,7 +163,7 @@ def test_a_snapshot_is_json_and_versioned(rich):
 def test_what_others_have(rich):
     rich.put("/etc/resolv.conf", "nameserver 192.0.2.53\nnameserver 127.0.0.53\n")
     found = {
-        one["address"]: one["whose"] for one in whole.snapshot(rich.root, OBSERVED, Request())["addresses"]["taken"]
+        one["address"]: one["whose"] for one in whole.snapshot(rich.look(), OBSERVED, Request())["addresses"]["taken"]
     }
     assert found == {
         "192.0.2.1": "the gateway of the default route on eth0",
@@ -172,14 +173,14 @@ def test_what_others_have(rich):
     }
     earlier = {name: value for name, value in OBSERVED.items() if name != "session"}
     earlier["interfaces"] = {name: value for name, value in OBSERVED["interfaces"].items() if name != "taken"}
-    assert [one["address"] for one in whole.snapshot(rich.root, earlier, Request())["addresses"]["taken"]] == [
+    assert [one["address"] for one in whole.snapshot(rich.look(), earlier, Request())["addresses"]["taken"]] == [
         "192.0.2.53", "127.0.0.53",
     ]  # fmt: skip
 
 
 def test_recorded_addresses_are_ours(rich):
     rich.put("/var/lib/fourtuple/addresses.json", json.dumps({"added": [["eth0", "198.51.100.1/32"]]}))
-    limits = whole.snapshot(rich.root, OBSERVED, Request())
+    limits = whole.snapshot(rich.look(), OBSERVED, Request())
     assert {entry["address"]: entry["ours"] for entry in limits["addresses"]["list"]} == {
         "192.0.2.10": False,
         "198.51.100.1": True,
@@ -192,7 +193,9 @@ def test_an_empty_folder_is_no_crash(host):
     observed = copy.deepcopy(OBSERVED)
     observed["interfaces"] = None
     observed["sockets"] = dict.fromkeys(observed["sockets"])
-    limits = whole.snapshot(host.root, dict(observed, accounts={"root": {"uid": 0, "gid": 0, "groups": []}}), Request())
+    limits = whole.snapshot(
+        host.look(), dict(observed, accounts={"root": {"uid": 0, "gid": 0, "groups": []}}), Request()
+    )
     assert limits["addresses"] is None
     assert limits["ports"]["usable"] is None
     assert limits["unread"] == OBSERVED["unread"]
@@ -200,15 +203,15 @@ def test_an_empty_folder_is_no_crash(host):
 
 def test_a_broken_record_is_no_crash(rich):
     rich.put("/var/lib/fourtuple/addresses.json", "[")
-    (entry, _example) = whole.snapshot(rich.root, OBSERVED, Request())["unread"]
+    (entry, _example) = whole.snapshot(rich.look(), OBSERVED, Request())["unread"]
     assert entry["what"] == "/var/lib/fourtuple/addresses.json"
 
 
 def test_refusals(rich):
     with pytest.raises(Refusal, match="tune_users is 'nobody'; allowed: users of this host"):
-        whole.snapshot(rich.root, OBSERVED, Request(users=["nobody"], prefix="tune_"))
+        whole.snapshot(rich.look(), OBSERVED, Request(users=["nobody"], prefix="tune_"))
     with pytest.raises(Refusal, match=r"tune_units is 'app'.*for example app.service"):
-        whole.snapshot(rich.root, OBSERVED, Request(units=["app"], prefix="tune_"))
+        whole.snapshot(rich.look(), OBSERVED, Request(units=["app"], prefix="tune_"))
 
 
 # --- on this machine ---
@@ -266,7 +269,7 @@ def snapshot_as(uid):
             os.setgid(uid)
             os.setuid(uid)
             request = Request()
-            limits = whole.snapshot("/", observation.observe(request.all_users), request)
+            limits = whole.snapshot(Host("/"), observation.observe(request.all_users), request)
             with os.fdopen(send, "w") as stream:
                 json.dump(limits, stream)
         finally:
@@ -281,7 +284,7 @@ def snapshot_as(uid):
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
 def test_on_this_machine_without_root():
     # What Python imports late may lie where only root can look, so everything is imported once before.
-    whole.snapshot("/", observation.observe(["root"]), Request())
+    whole.snapshot(Host("/"), observation.observe(["root"]), Request())
     limits = snapshot_as(65534)
     check(limits)
     assert limits["host"]["uid"] == 65534

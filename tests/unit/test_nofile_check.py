@@ -3,16 +3,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import collections
+import contextlib
 import json
+import os
 import pathlib
 import subprocess
 import sys
+from unittest import mock
 
 import jinja2
 import pytest
 import yaml
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
     grants,
     hard_limits,
@@ -45,8 +49,7 @@ def debian(host):
 
 
 def ask(host, live=True, **options):
-    request = Request(root=host.root, **options)
-    return safety_check.check(request, safety_check.read_planned(request), live)
+    return safety_check.check(host.look(live), Request(**options))
 
 
 def brief(result):
@@ -99,7 +102,7 @@ def test_what_comes_of_it_is_said(debian):
     debian.put("/etc/sysctl.d/90-article.conf", "fs.nr_open=210000\n")
     assert consequences() == [refuses, not_started]
     # As on Debian 13, whose PID 1 has the most there can be: a unit with infinity keeps that, and starts.
-    debian.sysctl(fs__nr_open=hard_limits.nr_open_bounds(debian.root)[1])
+    debian.sysctl(fs__nr_open=hard_limits.nr_open_bounds(debian.look())[1])
     debian.put("/etc/sysctl.d/90-article.conf", "fs.nr_open=1048576\n")
     assert consequences() == [refuses, not_started]
     debian.put("/etc/systemd/system/loadgen.service", "[Service]\nLimitNOFILE=infinity\n")
@@ -349,8 +352,8 @@ def test_the_templates_write_what_was_checked(debian):
     options = {"nofile_soft": 700000, "nofile_hard": 800000, "units": ["cron.service"], "systemd_default": True}
     debian.put("/etc/security/limits.d/50.conf", "root hard nofile unlimited\n")
     result, _message = ask(debian, **options)
-    request = Request(root=debian.root, **options)
-    tree = HostTree(debian.root)
+    request = Request(**options)
+    tree = debian.look()
     plan = grants.make_plan(tree, 700000, 800000, request.domains, request.units, True)
     write(debian, result)
     assert {path: debian.text(path) for path in plan.files()} == plan.files()
@@ -408,8 +411,7 @@ def test_a_container_whose_pid_1_may_not_raise_limits(debian):
 
 
 def test_report_takes_only_the_running_host_as_live(debian):
-    request = Request(root=debian.root)
-    assert safety_check.report(request)[0]["nr_open_now"] is None
+    assert safety_check.report(Host(debian.root), Request())[0]["nr_open_now"] is None
 
 
 def module(**arguments):
@@ -450,3 +452,35 @@ def test_the_argument_specs_equal_the_defaults():
     options = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     defaults = yaml.safe_load((role / "defaults/main.yml").read_text())
     assert {name: option.get("default") for name, option in options.items()} == defaults
+
+
+def test_everything_is_read_once_and_the_processes_are_counted_once(debian):
+    """Three files a process, one a unit; the groups of PID 1 and of this process are compared with everybody's."""
+    for number in range(100):
+        debian.put("/usr/lib/systemd/system/app%d.service" % number, "[Service]\n")
+        debian.put("/proc/%d/limits" % (number + 1), TABLE % (1024, 524288))
+        debian.put("/proc/%d/cgroup" % (number + 1), "0::/system.slice/app%d.service\n" % number)
+        debian.put("/proc/%d/comm" % (number + 1), "app\n")
+    with looking(debian.root) as seen:
+        ask(debian, nofile_soft=700000, nofile_hard=800000, nr_open=1000000, users=["root"], needed=5000)
+    assert seen.pop("/proc/1/cgroup") <= 4
+    assert {path: times for path, times in seen.items() if times > 2} == {}
+    assert sum(seen.values()) <= 400 + 60
+    assert seen["/proc"] == 1
+
+
+@contextlib.contextmanager
+def looking(root):
+    """Count what is opened or listed below a folder: path -> how often."""
+    seen = collections.Counter()
+
+    def counted(call):
+        def counting(path, *arguments, **options):
+            if isinstance(path, str) and path.startswith(root):
+                seen[path[len(root) :]] += 1
+            return call(path, *arguments, **options)
+
+        return counting
+
+    with mock.patch("os.open", counted(os.open)), mock.patch("os.listdir", counted(os.listdir)):
+        yield seen

@@ -13,19 +13,13 @@ import os
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
-    sysctl_d,
-)
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
-    below,
-    list_directory,
     locked,
-    read_text,
     remove_path,
     replace_text,
     unfinished,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
@@ -42,7 +36,7 @@ class Change(t.NamedTuple):
     after: t.Optional[str]
 
 
-def plan(root: str, path: str, content: t.Optional[str]) -> Change:
+def plan(host: Host, path: str, content: t.Optional[str]) -> Change:
     """Return the change that gives ``path`` the text ``content``, or removes it; refuse a file that is not ours.
 
     raises: Refusal
@@ -55,7 +49,7 @@ def plan(root: str, path: str, content: t.Optional[str]) -> Change:
         raise Refusal(
             "content", content.split("\n", 1)[0], "a text that begins with %r" % OWNER_MARK, "Begin it with that line."
         )
-    before = read_text(root, path)
+    before = host.read(path)
     owned.refuse_foreign(path, before)
     return Change(path, before, content)
 
@@ -68,40 +62,37 @@ def _is_ours(path: str, gone: bool) -> bool:
     return path in _FILES or (unit is not None and path == owned.unit_drop_in(unit))
 
 
-def is_due(root: str, change: Change) -> bool:
+def is_due(host: Host, change: Change) -> bool:
     """Tell whether there is something to do: a file, or what a run that was killed has left of one."""
-    left_over = os.path.lexists(below(root, unfinished(change.path))) or _is_empty_directory(root, change.path)
+    left_over = os.path.lexists(host.place(unfinished(change.path))) or _is_empty_directory(host, change.path)
     return change.before != change.after or (change.after is None and left_over)
 
 
-def carry_out(root: str, change: Change) -> None:
+def carry_out(host: Host, change: Change) -> None:
     """Write or remove the file, if that is still safe.
 
     raises: Refusal where somebody would be locked out by it, ValueError for a broken record of originals, OSError
     """
-    with locked(root):
-        _refuse_lockout(root, change)
+    with locked(host.root):
+        host = host.again()
+        _refuse_lockout(host, change)
         # Whatever cannot be read is told before the first change.
-        back = sysctl_change.back(root) if change.path == owned.SYSCTL_DROP_IN else []
+        back = sysctl_change.back(host) if change.path == owned.SYSCTL_DROP_IN else []
         if change.after is not None:
-            replace_text(root, change.path, change.after)
+            replace_text(host.root, change.path, change.after)
         else:
-            _remove(root, change.path)
+            _remove(host, change.path)
         if change.path == owned.SYSCTL_DROP_IN:
-            sysctl_change.forget(root, back)
+            sysctl_change.forget(host.again(), back)
 
 
-def _refuse_lockout(root: str, change: Change) -> None:
+def _refuse_lockout(host: Host, change: Change) -> None:
     """Refuse a change by which a configured limit comes to be above the nr_open of now, or of the next boot."""
-    own = None
-    if change.path == owned.SYSCTL_DROP_IN:
-        lines = sysctl_d.parse(change.after or "", change.path)
-        own = {line.key: line.value for line in lines if line.value is not None}
-    tree, then = HostTree(root), HostTree(root, {change.path: change.after})
-    now = hard_limits.nr_open_now(root)
-    boot = hard_limits.nr_open_after_boot(root, own)
+    then = host.planning({change.path: change.after})
+    now = hard_limits.nr_open_now(host)
+    boot = hard_limits.nr_open_after_boot(then)
     before = hard_limits.offenders(
-        hard_limits.hard_limits(tree, live=False), now, hard_limits.nr_open_after_boot(root).value
+        hard_limits.hard_limits(host, live=False), now, hard_limits.nr_open_after_boot(host).value
     )
     for offender in hard_limits.offenders(hard_limits.hard_limits(then, live=False), now, boot.value):
         if offender not in before:
@@ -116,16 +107,16 @@ def _refuse_lockout(root: str, change: Change) -> None:
             )
 
 
-def _remove(root: str, path: str) -> None:
+def _remove(host: Host, path: str) -> None:
     """Remove the file; a drop-in directory of systemd that held nothing else goes with it."""
-    remove_path(root, path)
-    if _is_empty_directory(root, path):
-        os.rmdir(below(root, os.path.dirname(path)))
+    remove_path(host.root, path)
+    if _is_empty_directory(host.again(), path):
+        os.rmdir(host.place(os.path.dirname(path)))
 
 
-def _is_empty_directory(root: str, path: str) -> bool:
+def _is_empty_directory(host: Host, path: str) -> bool:
     """Tell whether the file's directory is one of systemd's drop-ins, and empty: nobody reads anything there."""
     directory = os.path.dirname(path)
     of_systemd = path in owned.MANAGER_DROP_INS or owned.unit_of(path) is not None
-    place = below(root, directory)
-    return of_systemd and os.path.isdir(place) and not os.path.islink(place) and not list_directory(root, directory)
+    place = host.place(directory)
+    return of_systemd and os.path.isdir(place) and not os.path.islink(place) and not host.list(directory)

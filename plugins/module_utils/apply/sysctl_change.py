@@ -25,17 +25,13 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     proc_sys,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
-    below,
     broken_state,
     drop_state,
-    exists,
     load_state,
-    read_text,
     save_state,
     unfinished,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, port_set, sysctl_keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import (
@@ -142,64 +138,62 @@ def kernel_module_of(key: str) -> t.Optional[str]:
     return next((module for prefix, module in _MODULE_OF_PREFIX if key.startswith(prefix)), None)
 
 
-def plan_present(root: str, request: Request, modules_loadable: bool = True) -> Change:
-    """Return the change that makes the host below ``root`` meet ``request``; refuse what cannot be.
+def plan_present(host: Host, request: Request, modules_loadable: bool = True) -> Change:
+    """Return the change that makes the host meet ``request``; refuse what cannot be.
 
     modules_loadable: whether a missing kernel module may still be loaded before the change
     """
-    _refuse_foreign_files(root)
-    kernel = sysctl_d.kernel_now(root)
+    _refuse_foreign_files(host)
+    kernel = sysctl_d.kernel_now(host)
     floors = {key: _floor(request, key, value, kernel) for key, value in _keys(request, "floors", request.floors)}
     values = {key: _value(request, key, value, kernel) for key, value in _keys(request, "values", request.values)}
     _refuse_conflicts(request, floors, values)
-    warnings = _check_port_range(root, request, values)
-    reserved = _plan_reserved(root, request, values)
+    warnings = _check_port_range(host, request, values)
+    reserved = _plan_reserved(host, request, values)
 
-    others = other_writers.at_boot(Reading(root), own={})
-    contained = containment.in_container(root)
+    others = other_writers.at_boot(host.planning(sysctl_d.drop_in({})))
+    contained = containment.in_container(host)
     keys: t.List[KeyPlan] = []
     # The listeners are reserved before the range is widened over them.
     if reserved.text:
-        plan = _plan_key(root, "reserved", RESERVED_PORTS, reserved.text, contained, modules_loadable, request)
+        plan = _plan_key(host, "reserved", RESERVED_PORTS, reserved.text, contained, modules_loadable, request)
         keys.append(plan._replace(why=plan.why or reserved.why))
     for key, number in floors.items():
-        keys.append(_plan_floor(root, key, number, others, contained, modules_loadable, request))
+        keys.append(_plan_floor(host, key, number, others, contained, modules_loadable, request))
     for key, text in values.items():
-        keys.append(_plan_key(root, "value", key, text, contained, modules_loadable, request))
+        keys.append(_plan_key(host, "value", key, text, contained, modules_loadable, request))
 
     asked = {plan.key for plan in keys}
-    dropped = [plan for plan in _plan_undo(root) if plan.key not in asked]
+    dropped = [plan for plan in _plan_undo(host) if plan.key not in asked]
     persisted = {plan.key: plan.persist for plan in keys if plan.persist is not None}
-    _refuse_limits_above_next_boot(root, persisted)
+    _refuse_limits_above_next_boot(host, persisted)
     modules = sorted({module for module in map(kernel_module_of, persisted) if module})
-    refused = sysctl_d.refused_lines(root, persisted, persisted)
-    return Change(keys + dropped, modules, _overridden(root, persisted), refused, warnings, reserved.listeners)
+    then = host.planning(sysctl_d.drop_in(persisted))
+    refused = sysctl_d.refused_lines(then, persisted)
+    return Change(keys + dropped, modules, _overridden(then, persisted), refused, warnings, reserved.listeners)
 
 
-def plan_absent(root: str, limits_absent: bool = False) -> Change:
-    """Return the change that puts back what was there before the first run.
-
-    limits_absent: take the collection's own limits as gone, as they are when their removal comes first
-    """
-    _refuse_foreign_files(root)
-    _refuse_limits_above_next_boot(root, {}, limits_absent)
-    return Change(_plan_undo(root, limits_absent), [], [], [], [])
+def plan_absent(host: Host) -> Change:
+    """Return the change that puts back what was there before the first run."""
+    _refuse_foreign_files(host)
+    _refuse_limits_above_next_boot(host, {})
+    return Change(_plan_undo(host), [], [], [], [])
 
 
-def _refuse_foreign_files(root: str) -> None:
+def _refuse_foreign_files(host: Host) -> None:
     for path in (owned.SYSCTL_DROP_IN, MODULES_LOAD):
-        owned.refuse_foreign(path, read_text(root, path))
+        owned.refuse_foreign(path, host.read(path))
 
 
-def _refuse_limits_above_next_boot(root: str, persisted: t.Mapping[str, str], limits_absent: bool = False) -> None:
+def _refuse_limits_above_next_boot(host: Host, persisted: t.Mapping[str, str]) -> None:
     """Refuse to take an nr_open from our drop-in that a configured limit will need after the next boot."""
-    planned = hard_limits.nr_open_after_boot(root, persisted)
-    if planned.value >= hard_limits.nr_open_after_boot(root).value:
+    planned = hard_limits.nr_open_after_boot(host.planning(sysctl_d.drop_in(persisted)))
+    if planned.value >= hard_limits.nr_open_after_boot(host).value:
         return
-    above = hard_limits.limits_above(root, planned.value, own_gone=limits_absent, live=False)
+    above = hard_limits.limits_above(host, planned.value, live=False)
     if above:
         limit = max((offender.limit for offender in above), key=lambda found: found.after_boot)
-        if limit.source in hard_limits.own_files(HostTree(root)):
+        if limit.source in hard_limits.own_files(host):
             remedy = "Take our limits back first (limits_state: absent), then the sysctls."
         else:
             where = planned.place if planned.line else "a file of your own in /etc/sysctl.d"
@@ -215,25 +209,25 @@ def _refuse_limits_above_next_boot(root: str, persisted: t.Mapping[str, str], li
         )
 
 
-def carry_out(root: str, change: Change) -> t.List[KeyPlan]:
+def carry_out(host: Host, change: Change) -> t.List[KeyPlan]:
     """Write what ``change`` plans and return the keys with the values that were read back.
 
     Originals are recorded before the first write. A value that does not read back as written stops
     everything that follows; the error says how far it came.
     """
-    _record(root, change)
+    _record(host, change)
     done: t.List[KeyPlan] = []
     for plan in change.keys:
         if plan.target is not None:
             try:
-                _write(root, plan.key, plan.target)
-                found = sysctl_d.live(root, plan.key)
+                _write(host, plan.key, plan.target)
+                found = sysctl_d.live(host.again(), plan.key)
                 if not _same(plan.key, found, plan.target):
                     raise OSError(errno.EIO, "it reads back as %r" % found)
             except OSError as error:
                 raise WriteFailed(plan, error, done, change.keys[len(done) + 1 :]) from error
         done.append(plan)
-    forget(root, change.keys)
+    forget(host, change.keys)
     return done
 
 
@@ -253,11 +247,9 @@ def _names(plans: t.Iterable[KeyPlan]) -> str:
     return ", ".join(plan.key for plan in plans if plan.target is not None) or "nothing"
 
 
-def own_files(root: str) -> t.List[str]:
+def own_files(host: Host) -> t.List[str]:
     """Return which of our files the host has, or the rest of one that a killed run left; in the order of removal."""
-    return [
-        path for path in (owned.SYSCTL_DROP_IN, MODULES_LOAD) if exists(root, path) or exists(root, unfinished(path))
-    ]
+    return [path for path in (owned.SYSCTL_DROP_IN, MODULES_LOAD) if host.exists(path) or host.exists(unfinished(path))]
 
 
 def _keys(request: Request, option: str, given: t.Mapping[str, object]) -> t.Iterator[t.Tuple[str, object]]:
@@ -310,13 +302,13 @@ def _refuse_conflicts(request: Request, floors: t.Mapping[str, int], values: t.M
         )
 
 
-def _check_port_range(root: str, request: Request, values: t.Mapping[str, str]) -> t.List[str]:
+def _check_port_range(host: Host, request: Request, values: t.Mapping[str, str]) -> t.List[str]:
     if PORT_RANGE not in values:
         return []
     place = "%svalues[%s]" % (request.prefix, PORT_RANGE)
     low, high = port_set.parse_range(place, values[PORT_RANGE])
     # net/ipv4/sysctl_net_ipv4.c, ipv4_local_port_range(): EINVAL below the first unprivileged port
-    unprivileged = decimal(sysctl_d.live(root, "net.ipv4.ip_unprivileged_port_start") or "") or 0
+    unprivileged = decimal(sysctl_d.live(host, "net.ipv4.ip_unprivileged_port_start") or "") or 0
     if low < unprivileged:
         raise Refusal(
             place,
@@ -352,11 +344,11 @@ class _InUse(t.NamedTuple):
         )
 
 
-def _in_use(root: str, low: int, high: int) -> _InUse:
+def _in_use(host: Host, low: int, high: int) -> _InUse:
     """Return what is in use of the range from ``low`` to ``high``; not the ports that the kernel chose itself."""
-    found = listening.listening(root)
+    found = listening.listening(host.root)
     waiting = {port for port in found.tcp.named | found.udp.named if low <= port <= high}
-    claims = [claim for claim in port_claims.claims(HostTree(root)) if claim.low <= high and claim.high >= low]
+    claims = [claim for claim in port_claims.claims(host) if claim.low <= high and claim.high >= low]
     return _InUse(waiting, claims)
 
 
@@ -368,15 +360,15 @@ class _Reserved(t.NamedTuple):
     listeners: t.Sequence[int] = ()
 
 
-def _plan_reserved(root: str, request: Request, values: t.Mapping[str, str]) -> _Reserved:
+def _plan_reserved(host: Host, request: Request, values: t.Mapping[str, str]) -> _Reserved:
     """Return what is to be reserved: what is there, what the operator names, what is in use in the range."""
     asked = port_set.parse_ports(request.prefix + "reserved_ports", request.reserved_ports)
     if not asked and PORT_RANGE not in values:
         return _Reserved()
-    at_boot = sysctl_d.after_boot(root, RESERVED_PORTS, own={})
-    live, boot = sysctl_d.live(root, RESERVED_PORTS), at_boot.value if at_boot else None
-    low, high = port_set.parse_range(PORT_RANGE, values.get(PORT_RANGE) or sysctl_d.live(root, PORT_RANGE) or "1 65535")
-    in_use = _in_use(root, low, high)
+    at_boot = sysctl_d.after_boot(host.planning(sysctl_d.drop_in({})), RESERVED_PORTS)
+    live, boot = sysctl_d.live(host, RESERVED_PORTS), at_boot.value if at_boot else None
+    low, high = port_set.parse_range(PORT_RANGE, values.get(PORT_RANGE) or sysctl_d.live(host, PORT_RANGE) or "1 65535")
+    in_use = _in_use(host, low, high)
     wanted = port_set.to_reserve((live, boot), asked, in_use.ports, low, high)
     unreserved = wanted - port_set.to_reserve((live, boot), asked, set(), low, high)
     if unreserved and not request.reserve_listeners:
@@ -387,7 +379,7 @@ def _plan_reserved(root: str, request: Request, values: t.Mapping[str, str]) -> 
             "Add them to %sreserved_ports, or set %sreserve_listeners to true (%s)."
             % (request.prefix, request.prefix, in_use.said(unreserved)),
         )
-    record = records(root).get(RESERVED_PORTS) or {}
+    record = records(host).get(RESERVED_PORTS) or {}
     recorded: t.List[int] = record.get("listeners") or []
     present = port_set.parse_kernel_list(live or "")
     if wanted != present:
@@ -400,7 +392,7 @@ def _plan_reserved(root: str, request: Request, values: t.Mapping[str, str]) -> 
 
 
 def _plan_floor(
-    root: str,
+    host: Host,
     key: str,
     number: int,
     others: t.Sequence[sysctl_d.Line],
@@ -409,37 +401,37 @@ def _plan_floor(
     request: Request,
 ) -> KeyPlan:
     """Plan a key that is raised and never lowered, neither now nor by the file that the next boot reads."""
-    kernel = sysctl_d.kernel_at_start(root)
+    kernel = sysctl_d.kernel_at_start(host)
     elsewhere = sysctl_d.winner(others, key, kernel)
     # What a boot without our file gives may be more than the live value, which somebody may have lowered for now.
-    boot = elsewhere.value if elsewhere else None if contained else _at_start(root, key)
-    others_have = (sysctl_keys.number(key, text, kernel) for text in (sysctl_d.live(root, key), boot))
+    boot = elsewhere.value if elsewhere else None if contained else _at_start(host, key)
+    others_have = (sysctl_keys.number(key, text, kernel) for text in (sysctl_d.live(host, key), boot))
     most = max([number] + [other for other in others_have if other is not None])
-    plan = _plan_key(root, "floor", key, str(most), contained, modules_loadable, request, least=number)
+    plan = _plan_key(host, "floor", key, str(most), contained, modules_loadable, request, least=number)
     if plan.outcome == ALREADY and most > number:
         return plan._replace(wanted=str(number), outcome=KEPT)
     return plan._replace(wanted=str(number))
 
 
-def _at_start(root: str, key: str) -> t.Optional[str]:
+def _at_start(host: Host, key: str) -> t.Optional[str]:
     """Return what PID 1 makes of a key before any sysctl.d is applied, None where it leaves the kernel's value.
 
     systemd since 240 raises fs.file-max to the maximum, unless it is built without (src/core/main.c,
     bump_file_max_and_nr_open); no distribution is known to do that.
     """
     if key == hard_limits.NR_OPEN:
-        return str(hard_limits.nr_open_at_start(root))
-    if key != _FILE_MAX or not identity.boots_with_systemd(root):
+        return str(hard_limits.nr_open_at_start(host))
+    if key != _FILE_MAX or not identity.boots_with_systemd(host):
         return None
-    version = re.match(r"[0-9]+", identity.systemd_version(Reading(root)) or "")
+    version = re.match(r"[0-9]+", identity.systemd_version(host) or "")
     if version is None or int(version.group()) < 240:
         return None
-    _least, most = sysctl_keys.bounds(_FILE_MAX, sysctl_d.kernel_at_start(root)) or (0, 0)
+    _least, most = sysctl_keys.bounds(_FILE_MAX, sysctl_d.kernel_at_start(host)) or (0, 0)
     return str(most)
 
 
 def _plan_key(
-    root: str,
+    host: Host,
     kind: str,
     key: str,
     wanted: str,
@@ -448,7 +440,7 @@ def _plan_key(
     request: Request,
     least: t.Optional[int] = None,
 ) -> KeyPlan:
-    before = sysctl_d.live(root, key)
+    before = sysctl_d.live(host, key)
     plan = KeyPlan(key, kind, wanted, before, ALREADY, None, wanted)
     place = {"floor": "%sfloors[%s]", "value": "%svalues[%s]", "reserved": "%sreserved_ports (%s)"}[kind] % (
         request.prefix,
@@ -456,7 +448,7 @@ def _plan_key(
     )
     if before is None:
         return _plan_missing(plan, place, contained, modules_loadable)
-    if contained and containment.is_machine_wide(root, key):
+    if contained and containment.is_machine_wide(host, key):
         has = decimal(before)
         suffices = has >= least if least is not None and has is not None else _same(key, before, wanted)
         if not suffices:
@@ -475,10 +467,10 @@ def _plan_key(
         raise Refusal(
             place,
             wanted,
-            "%s or more: %s" % (before, _who_needs(root, then)),
+            "%s or more: %s" % (before, _who_needs(host, then)),
             "Move it to %sfloors, which raises and never lowers." % request.prefix,
         )
-    if not proc_sys.is_writable(root, key, proc_sys.mounted(root)):
+    if not proc_sys.is_writable(host, key, proc_sys.mounted(host)):
         return plan._replace(outcome=READ_ONLY, persist=None, why="this host does not let it be written")
     return plan._replace(outcome=APPLIED, target=wanted)
 
@@ -501,18 +493,18 @@ def _plan_missing(plan: KeyPlan, place: str, contained: bool, modules_loadable: 
     )
 
 
-def _who_needs(root: str, nr_open: int) -> str:
-    needs = [(max(o.limit.now, o.limit.after_boot), o.limit.source) for o in hard_limits.limits_above(root, nr_open)]
+def _who_needs(host: Host, nr_open: int) -> str:
+    needs = [(max(o.limit.now, o.limit.after_boot), o.limit.source) for o in hard_limits.limits_above(host, nr_open)]
     if not needs:
         return "the present value is never lowered"
     return "%d limits on this host are higher, the highest is %d at %s" % ((len(needs),) + max(needs))
 
 
-def _plan_undo(root: str, limits_absent: bool = False) -> t.List[KeyPlan]:
+def _plan_undo(host: Host) -> t.List[KeyPlan]:
     """Plan the way back of every recorded key, in reverse: the range narrows before its ports are freed."""
     keys = []
-    for key, record in sorted(records(root).items(), key=lambda item: -int(item[1]["order"])):
-        now = sysctl_d.live(root, key)
+    for key, record in sorted(records(host).items(), key=lambda item: -int(item[1]["order"])):
+        now = sysctl_d.live(host, key)
         before = str(record["before"])
         plan = KeyPlan(key, str(record["kind"]), before, now, RESTORED, before, None)
         if now is None:
@@ -528,9 +520,9 @@ def _plan_undo(root: str, limits_absent: bool = False) -> t.List[KeyPlan]:
         elif now not in record["ours"]:
             plan = plan._replace(outcome=FOREIGN, target=None, why="changed by someone else since; left as it is")
         elif key == hard_limits.NR_OPEN:
-            above = hard_limits.limits_above(root, decimal(before) or 0, own_gone=limits_absent)
+            above = hard_limits.limits_above(host, decimal(before) or 0)
             users = [offender.limit for offender in above if offender.when == hard_limits.NOW]
-            if users and now == str(hard_limits.nr_open_after_boot(root, {}).value):
+            if users and now == str(hard_limits.nr_open_after_boot(host.planning(sysctl_d.drop_in({}))).value):
                 # As after a boot, or where somebody has restored the value of before: there is nothing to wait for.
                 plan = plan._replace(outcome=ALREADY, target=None, why="a boot gives it without us, and it is in use")
             elif users:
@@ -544,9 +536,9 @@ def _plan_undo(root: str, limits_absent: bool = False) -> t.List[KeyPlan]:
     return keys
 
 
-def records(root: str) -> t.Dict[str, t.Dict[str, t.Any]]:
+def records(host: Host) -> t.Dict[str, t.Dict[str, t.Any]]:
     """Return what earlier runs recorded of each key. raises: ValueError for a record that is not ours"""
-    state = {**(load_state(root, _TOPIC, RUN_DIRECTORY) or {}), **(load_state(root, _TOPIC) or {})}
+    state = {**(load_state(host.root, _TOPIC, RUN_DIRECTORY) or {}), **(load_state(host.root, _TOPIC) or {})}
     for key, record in state.items():
         if not isinstance(record, dict) or not (
             isinstance(record.get("before"), (str, type(None)))
@@ -561,12 +553,12 @@ def records(root: str) -> t.Dict[str, t.Dict[str, t.Any]]:
     return state
 
 
-def _record(root: str, change: Change) -> None:
+def _record(host: Host, change: Change) -> None:
     """Remember the value that each key has now, unless an earlier run did: the first one is the original.
 
     Every value that we are about to write is remembered too: what is none of them is someone else's.
     """
-    recorded = {key: dict(record) for key, record in records(root).items()}
+    recorded = {key: dict(record) for key, record in records(host).items()}
     for plan in change.keys:
         if plan.outcome != APPLIED:
             continue
@@ -580,52 +572,52 @@ def _record(root: str, change: Change) -> None:
         elif plan.target not in record["ours"]:
             record["ours"] = record["ours"] + [plan.target]
     # Also what was left to the next boot, when that boot is to keep it after all.
-    lasting = load_state(root, _TOPIC) or {}
+    lasting = load_state(host.root, _TOPIC) or {}
     needed = {plan.key for plan in change.keys if plan.outcome == APPLIED or plan.persist is not None}
     after = {key: record for key, record in recorded.items() if key in lasting or key in needed}
     if after != lasting:
-        save_state(root, _TOPIC, after)
+        save_state(host.root, _TOPIC, after)
 
 
-def back(root: str) -> t.List[KeyPlan]:
+def back(host: Host) -> t.List[KeyPlan]:
     """Return the recorded keys that nothing is left to do about, but for our drop-in, where it still has them."""
-    return [plan for plan in _plan_undo(root) if plan.target is None]
+    return [plan for plan in _plan_undo(host) if plan.target is None]
 
 
-def forget(root: str, plans: t.Iterable[KeyPlan]) -> None:
+def forget(host: Host, plans: t.Iterable[KeyPlan]) -> None:
     """Drop the records of the keys that are back.
 
     One that our drop-in still has stays: were it removed only after the next boot, its original would be lost. One
     that is still in force stays for a later run until the next boot, which brings the original back by itself.
     """
-    state = records(root)
+    state = records(host)
     if not state:
         # Nor does what a run left that was killed as it began to record, or as it had nothing more to remember.
         for directory in (STATE_DIRECTORY, RUN_DIRECTORY):
-            if exists(root, directory):
-                drop_state(root, _TOPIC, directory)
+            if host.exists(directory):
+                drop_state(host.root, _TOPIC, directory)
         return
     plans = list(plans)
-    drop_in = sysctl_d.parse(read_text(root, owned.SYSCTL_DROP_IN) or "", owned.SYSCTL_DROP_IN)
+    drop_in = sysctl_d.parse(host.read(owned.SYSCTL_DROP_IN) or "", owned.SYSCTL_DROP_IN)
     persistent = {assignment.key for assignment in drop_in}
     waiting = {p.key: state[p.key] for p in plans if p.outcome == IN_FORCE and p.key not in persistent}
     if not waiting:
-        drop_state(root, _TOPIC, RUN_DIRECTORY)
-    elif waiting != load_state(root, _TOPIC, RUN_DIRECTORY):
-        save_state(root, _TOPIC, waiting, RUN_DIRECTORY)
+        drop_state(host.root, _TOPIC, RUN_DIRECTORY)
+    elif waiting != load_state(host.root, _TOPIC, RUN_DIRECTORY):
+        save_state(host.root, _TOPIC, waiting, RUN_DIRECTORY)
     gone = {plan.key for plan in plans if plan.outcome in (RESTORED, FOREIGN, ABSENT, IN_FORCE)}
     gone |= {plan.key for plan in plans if plan.outcome == ALREADY and plan.persist is None}
     left = {key: record for key, record in state.items() if key not in gone or key in persistent}
     if not left:
-        drop_state(root, _TOPIC)
-    elif left != load_state(root, _TOPIC):
-        save_state(root, _TOPIC, left)
+        drop_state(host.root, _TOPIC)
+    elif left != load_state(host.root, _TOPIC):
+        save_state(host.root, _TOPIC, left)
 
 
-def _overridden(root: str, persisted: t.Mapping[str, str]) -> t.List[t.Dict[str, t.Any]]:
+def _overridden(host: Host, persisted: t.Mapping[str, str]) -> t.List[t.Dict[str, t.Any]]:
     """Name every foreign line that will beat one of ours at the next boot."""
-    assignments = other_writers.at_boot(Reading(root), own=persisted)
-    kernel = sysctl_d.kernel_at_start(root)
+    assignments = other_writers.at_boot(host)
+    kernel = sysctl_d.kernel_at_start(host)
     found = []
     for key, value in persisted.items():
         winning = sysctl_d.winner(assignments, key, kernel)
@@ -641,7 +633,7 @@ def _same(key: str, value: t.Optional[str], text: t.Optional[str]) -> bool:
     return sysctl_keys.same(key, value, text, sysctl_keys.WIDEST)
 
 
-def _write(root: str, key: str, value: str) -> None:
+def _write(host: Host, key: str, value: str) -> None:
     # An empty write changes nothing and a newline clears the list, so every write ends in one.
-    with open(below(root, sysctl_keys.proc_path(key)), "w", encoding="ascii") as stream:
+    with open(host.place(sysctl_keys.proc_path(key)), "w", encoding="ascii") as stream:
         stream.write(value + "\n")

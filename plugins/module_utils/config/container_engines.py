@@ -15,7 +15,7 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
 _DAEMON_JSON = "/etc/docker/daemon.json"
@@ -70,11 +70,11 @@ class Limit(t.NamedTuple):
     line: int
 
 
-def limits(reading: Reading) -> t.List[Limit]:
+def limits(host: Host) -> t.List[Limit]:
     """Return every limit that a file of the host, or podman itself, has containers started with."""
     found = []
     for look in (_docker, _podman, _crio, _containerd, _lxc, _nspawn, _supervisor):
-        found += look(reading)
+        found += look(host)
     return found
 
 
@@ -83,16 +83,16 @@ def is_asked_by_one(name: str) -> bool:
     return name.startswith(("containers of ", "new containers of ", "the container "))
 
 
-def engines(reading: Reading) -> t.List[t.Dict[str, t.Any]]:
+def engines(host: Host) -> t.List[t.Dict[str, t.Any]]:
     """Return the engines of the host: name, the nofile of their containers and its place, and where to set it.
 
     ``nofile`` is null where the engine's own default counts: since Docker 29 and containerd 2.1 that is the limit of
     their service, 1024:524288 with systemd.
     """
-    known = {one.name: one for one in limits(reading)}
+    known = {one.name: one for one in limits(host)}
     found = []
     for name, places in _ENGINES:
-        if not any(reading.exists(place) for place in places):
+        if not any(host.exists(place) for place in places):
             continue
         limit = known.get("containers of " + name)
         found.append(
@@ -123,44 +123,44 @@ def _number(text: str) -> t.Optional[int]:
     return systemd_limits.INFINITY if text in ("-1", "unlimited", "infinity", "infinite") else decimal(text)
 
 
-def _docker(reading: Reading) -> t.List[Limit]:
+def _docker(host: Host) -> t.List[Limit]:
     """Return the default-ulimits of dockerd: of daemon.json, or of its command line; it refuses to have both."""
     name = "containers of docker"
-    text = reading.text(_DAEMON_JSON) or ""
+    text = host.text(_DAEMON_JSON) or ""
     found = []
     ulimits = _member(_json(text), "default-ulimits")
     nofile = {str(key).lower(): value for key, value in _mapping(_member(ulimits, "nofile")).items()}
     if nofile:
         soft, hard = (str(nofile.get(key, 0)) for key in ("soft", "hard"))
         found += _limit(name, soft, hard, _DAEMON_JSON, _line_of(text, '"nofile"', '"hard"'))
-    for path, line, value in _lines(reading, [*_unit_files(reading, _DOCKER_UNITS), *_DOCKER_OPTIONS]):
+    for path, line, value in _lines(host, [*_unit_files(host, _DOCKER_UNITS), *_DOCKER_OPTIONS]):
         match = _FLAG.search(value) if not value.lstrip().startswith("#") else None
         if match is not None:
             found += _limit(name, match.group(1), match.group(2) or match.group(1), path, line)
     return found
 
 
-def _podman(reading: Reading) -> t.List[Limit]:
+def _podman(host: Host) -> t.List[Limit]:
     name = "containers of podman"
-    paths = ["/usr/share" + _CONTAINERS, *_conf_d(reading, "/usr/share" + _CONTAINERS + ".d")]
-    paths += ["/etc" + _CONTAINERS, *_conf_d(reading, "/etc" + _CONTAINERS + ".d")]
-    found = _default_ulimits(reading, paths, name)
-    installed = any(reading.exists(place) for place in dict(_ENGINES)["podman"])
+    paths = ["/usr/share" + _CONTAINERS, *_conf_d(host, "/usr/share" + _CONTAINERS + ".d")]
+    paths += ["/etc" + _CONTAINERS, *_conf_d(host, "/etc" + _CONTAINERS + ".d")]
+    found = _default_ulimits(host, paths, name)
+    installed = any(host.exists(place) for place in dict(_ENGINES)["podman"])
     if not found and installed:
         return [Limit(name, PODMAN_DEFAULT, PODMAN_DEFAULT, PODMAN_DEFAULT, _PODMAN_SOURCE, 0)]
     return found
 
 
-def _crio(reading: Reading) -> t.List[Limit]:
-    paths = ["/etc" + _CRIO, *_conf_d(reading, "/etc" + _CRIO + ".d")]
-    return _default_ulimits(reading, paths, "containers of CRI-O")
+def _crio(host: Host) -> t.List[Limit]:
+    paths = ["/etc" + _CRIO, *_conf_d(host, "/etc" + _CRIO + ".d")]
+    return _default_ulimits(host, paths, "containers of CRI-O")
 
 
-def _default_ulimits(reading: Reading, paths: t.Sequence[str], name: str) -> t.List[Limit]:
+def _default_ulimits(host: Host, paths: t.Sequence[str], name: str) -> t.List[Limit]:
     """Return the nofile of the last file's ``default_ulimits``, a list of TOML that replaces those before."""
     found: t.List[Limit] = []
     for path in paths:
-        text = reading.text(path) or ""
+        text = host.text(path) or ""
         match = re.search(r"^[ \t]*default_ulimits[ \t]*=[ \t]*\[([^\]]*)\]", text, re.MULTILINE)
         if match is None:
             continue
@@ -172,13 +172,13 @@ def _default_ulimits(reading: Reading, paths: t.Sequence[str], name: str) -> t.L
     return found[-1:]
 
 
-def _containerd(reading: Reading) -> t.List[Limit]:
+def _containerd(host: Host) -> t.List[Limit]:
     """Return the rlimits of the specification that containerd bases its containers on (base_runtime_spec)."""
     found = []
     for path in dict.fromkeys(
-        re.findall(r"^\s*base_runtime_spec\s*=\s*[\"'](/[^\"']+)", reading.text(_CONTAINERD) or "", re.MULTILINE)
+        re.findall(r"^\s*base_runtime_spec\s*=\s*[\"'](/[^\"']+)", host.text(_CONTAINERD) or "", re.MULTILINE)
     ):
-        text = reading.text(path) or ""
+        text = host.text(path) or ""
         rlimits = _member(_member(_json(text), "process"), "rlimits")
         for one in rlimits if isinstance(rlimits, list) else ():
             if _member(one, "type") == "RLIMIT_NOFILE":
@@ -189,15 +189,15 @@ def _containerd(reading: Reading) -> t.List[Limit]:
     return found
 
 
-def _lxc(reading: Reading) -> t.List[Limit]:
+def _lxc(host: Host) -> t.List[Limit]:
     """Return the lxc.prlimit.nofile of containers of LXC (lxc.container.conf(5)) and of Proxmox."""
-    named = [("the container %s" % name, "/var/lib/lxc/%s/config" % name) for name in reading.names("/var/lib/lxc")]
-    named += [("the container %s" % name[:-5], path) for name, path in _files(reading, "/etc/pve/lxc", ".conf")]
+    named = [("the container %s" % name, "/var/lib/lxc/%s/config" % name) for name in host.names("/var/lib/lxc")]
+    named += [("the container %s" % name[:-5], path) for name, path in _files(host, "/etc/pve/lxc", ".conf")]
     named += [("new containers of LXC", "/etc/lxc/default.conf")]
     found = []
     for name, path in named[:_MAX_CONTAINERS]:
         own: t.List[Limit] = []
-        for _path, line, text in _lines(reading, [path]):
+        for _path, line, text in _lines(host, [path]):
             match = _LXC.match(text)
             if match is not None:
                 soft, colon, hard = match.group(1).partition(":")
@@ -206,16 +206,16 @@ def _lxc(reading: Reading) -> t.List[Limit]:
     return found
 
 
-def _nspawn(reading: Reading) -> t.List[Limit]:
+def _nspawn(host: Host) -> t.List[Limit]:
     """Return the LimitNOFILE= of containers of systemd-nspawn (systemd.nspawn(5))."""
     found = []
     seen: t.Set[str] = set()
     for directory in ("/etc/systemd/nspawn", "/run/systemd/nspawn", "/var/lib/machines"):
-        for name, path in _files(reading, directory, ".nspawn"):
+        for name, path in _files(host, directory, ".nspawn"):
             if name in seen:
                 continue
             seen.add(name)
-            for line, value in systemd_limits.assignments(reading.text(path) or "", "Exec", "LimitNOFILE"):
+            for line, value in systemd_limits.assignments(host.text(path) or "", "Exec", "LimitNOFILE"):
                 pair = systemd_limits.parse_rlimit(value)
                 if pair is not None:
                     found += _limit("the container %s" % name[:-7], _shown(pair[0]), _shown(pair[1]), path, line)
@@ -226,13 +226,13 @@ def _shown(number: int) -> str:
     return "infinity" if number == systemd_limits.INFINITY else str(number)
 
 
-def _supervisor(reading: Reading) -> t.List[Limit]:
+def _supervisor(host: Host) -> t.List[Limit]:
     """Return what supervisord raises its own limit to, and does not start without (supervisor 4.2, options.py)."""
     for path in ("/etc/supervisord.conf", "/etc/supervisor/supervisord.conf"):
-        text = reading.text(path)
+        text = host.text(path)
         if text is not None:
             section = ""
-            for _path, line, raw in _lines(reading, [path]):
+            for _path, line, raw in _lines(host, [path]):
                 section = raw.strip() if raw.startswith("[") else section
                 match = re.match(r"\s*minfds\s*[=:]\s*([0-9]+)", raw)
                 if match is not None and section == "[supervisord]":
@@ -244,27 +244,27 @@ def _supervisor(reading: Reading) -> t.List[Limit]:
 # --- reading ---
 
 
-def _unit_files(reading: Reading, names: t.Iterable[str]) -> t.List[str]:
+def _unit_files(host: Host, names: t.Iterable[str]) -> t.List[str]:
     """Return the files of units, with their drop-ins."""
     found = []
     for directory in ("/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system"):
         for name in names:
             found.append("%s/%s" % (directory, name))
-            found += _conf_d(reading, "%s/%s.d" % (directory, name))
+            found += _conf_d(host, "%s/%s.d" % (directory, name))
     return found
 
 
-def _conf_d(reading: Reading, directory: str) -> t.List[str]:
-    return [path for _name, path in _files(reading, directory, ".conf")]
+def _conf_d(host: Host, directory: str) -> t.List[str]:
+    return [path for _name, path in _files(host, directory, ".conf")]
 
 
-def _files(reading: Reading, directory: str, suffix: str) -> t.List[t.Tuple[str, str]]:
-    return [(name, "%s/%s" % (directory, name)) for name in reading.names(directory) if name.endswith(suffix)]
+def _files(host: Host, directory: str, suffix: str) -> t.List[t.Tuple[str, str]]:
+    return [(name, "%s/%s" % (directory, name)) for name in host.names(directory) if name.endswith(suffix)]
 
 
-def _lines(reading: Reading, paths: t.Iterable[str]) -> t.Iterator[t.Tuple[str, int, str]]:
+def _lines(host: Host, paths: t.Iterable[str]) -> t.Iterator[t.Tuple[str, int, str]]:
     for path in paths:
-        for number, line in enumerate((reading.text(path) or "").split("\n"), start=1):
+        for number, line in enumerate((host.text(path) or "").split("\n"), start=1):
             yield path, number, line
 
 

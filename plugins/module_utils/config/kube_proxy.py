@@ -15,8 +15,7 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config.sysctl_d import Setting
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import read_text
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
@@ -94,21 +93,21 @@ class _Found:
                     self.place = self.place if self.per_core is not None else (path, number)
 
 
-def conntrack_max(reading: Reading, cpus: t.Optional[int] = None) -> t.Optional[Setting]:
+def conntrack_max(host: Host, cpus: t.Optional[int] = None) -> t.Optional[Setting]:
     """Return what kube-proxy will set, None where there is none, or where it is told to leave the value.
 
     cpus: the processors of the host, looked up where they are not given
     """
     found = _Found()
-    _by_process(reading, found)
-    _by_rancher(reading, found)
-    _by_files(reading, found)
+    _by_process(host, found)
+    _by_rancher(host, found)
+    _by_files(host, found)
     if found.place is None or found.off:
         return None
     per_core = _PER_CORE if found.per_core is None else found.per_core
     if not per_core:
         return None
-    count = cpus or _processors(reading)
+    count = cpus or _processors(host)
     least = _LEAST if found.least is None else found.least
     value = max(per_core * count, least)
     who = (
@@ -118,62 +117,62 @@ def conntrack_max(reading: Reading, cpus: t.Optional[int] = None) -> t.Optional[
     return Setting(KEY, str(value), found.place[0], found.place[1], who)
 
 
-def _by_process(reading: Reading, found: _Found) -> None:
+def _by_process(host: Host, found: _Found) -> None:
     """Look for one that runs, where anything says that this is a node: not every host has its processes read."""
-    if reading.live and not any(reading.exists(place) for place in _NODE):
+    if host.live and not any(host.exists(place) for place in _NODE):
         return
-    for name in reading.names("/proc"):
-        if decimal(name) is not None and _name_of(reading, name) in _PROCESSES:
+    for name in host.names("/proc"):
+        if decimal(name) is not None and _name_of(host, name) in _PROCESSES:
             path = "/proc/%s/cmdline" % name
             found.present(path)
-            found.take(path, (reading.text(path) or "").replace("\0", " "), False)
+            found.take(path, (host.text(path) or "").replace("\0", " "), False)
 
 
-def _name_of(reading: Reading, pid: str) -> str:
+def _name_of(host: Host, pid: str) -> str:
     try:
-        return (read_text(reading.root, "/proc/%s/comm" % pid) or "").strip()
+        return (host.read("/proc/%s/comm" % pid) or "").strip()
     except OSError:
         # It has ended meanwhile.
         return ""
 
 
-def _by_rancher(reading: Reading, found: _Found) -> None:
+def _by_rancher(host: Host, found: _Found) -> None:
     for name in _RANCHER:
         path = "/etc/rancher/%s/config.yaml" % name
-        paths = [path] + ["%s.d/%s" % (path, one) for one in reading.names(path + ".d")]
+        paths = [path] + ["%s.d/%s" % (path, one) for one in host.names(path + ".d")]
         for one in paths:
-            text = reading.text(one)
+            text = host.text(one)
             if text is not None:
                 found.present(one)
                 found.take(one, text, False)
                 found.off = found.off or re.search(r"^disable-kube-proxy:\s*[\"']?true", text, re.MULTILINE) is not None
 
 
-def _by_files(reading: Reading, found: _Found) -> None:
-    for path in _unit_files(reading) + [*_ARGUMENTS]:
-        text = reading.text(path)
+def _by_files(host: Host, found: _Found) -> None:
+    for path in _unit_files(host) + [*_ARGUMENTS]:
+        text = host.text(path)
         if text is not None:
             found.present(path)
             found.take(path, text, False)
             found.off = found.off or re.search(r"--disable-kube-proxy(?![=]?false)", text) is not None
-    pods = ["%s/%s/%s" % (_PODS, name, _OF_POD) for name in reading.names(_PODS)[:_MAX_PODS]]
+    pods = ["%s/%s/%s" % (_PODS, name, _OF_POD) for name in host.names(_PODS)[:_MAX_PODS]]
     for path in [*_FILES, *pods]:
-        text = reading.text(path)
+        text = host.text(path)
         if text is not None:
             found.present(path)
             found.take(path, text, True)
 
 
-def _unit_files(reading: Reading) -> t.List[str]:
+def _unit_files(host: Host) -> t.List[str]:
     found = []
     for directory in ("/usr/lib/systemd/system", "/usr/local/lib/systemd/system", owned.UNIT_DIRECTORY):
         for unit in _UNITS:
             path = "%s/%s" % (directory, unit)
-            found += [path, path + ".env"] + ["%s.d/%s" % (path, name) for name in reading.names(path + ".d")]
+            found += [path, path + ".env"] + ["%s.d/%s" % (path, name) for name in host.names(path + ".d")]
     return found
 
 
-def _processors(reading: Reading) -> int:
+def _processors(host: Host) -> int:
     """Return the processors that /proc/cpuinfo shows; one where it cannot be read."""
-    text = reading.text("/proc/cpuinfo") or ""
+    text = host.text("/proc/cpuinfo") or ""
     return max(len(re.findall(r"^processor\s*:", text, re.MULTILINE)), 1)

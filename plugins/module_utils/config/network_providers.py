@@ -17,12 +17,9 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
     broken_state,
-    exists,
-    is_directory,
-    list_directory,
     load_state,
-    read_text,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Links, Pair
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, decimal
@@ -62,7 +59,7 @@ class Persistence(t.NamedTuple):
     warnings: t.List[str]
 
 
-def find(root: str, where: str, provider: str, interface: str, links: Links) -> Persistence:
+def find(host: Host, where: str, provider: str, interface: str, links: Links) -> Persistence:
     """Return where ``interface``'s addresses persist, or refuse.
 
     where:    the variable that names the provider, for messages
@@ -70,13 +67,13 @@ def find(root: str, where: str, provider: str, interface: str, links: Links) -> 
     """
     if provider == NONE:
         return Persistence(NONE, {}, [])
-    network_file = _network_file(root, _index(links, interface))
+    network_file = _network_file(host, _index(links, interface))
     if provider == NETWORKD or (provider == "auto" and network_file is not None):
-        persistence = _networkd(root, where, provider, interface, links, network_file)
+        persistence = _networkd(host, where, provider, interface, links, network_file)
     else:
-        persistence = _ifupdown(root, where, provider, interface, links)
+        persistence = _ifupdown(host, where, provider, interface, links)
     for path in persistence.files.values():
-        owned.refuse_foreign(path, read_text(root, path))
+        owned.refuse_foreign(path, host.read(path))
     return persistence
 
 
@@ -93,19 +90,19 @@ def _settings(text: t.Optional[str]) -> t.Dict[str, str]:
 # --- systemd-networkd ---
 
 
-def _network_file(root: str, index: t.Optional[int]) -> t.Optional[str]:
+def _network_file(host: Host, index: t.Optional[int]) -> t.Optional[str]:
     """Return the .network file that systemd-networkd applies to a link, None where it leaves the link alone.
 
     sd_network_link_get_network_file(3) reads this very file (src/libsystemd/sd-network/sd-network.c).
     """
-    link = _settings(read_text(root, "%s/%s" % (_NETWORKD_LINKS, index)))
+    link = _settings(host.read("%s/%s" % (_NETWORKD_LINKS, index)))
     if link.get("ADMIN_STATE") in (None, "unmanaged"):
         return None
     return link.get("NETWORK_FILE") or None
 
 
 def _networkd(
-    root: str,
+    host: Host,
     where: str,
     provider: str,
     interface: str,
@@ -122,7 +119,7 @@ def _networkd(
     name = os.path.basename(network_file)
     if name.startswith("10-netplan-"):
         raise _unsupported(where, provider, interface, "netplan", network_file)
-    sharing = _links_of(root, name, links)
+    sharing = _links_of(host, name, links)
     if len(sharing) > 1:
         remedy = "%s applies to %s, and the drop-in would give every one of them the addresses. " % (
             network_file,
@@ -133,7 +130,7 @@ def _networkd(
         )
     path = "%s/%s.d/%s" % (_NETWORKD_DROP_INS, name, DROP_IN_NAME)
     warnings = []
-    if not _matches_one(root, network_file):
+    if not _matches_one(host, network_file):
         warnings.append(
             "%s can match more interfaces than %s; one that appears later would get the source addresses too. "
             "Name the interface in its [Match] section." % (network_file, interface)
@@ -141,19 +138,19 @@ def _networkd(
     return Persistence(NETWORKD, {"drop_in": path}, warnings)
 
 
-def _links_of(root: str, name: str, links: Links) -> t.List[str]:
+def _links_of(host: Host, name: str, links: Links) -> t.List[str]:
     """Return the interfaces that systemd-networkd configures from the .network file ``name``."""
     names = {str(link.get("ifindex")): str(link.get("ifname")) for link in links}
     return sorted(
         names.get(index, "interface %s" % index)
-        for index in list_directory(root, _NETWORKD_LINKS)
-        if decimal(index) is not None and os.path.basename(_network_file(root, decimal(index)) or "") == name
+        for index in host.list(_NETWORKD_LINKS)
+        if decimal(index) is not None and os.path.basename(_network_file(host, decimal(index)) or "") == name
     )
 
 
-def _matches_one(root: str, network_file: str) -> bool:
+def _matches_one(host: Host, network_file: str) -> bool:
     """Tell whether the [Match] section, as systemd.network(5) reads it, names a single link."""
-    section = re.search(r"^\[Match\]$(.*?)(?=^\[|\Z)", read_text(root, network_file) or "", re.MULTILINE | re.DOTALL)
+    section = re.search(r"^\[Match\]$(.*?)(?=^\[|\Z)", host.read(network_file) or "", re.MULTILINE | re.DOTALL)
     match = _settings(section.group(1) if section else "")
     for key in ("Name", "MACAddress", "PermanentMACAddress"):
         value = match.get(key, "")
@@ -165,11 +162,11 @@ def _matches_one(root: str, network_file: str) -> bool:
 # --- ifupdown ---
 
 
-def _ifupdown(root: str, where: str, provider: str, interface: str, links: Links) -> Persistence:
-    manager = _other_manager(root, _index(links, interface))
+def _ifupdown(host: Host, where: str, provider: str, interface: str, links: Links) -> Persistence:
+    manager = _other_manager(host, _index(links, interface))
     if provider == "auto" and manager is not None:
         raise _unsupported(where, provider, interface, *manager)
-    stanza, no_scripts = _read_interfaces(root, interface)
+    stanza, no_scripts = _read_interfaces(host, interface)
     if stanza is None:
         if provider == "auto":
             remedy = (
@@ -179,9 +176,9 @@ def _ifupdown(root: str, where: str, provider: str, interface: str, links: Links
         remedy = "No `iface %s` stanza stands in %s or a file that it sources. " % (interface, _INTERFACES)
         raise Refusal(where, provider, _ALLOWED, remedy + "Add one, or set it to auto.")
     for path, what in (("/usr/share/ifupdown2", "ifupdown2"), ("/usr/libexec/ifupdown-ng", "ifupdown-ng")):
-        if exists(root, path):
+        if host.exists(path):
             raise _unsupported(where, provider, interface, what, path)
-    if not any(exists(root, path) for path in ("/sbin/ifup", "/usr/sbin/ifup")):
+    if not any(host.exists(path) for path in ("/sbin/ifup", "/usr/sbin/ifup")):
         remedy = "%s has an `iface %s` stanza but ifup is not installed, so nothing reads it. " % (stanza, interface)
         raise Refusal(where, provider, _ALLOWED, remedy + "Install ifupdown or remove the stanza. " + _REMEDY_NONE)
     if no_scripts is not None:
@@ -190,7 +187,7 @@ def _ifupdown(root: str, where: str, provider: str, interface: str, links: Links
     return Persistence(IFUPDOWN, {"batch": BATCH, "hook": HOOK}, [])
 
 
-def _read_interfaces(root: str, interface: str) -> t.Tuple[t.Optional[str], t.Optional[str]]:
+def _read_interfaces(host: Host, interface: str) -> t.Tuple[t.Optional[str], t.Optional[str]]:
     """Return the files with the first ``iface`` stanza and the first ``no-scripts`` line for the interface.
 
     As interfaces(5) has it: lines joined by a final backslash, ``source`` with shell patterns,
@@ -203,7 +200,7 @@ def _read_interfaces(root: str, interface: str) -> t.Tuple[t.Optional[str], t.Op
         if path in seen:
             continue
         seen.add(path)
-        lines = [line for line in (read_text(root, path) or "").split("\n") if not line.lstrip().startswith("#")]
+        lines = [line for line in (host.read(path) or "").split("\n") if not line.lstrip().startswith("#")]
         for line in "\n".join(lines).replace("\\\n", " ").splitlines():
             words = line.split()
             if words[:1] == ["iface"] and words[1:2] == [interface]:
@@ -211,7 +208,7 @@ def _read_interfaces(root: str, interface: str) -> t.Tuple[t.Optional[str], t.Op
             if words[:1] == ["no-scripts"] and any(fnmatch.fnmatchcase(interface, w.lstrip("/")) for w in words[1:]):
                 no_scripts = no_scripts or path
             for pattern in _sourced_patterns(words, os.path.dirname(path)):
-                waiting += _sourced_files(root, pattern, words[0] == "source-directory")
+                waiting += _sourced_files(host, pattern, words[0] == "source-directory")
     return stanza, no_scripts
 
 
@@ -226,11 +223,11 @@ def _sourced_patterns(words: t.List[str], directory: str) -> t.List[str]:
     return [os.path.normpath(os.path.join(directory, pattern)) for pattern in patterns]
 
 
-def _sourced_files(root: str, pattern: str, directory: bool) -> t.List[str]:
+def _sourced_files(host: Host, pattern: str, directory: bool) -> t.List[str]:
     found = [""]
     for part in pattern.split("/")[1:]:
         if set(part) & set("*?["):
-            found = ["%s/%s" % (place, name) for place in found for name in _matching(root, place, part)]
+            found = ["%s/%s" % (place, name) for place in found for name in _matching(host, place, part)]
         else:
             found = ["%s/%s" % (place, part) for place in found]
     if directory:
@@ -238,16 +235,16 @@ def _sourced_files(root: str, pattern: str, directory: bool) -> t.List[str]:
         found = [
             "%s/%s" % (place, name)
             for place in found
-            if is_directory(root, place)
-            for name in list_directory(root, place)
+            if host.is_directory(place)
+            for name in host.list(place)
             if plain.fullmatch(name)
         ]
-    return [path for path in found if exists(root, path) and not is_directory(root, path)]
+    return [path for path in found if host.exists(path) and not host.is_directory(path)]
 
 
-def _matching(root: str, directory: str, pattern: str) -> t.List[str]:
+def _matching(host: Host, directory: str, pattern: str) -> t.List[str]:
     """Return the names that a shell pattern matches: hidden ones where it begins with a dot only."""
-    names = list_directory(root, directory) if is_directory(root, directory) else []
+    names = host.list(directory) if host.is_directory(directory) else []
     return [
         name
         for name in names
@@ -258,12 +255,12 @@ def _matching(root: str, directory: str, pattern: str) -> t.List[str]:
 # --- the others ---
 
 
-def _other_manager(root: str, index: t.Optional[int]) -> t.Optional[t.Tuple[str, str]]:
+def _other_manager(host: Host, index: t.Optional[int]) -> t.Optional[t.Tuple[str, str]]:
     """Return another program that manages the interface, and the file that says so."""
     device = "%s/%s" % (_NETWORK_MANAGER_DEVICES, index)
-    if _settings(read_text(root, device)).get("managed") in ("true", "yes", "1"):
+    if _settings(host.read(device)).get("managed") in ("true", "yes", "1"):
         return "NetworkManager", device
-    for name in list_directory(root, "/etc/netplan"):
+    for name in host.list("/etc/netplan"):
         if name.endswith((".yaml", ".yml")):
             return "netplan", "/etc/netplan/%s" % name
     return None
@@ -277,49 +274,49 @@ def _unsupported(where: str, provider: str, interface: str, manager: str, eviden
 # --- our own files ---
 
 
-def own_files(root: str) -> t.List[str]:
+def own_files(host: Host) -> t.List[str]:
     """Return the files of ours that exist, whichever provider they were written for."""
     drop_ins = [
         "%s/%s/%s" % (_NETWORKD_DROP_INS, name, DROP_IN_NAME)
-        for name in list_directory(root, _NETWORKD_DROP_INS)
+        for name in host.list(_NETWORKD_DROP_INS)
         if name.endswith(".network.d")
     ]
-    return [path for path in [*drop_ins, HOOK, BATCH] if owned.is_ours(read_text(root, path) or "")]
+    return [path for path in [*drop_ins, HOOK, BATCH] if owned.is_ours(host.read(path) or "")]
 
 
-def obsolete(root: str, needed: t.Iterable[str]) -> t.List[str]:
+def obsolete(host: Host, needed: t.Iterable[str]) -> t.List[str]:
     """Return what has to be removed: our files that are not needed, a drop-in directory with nothing else whole."""
-    unneeded = [path for path in own_files(root) if path not in set(needed)]
+    unneeded = [path for path in own_files(host) if path not in set(needed)]
     return [
         os.path.dirname(path)
-        if path.endswith(".network.d/" + DROP_IN_NAME) and len(list_directory(root, os.path.dirname(path))) == 1
+        if path.endswith(".network.d/" + DROP_IN_NAME) and len(host.list(os.path.dirname(path))) == 1
         else path
         for path in unneeded
     ]
 
 
-def persisted(root: str, links: Links) -> t.Set[Pair]:
+def persisted(host: Host, links: Links) -> t.Set[Pair]:
     """Return the addresses that our files give at boot, with the interface that gets them.
 
     A run that was killed between the live change and the change of the files leaves addresses that
     come back at boot; this is how they are known to be ours although the record has them no longer.
     """
-    return set(at_boot(root, links))
+    return set(at_boot(host, links))
 
 
-def at_boot(root: str, links: Links) -> t.Dict[Pair, bool]:
+def at_boot(host: Host, links: Links) -> t.Dict[Pair, bool]:
     """Return what our files give at boot, each with whether nobody leaves from it who does not bind to it.
 
     Of an IPv6 address in a file of an earlier version that is not so.
     """
     found: t.Dict[Pair, bool] = {}
-    for path in own_files(root):
-        lines = (read_text(root, path) or "").splitlines()
+    for path in own_files(host):
+        lines = (host.read(path) or "").splitlines()
         if path == BATCH:
             found.update(_in_batch(lines))
         elif path != HOOK:
             network_file = os.path.splitext(os.path.basename(os.path.dirname(path)))[0]
-            interfaces = _links_of(root, network_file, links)
+            interfaces = _links_of(host, network_file, links)
             given = _in_drop_in(lines)
             found.update(((interface, address), bound) for interface in interfaces for address, bound in given)
     return found
@@ -345,9 +342,9 @@ def _in_drop_in(lines: t.Iterable[str]) -> t.List[t.Tuple[str, bool]]:
     return found
 
 
-def recorded(root: str) -> t.Set[Pair]:
+def recorded(host: Host) -> t.Set[Pair]:
     """Return the addresses that an earlier run added. raises: ValueError for a record that is not ours"""
-    added = (load_state(root, TOPIC) or {}).get("added", [])
+    added = (load_state(host.root, TOPIC) or {}).get("added", [])
     if not isinstance(added, list) or not all(_is_pair(pair) for pair in added):
         raise broken_state(TOPIC, "no pairs of an interface and an address")
     return {(pair[0], pair[1]) for pair in added}

@@ -23,7 +23,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     tuned,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.config.sysctl_d import Setting
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
 
 _SYSCTL_CONF = "/etc/sysctl.conf"
@@ -86,29 +86,27 @@ _RUN_LEVEL = re.compile(r"S[0-9]{2}(.+)")
 _PREFIXES = "-@:+!|"
 
 
-def at_boot(
-    reading: Reading, own: t.Optional[t.Mapping[str, str]] = None, volatile: bool = True
-) -> t.List[sysctl_d.Line]:
+def at_boot(host: Host, volatile: bool = True) -> t.List[sysctl_d.Line]:
     """Return every line of the next boot that sets a key, in the order in which they come; the last one wins.
 
-    own, volatile: as in sysctl_d.at_boot
+    volatile: as in sysctl_d.at_boot
     """
-    before, after = settings(reading)
+    before, after = settings(host)
     lines: t.List[sysctl_d.Line] = [*before]
-    return lines + [*sysctl_d.at_boot(reading.root, own, volatile)] + [*after]
+    return lines + [*sysctl_d.at_boot(host, volatile)] + [*after]
 
 
-def settings(reading: Reading) -> t.Tuple[t.List[Setting], t.List[Setting]]:
+def settings(host: Host) -> t.Tuple[t.List[Setting], t.List[Setting]]:
     """Return what other programs set before sysctl.d is applied, and what they set after or beside it.
 
     Among those that come after, the order is one of many that a boot may have.
     """
     after = [
         one
-        for one in reading.once("other writers", lambda: [one for writer in _WRITERS for one in writer(reading)])
-        if one.key != sysctl_keys.NOFILE and not sysctl_d.is_gone(reading.root, one.key)
+        for one in host.once("other writers", lambda: [one for writer in _WRITERS for one in writer(host)])
+        if one.key != sysctl_keys.NOFILE and not sysctl_d.is_gone(host, one.key)
     ]
-    return kernel_line(reading), after
+    return kernel_line(host), after
 
 
 def comes_after(path: str) -> bool:
@@ -119,19 +117,19 @@ def comes_after(path: str) -> bool:
     )
 
 
-def nofile_lines(reading: Reading) -> t.List[t.Tuple[Setting, str]]:
+def nofile_lines(host: Host) -> t.List[t.Tuple[Setting, str]]:
     """Return who sets nofile besides pam_limits and systemd, and the unit that it is for, "" for all.
 
     Besides units and init scripts these are the variables that a script of the same name reads (/etc/default), and
     what init programs other than systemd have for it.
     """
-    found = [(one, "") for one in _scripts(reading) if one.key == sysctl_keys.NOFILE]
-    for unit, one in _units(reading) + _init_scripts(reading):
+    found = [(one, "") for one in _scripts(host) if one.key == sysctl_keys.NOFILE]
+    for unit, one in _units(host) + _init_scripts(host):
         if one.key == sysctl_keys.NOFILE:
             found.append((one, unit))
     for directory, who in (("/etc/default", "the service %s"), ("/etc/sysconfig", "the service %s")):
-        for name in reading.names(directory):
-            actions = shell_commands.script(reading.text("%s/%s" % (directory, name)) or "")
+        for name in host.names(directory):
+            actions = shell_commands.script(host.text("%s/%s" % (directory, name)) or "")
             found += [
                 (
                     Setting(sysctl_keys.NOFILE, action.value, "%s/%s" % (directory, name), action.line, who % name),
@@ -140,20 +138,20 @@ def nofile_lines(reading: Reading) -> t.List[t.Tuple[Setting, str]]:
                 for action in actions
                 if action.kind == shell_commands.NOFILE
             ]
-    return found + _openrc_limits(reading) + _run_scripts(reading)
+    return found + _openrc_limits(host) + _run_scripts(host)
 
 
 # --- who writes ---
 
 
-def kernel_line(reading: Reading) -> t.List[Setting]:
+def kernel_line(host: Host) -> t.List[Setting]:
     """Return the ``sysctl.KEY=VALUE`` of the kernel's command line (fs/proc/proc_sysctl.c, do_sysctl_args).
 
     Of this boot, and of the next one where a boot loader's own file has it. Keys of a module that is loaded later are
     not set this way.
     """
     found = []
-    for path, number, text in _kernel_lines(reading):
+    for path, number, text in _kernel_lines(host):
         for word in text.split():
             key, equals, value = word.partition("=")
             if equals and key.startswith("sysctl."):
@@ -163,40 +161,40 @@ def kernel_line(reading: Reading) -> t.List[Setting]:
     return found
 
 
-def _kernel_lines(reading: Reading) -> t.Iterator[t.Tuple[str, int, str]]:
+def _kernel_lines(host: Host) -> t.Iterator[t.Tuple[str, int, str]]:
     for path in ("/proc/cmdline", *_BOOT_LOADERS):
-        for number, line in enumerate((reading.text(path) or "").split("\n"), start=1):
+        for number, line in enumerate((host.text(path) or "").split("\n"), start=1):
             yield path, number, line
-    grub = ["/etc/default/grub"] + _named(reading, "/etc/default/grub.d", ".cfg")
-    entries = _named(reading, "/boot/loader/entries", ".conf")
+    grub = ["/etc/default/grub"] + _named(host, "/etc/default/grub.d", ".cfg")
+    entries = _named(host, "/boot/loader/entries", ".conf")
     for pattern, paths in ((_GRUB, grub), (_LOADER_ENTRY, entries)):
         for path in paths:
-            for number, line in enumerate((reading.text(path) or "").split("\n"), start=1):
+            for number, line in enumerate((host.text(path) or "").split("\n"), start=1):
                 match = pattern.match(line)
                 if match is not None:
                     yield path, number, match.group(1).strip("\"' ")
 
 
-def _ufw(reading: Reading) -> t.List[Setting]:
+def _ufw(host: Host) -> t.List[Setting]:
     """Return what ufw has sysctl(8) apply at its start (ufw 0.36, ufw-init-functions), if it is enabled."""
-    enabled = re.findall(r"^\s*ENABLED=[\"']?(\w+)", reading.text("/etc/ufw/ufw.conf") or "", re.MULTILINE)
+    enabled = re.findall(r"^\s*ENABLED=[\"']?(\w+)", host.text("/etc/ufw/ufw.conf") or "", re.MULTILINE)
     if not enabled or enabled[-1] not in ("yes", "YES"):
         return []
-    default = reading.text("/etc/default/ufw")
+    default = host.text("/etc/default/ufw")
     named = re.findall(r"^\s*IPT_SYSCTL=(.*)$", default or "", re.MULTILINE)
     words = named[-1].split("#")[0].strip("\"' \t").split() if named else ["/etc/ufw/sysctl.conf"]
-    return [one for path in words for one in _applied(reading, path, "ufw, which applies it after sysctl.d")]
+    return [one for path in words for one in _applied(host, path, "ufw, which applies it after sysctl.d")]
 
 
-def _arno(reading: Reading) -> t.List[Setting]:
+def _arno(host: Host) -> t.List[Setting]:
     """Return what arno-iptables-firewall 2.1 sets: it always sets the port range, by default to the kernel's."""
     path = "/etc/arno-iptables-firewall/firewall.conf"
-    if reading.text(path) is None:
+    if host.text(path) is None:
         return []
     who = "arno-iptables-firewall, when it starts"
     found = {"LOCAL_PORT_RANGE": Setting("net.ipv4.ip_local_port_range", "32768 60999", path, 1, who)}
-    for one in [path] + _named(reading, "/etc/arno-iptables-firewall/conf.d", ".conf"):
-        for name, value, line in _variables(reading.text(one) or ""):
+    for one in [path] + _named(host, "/etc/arno-iptables-firewall/conf.d", ".conf"):
+        for name, value, line in _variables(host.text(one) or ""):
             if name == "LOCAL_PORT_RANGE" and value:
                 found[name] = Setting("net.ipv4.ip_local_port_range", value, one, line, who)
             elif name == "CONNTRACK":
@@ -204,28 +202,28 @@ def _arno(reading: Reading) -> t.List[Setting]:
     return [one for one in found.values() if one.value not in ("", "0")]
 
 
-def _firehol(reading: Reading) -> t.List[Setting]:
+def _firehol(host: Host) -> t.List[Setting]:
     who = "firehol, when it starts"
     return [
         Setting("net.netfilter.nf_conntrack_max", value, path, line, who)
         for path in ("/etc/firehol/firehol-defaults.conf", "/etc/firehol/firehol.conf", "/etc/default/firehol")
-        for name, value, line in _variables(reading.text(path) or "")
+        for name, value, line in _variables(host.text(path) or "")
         if name == "FIREHOL_CONNTRACK_MAX" and value
     ]
 
 
-def _apf(reading: Reading) -> t.List[Setting]:
+def _apf(host: Host) -> t.List[Setting]:
     path = "/etc/apf-firewall/sysctl.rules"
-    return _of_script(reading, path, "apf-firewall, when it starts")
+    return _of_script(host, path, "apf-firewall, when it starts")
 
 
-def _tuned(reading: Reading) -> t.List[Setting]:
+def _tuned(host: Host) -> t.List[Setting]:
     """Return what TuneD sets: its profile's keys, or /etc/sysctl.conf once more; ``>N`` and ``<N`` are not values."""
-    active = reading.attempt("/etc/tuned", lambda: tuned.active(reading))
+    active = host.attempt("/etc/tuned", lambda: tuned.active(host))
     if active is None:
         return []
     if active.reapplies:
-        return _applied(reading, _SYSCTL_CONF, _TUNED_LAST)
+        return _applied(host, _SYSCTL_CONF, _TUNED_LAST)
     return [
         Setting(key, option.value.lstrip("<"), option.path, option.line, "TuneD profile %s" % active.profile)
         for key, option in active.keys.items()
@@ -233,12 +231,12 @@ def _tuned(reading: Reading) -> t.List[Setting]:
     ]
 
 
-def _tmpfiles(reading: Reading) -> t.List[Setting]:
+def _tmpfiles(host: Host) -> t.List[Setting]:
     """Return the ``w`` lines of tmpfiles.d(5) for /proc/sys; of two for one path the first counts, but for ``w+``."""
     found: t.List[Setting] = []
     seen: t.Set[str] = set()
-    for path in _in_order(reading, _TMPFILES, ".conf"):
-        text = reading.text(path) or ""
+    for path in _in_order(host, _TMPFILES, ".conf"):
+        text = host.text(path) or ""
         for number, line in enumerate(text.split("\n") if "/proc/sys/" in text else (), start=1):
             words = _split(line)
             if len(words) < 7 or not re.fullmatch(r"w[+!=~^$-]*", words[0]) or not words[1].startswith("/proc/sys/"):
@@ -252,12 +250,12 @@ def _tmpfiles(reading: Reading) -> t.List[Setting]:
     return found
 
 
-def _udev(reading: Reading) -> t.List[Setting]:
+def _udev(host: Host) -> t.List[Setting]:
     """Return what rules of udev(7) set by ``SYSCTL{…}=``, and by the commands that they run."""
     found = []
     who = "a rule of udev, when a device appears"
-    for path in _in_order(reading, _UDEV, ".rules"):
-        text = reading.text(path) or ""
+    for path in _in_order(host, _UDEV, ".rules"):
+        text = host.text(path) or ""
         if "sysctl" not in text.lower() and "/proc/sys" not in text:
             continue
         for number, line in enumerate(text.split("\n"), start=1):
@@ -267,42 +265,42 @@ def _udev(reading: Reading) -> t.List[Setting]:
                 found.append(Setting(sysctl_keys.normalize(key), value, path, number, who))
             for command in _UDEV_RUN.findall(line):
                 actions = shell_commands.command(_split(command.replace('\\"', '"')))
-                found += _of_actions(reading, actions, path, number, who)
+                found += _of_actions(host, actions, path, number, who)
     return found
 
 
-def _modprobe(reading: Reading) -> t.List[Setting]:
+def _modprobe(host: Host) -> t.List[Setting]:
     """Return what the ``install`` commands of modprobe.d(5) set."""
     found = []
-    for path in _in_order(reading, _MODPROBE, ".conf"):
-        for number, line in enumerate((reading.text(path) or "").split("\n"), start=1):
+    for path in _in_order(host, _MODPROBE, ".conf"):
+        for number, line in enumerate((host.text(path) or "").split("\n"), start=1):
             words = line.split(None, 2)
             if len(words) == 3 and words[0] == "install":
                 who = "modprobe, when %s is loaded" % words[1]
-                found += _of_actions(reading, shell_commands.script(words[2]), path, number, who)
+                found += _of_actions(host, shell_commands.script(words[2]), path, number, who)
     return found
 
 
-def _interfaces(reading: Reading) -> t.List[Setting]:
+def _interfaces(host: Host) -> t.List[Setting]:
     """Return what the commands of interfaces(5) set."""
     found = []
-    for path in ["/etc/network/interfaces"] + _named(reading, "/etc/network/interfaces.d", ""):
-        for number, line in enumerate((reading.text(path) or "").split("\n"), start=1):
+    for path in ["/etc/network/interfaces"] + _named(host, "/etc/network/interfaces.d", ""):
+        for number, line in enumerate((host.text(path) or "").split("\n"), start=1):
             match = re.match(r"\s*(?:pre-up|up|post-up)\s+(.*)", line)
             if match is not None:
                 actions = shell_commands.script(match.group(1))
-                found += _of_actions(reading, actions, path, number, "ifupdown, when an interface comes up")
+                found += _of_actions(host, actions, path, number, "ifupdown, when an interface comes up")
     return found
 
 
-def _cron(reading: Reading) -> t.List[Setting]:
+def _cron(host: Host) -> t.List[Setting]:
     """Return what root's cron jobs set, at reboot or at any other time."""
     found = []
     paths = [*_CRONTABS]
     for directory in _CRON_DIRECTORIES:
-        paths += _named(reading, directory, "")
+        paths += _named(host, directory, "")
     for path in paths:
-        for number, line in enumerate((reading.text(path) or "").split("\n"), start=1):
+        for number, line in enumerate((host.text(path) or "").split("\n"), start=1):
             match = re.match(r"\s*(@\w+|[-*0-9/,]+(?:\s+[-*0-9a-zA-Z/,]+){4})\s+(.*)", line)
             if match is None:
                 continue
@@ -310,18 +308,18 @@ def _cron(reading: Reading) -> t.List[Setting]:
             if path.startswith(("/etc/crontab", "/etc/cron.d")) and not path.startswith("/etc/crontabs"):
                 user, _blank, command = command.partition(" ")
             if user in ("", "root"):
-                found += _of_actions(reading, shell_commands.script(command.lstrip()), path, number, "cron")
+                found += _of_actions(host, shell_commands.script(command.lstrip()), path, number, "cron")
     return found
 
 
-def _cloud_init(reading: Reading) -> t.List[Setting]:
+def _cloud_init(host: Host) -> t.List[Setting]:
     """Return what the ``bootcmd`` of cloud-init sets, which runs at every boot; ``runcmd`` runs once."""
     found = []
-    paths = ["/etc/cloud/cloud.cfg"] + _named(reading, "/etc/cloud/cloud.cfg.d", ".cfg")
+    paths = ["/etc/cloud/cloud.cfg"] + _named(host, "/etc/cloud/cloud.cfg.d", ".cfg")
     paths += ["/var/lib/cloud/instance/cloud-config.txt"]
     for path in paths:
         inside = False
-        for number, line in enumerate((reading.text(path) or "").split("\n"), start=1):
+        for number, line in enumerate((host.text(path) or "").split("\n"), start=1):
             if re.match(r"[A-Za-z_]", line):
                 inside = line.startswith("bootcmd:")
             elif inside:
@@ -329,91 +327,91 @@ def _cloud_init(reading: Reading) -> t.List[Setting]:
                 text = re.sub(r"^\s*(?:-\s+)*", "", line).strip()
                 bare = re.fullmatch(r"\[(.*)\]", text)
                 words = bare.group(1).replace(",", " ") if bare is not None else _unquoted(text)
-                found += _of_actions(reading, shell_commands.script(words), path, number, "cloud-init, at every boot")
+                found += _of_actions(host, shell_commands.script(words), path, number, "cloud-init, at every boot")
     return found
 
 
-def _wsl(reading: Reading) -> t.List[Setting]:
-    line, command = sysctl_d.wsl_boot(reading.root, "command") if sysctl_d.is_wsl(reading.root) else (0, "")
-    return _of_actions(reading, shell_commands.script(command), "/etc/wsl.conf", line, "WSL, at each start")
+def _wsl(host: Host) -> t.List[Setting]:
+    line, command = sysctl_d.wsl_boot(host, "command") if sysctl_d.is_wsl(host) else (0, "")
+    return _of_actions(host, shell_commands.script(command), "/etc/wsl.conf", line, "WSL, at each start")
 
 
-def _scripts(reading: Reading) -> t.List[Setting]:
+def _scripts(host: Host) -> t.List[Setting]:
     found = []
     for path, who in _SCRIPTS:
-        if _is_run(reading, path):
-            found += _of_script(reading, path, who)
+        if _is_run(host, path):
+            found += _of_script(host, path, who)
     for directory, suffix, who in _HOOKS:
-        for path in _named(reading, directory, suffix):
-            found += _of_script(reading, path, who)
+        for path in _named(host, directory, suffix):
+            found += _of_script(host, path, who)
     return found
 
 
-def _of_units(reading: Reading) -> t.List[Setting]:
-    return [one for _unit, one in _units(reading)]
+def _of_units(host: Host) -> t.List[Setting]:
+    return [one for _unit, one in _units(host)]
 
 
-def _of_init_scripts(reading: Reading) -> t.List[Setting]:
-    return [one for _unit, one in _init_scripts(reading)]
+def _of_init_scripts(host: Host) -> t.List[Setting]:
+    return [one for _unit, one in _init_scripts(host)]
 
 
-def _init_scripts(reading: Reading) -> t.List[t.Tuple[str, Setting]]:
+def _init_scripts(host: Host) -> t.List[t.Tuple[str, Setting]]:
     """Return what the scripts in /etc/init.d set that a boot runs, each with the name of its service."""
     names: t.Set[str] = set()
     for level in ("S", "2", "3", "5"):
         for directory in ("/etc/rc%s.d" % level, "/etc/rc.d/rc%s.d" % level):
-            names.update(match.group(1) for match in map(_RUN_LEVEL.fullmatch, reading.names(directory)) if match)
+            names.update(match.group(1) for match in map(_RUN_LEVEL.fullmatch, host.names(directory)) if match)
     for level in ("sysinit", "boot", "default"):
-        names.update(reading.names("/etc/runlevels/" + level))
+        names.update(host.names("/etc/runlevels/" + level))
     found = []
     for name in sorted(names):
         path = "/etc/init.d/" + name
-        found += [(name + ".service", one) for one in _of_script(reading, path, "the init script %s" % name)]
+        found += [(name + ".service", one) for one in _of_script(host, path, "the init script %s" % name)]
     return found
 
 
 # --- systemd's units ---
 
 
-def _units(reading: Reading) -> t.List[t.Tuple[str, Setting]]:
+def _units(host: Host) -> t.List[t.Tuple[str, Setting]]:
     """Return what the commands of the units set that a boot starts, each with its unit."""
-    return reading.once("commands of units", lambda: _of_wanted(reading))
+    return host.once("commands of units", lambda: _of_wanted(host))
 
 
-def _of_wanted(reading: Reading) -> t.List[t.Tuple[str, Setting]]:
-    names = sorted(_worth_reading(reading))
-    units = reading.attempt("units of systemd", lambda: systemd_limits.Units(reading.tree)) if names else None
+def _of_wanted(host: Host) -> t.List[t.Tuple[str, Setting]]:
+    names = sorted(_worth_reading(host))
+    units = host.attempt("units of systemd", lambda: systemd_limits.units(host)) if names else None
     found: t.List[t.Tuple[str, Setting]] = []
     if units is None:
         return found
     for name in names:
-        files = reading.attempt(name, functools.partial(units.files, name)) or []
-        for path, line, command in _commands(reading, files):
+        files = host.attempt(name, functools.partial(units.files, name)) or []
+        for path, line, command in _commands(host, files):
             actions = [action for words in _simple_commands(command) for action in shell_commands.command(words)]
-            found += [(name, one) for one in _of_actions(reading, actions, path, line, "%s, when it starts" % name)]
+            found += [(name, one) for one in _of_actions(host, actions, path, line, "%s, when it starts" % name)]
     return found
 
 
-def _worth_reading(reading: Reading) -> t.List[str]:
+def _worth_reading(host: Host) -> t.List[str]:
     """Return the units that a boot starts and of which some file has a command that may set something."""
-    listed = {directory: reading.names(directory) for directory in systemd_limits.UNIT_PATH}
-    texts = _wanted(reading, listed)
+    listed = {directory: host.names(directory) for directory in systemd_limits.UNIT_PATH}
+    texts = _wanted(host, listed)
     for directory, names in listed.items():
         for name in names:
             unit = name[:-2]
             if name.endswith(".d") and unit in texts:
-                for path in _named(reading, "%s/%s" % (directory, name), ".conf"):
-                    texts[unit] += reading.text(path) or ""
+                for path in _named(host, "%s/%s" % (directory, name), ".conf"):
+                    texts[unit] += host.text(path) or ""
     return [unit for unit, text in texts.items() if unit.endswith(".service") and _MAY_SET.search(text)]
 
 
-def _commands(reading: Reading, files: t.Sequence[str]) -> t.List[t.Tuple[str, int, str]]:
+def _commands(host: Host, files: t.Sequence[str]) -> t.List[t.Tuple[str, int, str]]:
     """Return path, line and text of each command of a unit; an empty assignment takes back those before it."""
     found: t.List[t.Tuple[str, int, str]] = []
     for kind in _EXEC:
         listed: t.List[t.Tuple[str, int, str]] = []
         for path in files:
-            text = reading.text(path) or ""
+            text = host.text(path) or ""
             for line, value in systemd_limits.assignments(text, "Service", kind) if kind in text else ():
                 listed = listed + [(path, line, value)] if value else []
         found += listed
@@ -432,7 +430,7 @@ def _simple_commands(text: str) -> t.Iterator[t.List[str]]:
     yield words
 
 
-def _wanted(reading: Reading, listed: t.Mapping[str, t.Sequence[str]]) -> t.Dict[str, str]:
+def _wanted(host: Host, listed: t.Mapping[str, t.Sequence[str]]) -> t.Dict[str, str]:
     """Return the units that a boot starts, or may, with the texts of their files.
 
     Those are what a ``.wants`` directory has, and what that pulls in.
@@ -442,7 +440,7 @@ def _wanted(reading: Reading, listed: t.Mapping[str, t.Sequence[str]]) -> t.Dict
     for directory, names in listed.items():
         for name in names:
             if name.endswith((".wants", ".requires")):
-                todo += reading.names("%s/%s" % (directory, name))
+                todo += host.names("%s/%s" % (directory, name))
     place_of: t.Dict[str, str] = {}
     for directory, names in listed.items():
         for name in names:
@@ -453,7 +451,7 @@ def _wanted(reading: Reading, listed: t.Mapping[str, t.Sequence[str]]) -> t.Dict
         if name in wanted:
             continue
         path = place_of.get(name) or place_of.get(re.sub("@[^.]*", "@", name))
-        text = (reading.text(path) or "") if path is not None else ""
+        text = (host.text(path) or "") if path is not None else ""
         wanted[name] = text
         todo += [word for words in _PULLS_IN.findall(text) for word in words.split()]
         if name.endswith(_STARTERS):
@@ -464,26 +462,26 @@ def _wanted(reading: Reading, listed: t.Mapping[str, t.Sequence[str]]) -> t.Dict
 # --- what else sets nofile ---
 
 
-def _openrc_limits(reading: Reading) -> t.List[t.Tuple[Setting, str]]:
+def _openrc_limits(host: Host) -> t.List[t.Tuple[Setting, str]]:
     """Return the rc_ulimit of OpenRC: of all services in rc.conf, of one in conf.d (openrc-run.sh)."""
     found = []
-    for path in ["/etc/rc.conf"] + _named(reading, "/etc/conf.d", ""):
+    for path in ["/etc/rc.conf"] + _named(host, "/etc/conf.d", ""):
         unit = "" if path == "/etc/rc.conf" else os.path.basename(path) + ".service"
         who = "OpenRC, for every service" if not unit else "OpenRC, for the service %s" % os.path.basename(path)
-        for name, value, line in _variables(reading.text(path) or ""):
+        for name, value, line in _variables(host.text(path) or ""):
             if name in ("rc_ulimit", "RC_ULIMIT"):
                 actions = shell_commands.script("ulimit " + value)
                 found += [(Setting(sysctl_keys.NOFILE, action.value, path, line, who), unit) for action in actions]
     return found
 
 
-def _run_scripts(reading: Reading) -> t.List[t.Tuple[Setting, str]]:
+def _run_scripts(host: Host) -> t.List[t.Tuple[Setting, str]]:
     """Return the limits in the run scripts of runit and of s6."""
     found = []
     for directory in ("/etc/sv", "/etc/service", "/etc/s6/sv"):
-        for name in reading.names(directory):
+        for name in host.names(directory):
             path = "%s/%s/run" % (directory, name)
-            for action in shell_commands.script(reading.text(path) or ""):
+            for action in shell_commands.script(host.text(path) or ""):
                 if action.kind == shell_commands.NOFILE:
                     setting = Setting(
                         sysctl_keys.NOFILE, action.value, path, action.line, "the run script of %s" % name
@@ -495,9 +493,9 @@ def _run_scripts(reading: Reading) -> t.List[t.Tuple[Setting, str]]:
 # --- reading ---
 
 
-def _applied(reading: Reading, path: str, who: str, pattern: str = "") -> t.List[Setting]:
+def _applied(host: Host, path: str, who: str, pattern: str = "") -> t.List[Setting]:
     """Return what ``sysctl -p`` sets by a file, as procps reads it; ``pattern``: what keys have to match."""
-    lines = reading.once("sysctl -p %s" % path, lambda: sysctl_d.parse(reading.text(path) or "", path, systemd=False))
+    lines = host.once("sysctl -p %s" % path, lambda: sysctl_d.parse(host.text(path) or "", path, systemd=False))
     return [
         Setting(line.key, line.value, path, line.line, who)
         for line in lines
@@ -513,12 +511,12 @@ def _matches(pattern: str, key: str) -> bool:
         return False
 
 
-def _of_script(reading: Reading, path: str, who: str) -> t.List[Setting]:
-    return _of_actions(reading, shell_commands.script(reading.text(path) or ""), path, 0, who)
+def _of_script(host: Host, path: str, who: str) -> t.List[Setting]:
+    return _of_actions(host, shell_commands.script(host.text(path) or ""), path, 0, who)
 
 
 def _of_actions(
-    reading: Reading,
+    host: Host,
     actions: t.Iterable[shell_commands.Action],
     path: str,
     line: int,
@@ -537,38 +535,38 @@ def _of_actions(
         elif action.kind == shell_commands.NOFILE:
             found.append(Setting(sysctl_keys.NOFILE, action.value, path, number, who))
         elif action.kind == shell_commands.LOAD:
-            found += _applied(reading, action.what, "sysctl -p in %s:%d" % (path, number), action.value)
+            found += _applied(host, action.what, "sysctl -p in %s:%d" % (path, number), action.value)
         elif len(seen) < _MAX_STEPS and action.what not in seen and action.what.startswith(_OWN_SCRIPTS):
-            inner = shell_commands.script(_script_text(reading, action.what))
-            found += _of_actions(reading, inner, action.what, 0, who, seen | {action.what})
+            inner = shell_commands.script(_script_text(host, action.what))
+            found += _of_actions(host, inner, action.what, 0, who, seen | {action.what})
     return found
 
 
-def _script_text(reading: Reading, path: str) -> str:
+def _script_text(host: Host, path: str) -> str:
     """Return a script's text, nothing for a program."""
-    text = reading.once("script %s" % path, lambda: reading.text(path)) or ""
+    text = host.once("script %s" % path, lambda: host.text(path)) or ""
     return text if text.startswith("#!") or path.endswith(".sh") else ""
 
 
-def _is_run(reading: Reading, path: str) -> bool:
+def _is_run(host: Host, path: str) -> bool:
     """Tell whether a script is executable, without which systemd passes rc.local over (systemd-rc-local-generator).
 
     Of a folder that stands for a host this cannot be told, as copies of files often have no modes.
     """
-    return not reading.live or os.access(path, os.X_OK)
+    return not host.live or os.access(host.place(path), os.X_OK)
 
 
-def _named(reading: Reading, directory: str, suffix: str) -> t.List[str]:
+def _named(host: Host, directory: str, suffix: str) -> t.List[str]:
     """Return the paths of what a directory has under such a name, in the order of their bytes."""
-    names = [name for name in reading.names(directory) if name.endswith(suffix)]
+    names = [name for name in host.names(directory) if name.endswith(suffix)]
     return ["%s/%s" % (directory, name) for name in names if not name.startswith(".") and not name.endswith("~")]
 
 
-def _in_order(reading: Reading, directories: t.Iterable[str], suffix: str) -> t.List[str]:
+def _in_order(host: Host, directories: t.Iterable[str], suffix: str) -> t.List[str]:
     """Return the files of such a name, sorted; of equal names the first directory's."""
     path_of: t.Dict[str, str] = {}
     for directory in directories:
-        for path in _named(reading, directory, suffix):
+        for path in _named(host, directory, suffix):
             path_of.setdefault(os.path.basename(path), path)
     return [path_of[name] for name in sorted(path_of, key=os.fsencode)]
 
@@ -595,7 +593,7 @@ def _unquoted(text: str) -> str:
 
 
 #: In about the order of a boot.
-_WRITERS: t.Tuple[t.Callable[[Reading], t.List[Setting]], ...] = (
+_WRITERS: t.Tuple[t.Callable[[Host], t.List[Setting]], ...] = (
     _modprobe,
     _udev,
     _tmpfiles,

@@ -13,7 +13,7 @@ import re
 import shlex
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host, looked_at_once
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
 #: RLIM_INFINITY, which is also what strtoul(3) returns for a number that does not fit.
@@ -61,10 +61,11 @@ class Grant(t.NamedTuple):
     stopped: t.Optional[Entry] = None
 
 
-def behaviour(tree: HostTree) -> Behaviour:
+@looked_at_once
+def behaviour(host: Host) -> Behaviour:
     """Tell the builds apart by what is compiled into the module; without one, assume today's upstream."""
-    module = _module(tree)
-    debian = _is_debian(tree)
+    module = _module(host)
+    debian = _is_debian(host)
     return Behaviour(
         spares_root=debian,
         caps_unlimited="/proc/sys/fs/nr_open" in module,
@@ -86,18 +87,18 @@ def _vendor(module: str) -> t.Optional[str]:
     return None
 
 
-def _module(tree: HostTree) -> str:
+def _module(host: Host) -> str:
     for library in ("/usr/lib64", "/usr/lib", "/lib64", "/lib"):
-        places = [library] + ["%s/%s" % (library, name) for name in tree.names(library) if "linux" in name]
-        path = tree.first("%s/security/pam_limits.so" % place for place in places)
+        places = [library] + ["%s/%s" % (library, name) for name in host.list(library) if "linux" in name]
+        path = host.first("%s/security/pam_limits.so" % place for place in places)
         if path is not None:
-            return tree.read(path) or ""
+            return host.read(path) or ""
     return ""
 
 
-def _is_debian(tree: HostTree) -> bool:
+def _is_debian(host: Host) -> bool:
     """Tell from os-release(5), where Ubuntu and the other children name debian in ID_LIKE."""
-    text = tree.read(tree.first(("/etc/os-release", "/usr/lib/os-release")) or "") or ""
+    text = host.read(host.first(("/etc/os-release", "/usr/lib/os-release")) or "") or ""
     for line in text.splitlines():
         key, _separator, value = line.partition("=")
         if key in ("ID", "ID_LIKE"):
@@ -110,13 +111,13 @@ def _is_debian(tree: HostTree) -> bool:
     return False
 
 
-def entries(tree: HostTree, build: Behaviour) -> t.List[Entry]:
+def entries(host: Host, build: Behaviour) -> t.List[Entry]:
     """Return the lines about nofile in the order in which a session reads them."""
-    found, unreadable = read(tree, build)
+    found, unreadable = read(host, build)
     return found if unreadable is None else []
 
 
-def read(tree: HostTree, build: Behaviour, conf: t.Optional[str] = None) -> t.Tuple[t.List[Entry], t.Optional[str]]:
+def read(host: Host, build: Behaviour, conf: t.Optional[str] = None) -> t.Tuple[t.List[Entry], t.Optional[str]]:
     """Return the lines, and the file that cannot be opened, because of which a session that comes to it is refused.
 
     Builds until 1.5.x refuse it for any file, all of them for one that the PAM stack names.
@@ -124,25 +125,25 @@ def read(tree: HostTree, build: Behaviour, conf: t.Optional[str] = None) -> t.Tu
     conf: the one file that is read where the option conf= names it
     """
     found: t.List[Entry] = []
-    for path in _files(tree, build) if conf is None else [conf]:
-        text = tree.read(path)
+    for path in _files(host, build) if conf is None else [conf]:
+        text = host.read(path)
         if text is None and (build.scans or conf is not None):
             return found, path
         found += parse(text or "", path, build)
     return found, None
 
 
-def _files(tree: HostTree, build: Behaviour) -> t.List[str]:
+def _files(host: Host, build: Behaviour) -> t.List[str]:
     """limits.conf, then limits.d/*.conf by basename (read_limits_dir); glob(3) passes hidden files over."""
     first = _LIMITS_CONF
     directories = ["/etc/security/limits.d"]
     if build.vendor is not None:
-        if tree.read(first) is None:
+        if host.read(first) is None:
             first = build.vendor + "/limits.conf"
         directories.append(build.vendor + "/limits.d")
     directory_of: t.Dict[str, str] = {}
     for directory in directories:
-        for name in tree.names(directory):
+        for name in host.list(directory):
             if name.endswith(".conf") and not name.startswith("."):
                 directory_of.setdefault(name, directory)
     ordered = sorted(directory_of, key=lambda name: name.encode("utf-8", "surrogateescape"))
@@ -325,7 +326,7 @@ def winning(lines: t.Iterable[Entry]) -> t.Dict[str, Grant]:
     return {domain: grant for domain, grant in chosen.items() if domain == "*" or domain not in stopped}
 
 
-def granted(tree: HostTree, lines: t.Sequence[Entry], build: Behaviour, domain: str) -> Grant:
+def granted(host: Host, lines: t.Sequence[Entry], build: Behaviour, domain: str) -> Grant:
     """Return the highest limits that ``lines`` give to whoever a new line for ``domain`` would concern.
 
     A new line for a user beats what a group or ``*`` gave before, a later line beats an equal one. So
@@ -334,7 +335,7 @@ def granted(tree: HostTree, lines: t.Sequence[Entry], build: Behaviour, domain: 
     """
     if level_of(domain) == _USER and ":" not in domain and not domain.startswith("%"):
         unknown = 0 if domain == "root" else -1
-        uid, gid, groups = account(tree, domain) or (unknown, unknown, _groups(tree, domain, unknown))
+        uid, gid, groups = account(host, domain) or (unknown, unknown, _groups(host, domain, unknown))
         return resolve(lines, build, domain, uid, gid, groups)
     softs, hards = [], []
     for other, grant in winning(lines).items():
@@ -347,29 +348,29 @@ def granted(tree: HostTree, lines: t.Sequence[Entry], build: Behaviour, domain: 
     )
 
 
-def account(tree: HostTree, user: str) -> t.Optional[t.Tuple[int, int, t.List[t.Tuple[str, int]]]]:
+def account(host: Host, user: str) -> t.Optional[t.Tuple[int, int, t.List[t.Tuple[str, int]]]]:
     """Return the uid, gid and groups of a user by /etc/passwd and /etc/group, None for an unknown one."""
-    for line in (tree.read("/etc/passwd") or "").splitlines():
+    for line in (host.read("/etc/passwd") or "").splitlines():
         fields = line.split(":")
         if fields[0] == user and len(fields) >= 4:
             uid, gid = decimal(fields[2]), decimal(fields[3])
             if uid is not None and gid is not None:
-                return uid, gid, _groups(tree, user, gid)
+                return uid, gid, _groups(host, user, gid)
     return None
 
 
-def home(tree: HostTree, user: str) -> t.Optional[str]:
+def home(host: Host, user: str) -> t.Optional[str]:
     """Return the home of a user by /etc/passwd, None for an unknown one."""
-    for line in (tree.read("/etc/passwd") or "").splitlines():
+    for line in (host.read("/etc/passwd") or "").splitlines():
         fields = line.split(":")
         if fields[0] == user and len(fields) >= 6:
             return fields[5]
     return None
 
 
-def _groups(tree: HostTree, user: str, gid: int) -> t.List[t.Tuple[str, int]]:
+def _groups(host: Host, user: str, gid: int) -> t.List[t.Tuple[str, int]]:
     found = []
-    for line in (tree.read("/etc/group") or "").splitlines():
+    for line in (host.read("/etc/group") or "").splitlines():
         fields = line.split(":")
         number = decimal(fields[2]) if len(fields) >= 4 else None
         if number is not None and (number == gid or user in fields[3].split(",")):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 
 _CONF = "/etc/pam.conf"
 #: Where services are looked for; a vendor's directory comes last, where the library knows one.
@@ -108,10 +108,10 @@ class _Abort(Exception):
     """libpam gives up: no session of this service opens."""
 
 
-def stack(tree: HostTree, service: str) -> t.Optional[Stack]:
+def stack(host: Host, service: str) -> t.Optional[Stack]:
     """Return what sessions of a service run; None on a host that says nothing of it, nor of PAM's ``other``."""
-    library = _Library(tree)
-    reader = _Reader(tree, library)
+    library = _Library(host)
+    reader = _Reader(host, library)
     begun: t.Optional[str] = None
     for name in (service, _OTHER):
         path = reader.open(name)
@@ -127,9 +127,9 @@ def stack(tree: HostTree, service: str) -> t.Optional[Stack]:
     return None if begun is None else Stack(begun, ())
 
 
-def configured(tree: HostTree, service: str) -> bool:
+def configured(host: Host, service: str) -> bool:
     """Tell whether the host has a file, or lines, for this very service."""
-    reader = _Reader(tree, _Library(tree))
+    reader = _Reader(host, _Library(host))
     path = reader.open(service)
     return path is not None and (path != _CONF or service.lower() in reader.services())
 
@@ -137,8 +137,8 @@ def configured(tree: HostTree, service: str) -> bool:
 class _Library:
     """What differs between the builds of libpam, told apart by what is compiled in."""
 
-    def __init__(self, tree: HostTree) -> None:
-        text = _text(tree)
+    def __init__(self, host: Host) -> None:
+        text = _text(host)
         vendors = [
             path for path in re.findall(r"(/[\w./+-]{1,200})/pam[.]d/%s\0", text) if path + "/pam.d" not in _DIRECTORIES
         ]
@@ -148,22 +148,22 @@ class _Library:
         self.includes_from = self.directories[:1] if "@include\0" in text else self.directories
 
 
-def _text(tree: HostTree) -> str:
+def _text(host: Host) -> str:
     for library in ("/usr/lib64", "/usr/lib", "/lib64", "/lib"):
-        places = [library] + ["%s/%s" % (library, name) for name in tree.names(library) if "linux" in name]
-        path = tree.first("%s/libpam.so.0" % place for place in places)
+        places = [library] + ["%s/%s" % (library, name) for name in host.list(library) if "linux" in name]
+        path = host.first("%s/libpam.so.0" % place for place in places)
         if path is not None:
-            return tree.read(path) or ""
+            return host.read(path) or ""
     return ""
 
 
 class _Reader:
     """Reads the configuration of services, with what it includes."""
 
-    def __init__(self, tree: HostTree, library: _Library) -> None:
-        self._tree = tree
+    def __init__(self, host: Host, library: _Library) -> None:
+        self._tree = host
         self._library = library
-        self._has_directory = any(tree.names(directory) for directory in library.directories)
+        self._has_directory = any(host.list(directory) for directory in library.directories)
         self._handlers: t.List[_Handler] = []
         self._left = _MAX
 

@@ -17,7 +17,7 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
 
 
@@ -43,10 +43,10 @@ class Claim(t.NamedTuple):
         return {"ports": port_set.format_kernel_list(self.ports), "why": self.why, "by": self.by}
 
 
-def claims(tree: HostTree) -> t.List[Claim]:
+def claims(host: Host) -> t.List[Claim]:
     """Return what the host's files claim, in no order of ports."""
-    units = systemd_limits.Units(tree)
-    return socket_units(tree, units) + node_ports(tree, units)
+    units = systemd_limits.units(host)
+    return socket_units(host, units) + node_ports(host, units)
 
 
 # --- socket units ---
@@ -61,24 +61,24 @@ _LISTEN_KEYS = ("ListenStream", "ListenDatagram")
 _OTHER_LISTEN_KEYS = ("ListenSequentialPacket", "ListenFIFO", "ListenSpecial", "ListenNetlink", "ListenMessageQueue")
 
 
-def socket_units(tree: HostTree, units: systemd_limits.Units) -> t.List[Claim]:
+def socket_units(host: Host, units: systemd_limits.Units) -> t.List[Claim]:
     """Return the ports of the enabled socket units."""
     found = []
     for name in sorted({units.real_name(unit) for unit in units.wanted() if unit.endswith(".socket")}):
         if units.is_masked(name):
             continue
-        for path, line, value in _listens(tree, units.files(name)):
+        for path, line, value in _listens(host, units.files(name)):
             port = listen_port(_expanded(value, name))
             if port is not None:
                 found.append(Claim(port, port, "the enabled %s" % name, path, line))
     return found
 
 
-def _listens(tree: HostTree, paths: t.Iterable[str]) -> t.List[t.Tuple[str, int, str]]:
+def _listens(host: Host, paths: t.Iterable[str]) -> t.List[t.Tuple[str, int, str]]:
     """Return path, line and value of each address of TCP or UDP that the files leave standing, read in this order."""
     standing: t.List[t.Tuple[str, int, str]] = []
     for path in paths:
-        text = tree.read(path) or ""
+        text = host.read(path) or ""
         lines = [
             (line, key, value)
             for key in _LISTEN_KEYS + _OTHER_LISTEN_KEYS
@@ -168,19 +168,19 @@ _OPTION = re.compile(
 _COMMENT = re.compile(r"^[ \t]*[#;].*$|[ \t]#.*$", re.MULTILINE)
 
 
-def node_ports(tree: HostTree, units: systemd_limits.Units) -> t.List[Claim]:
+def node_ports(host: Host, units: systemd_limits.Units) -> t.List[Claim]:
     """Return the range of NodePorts where the host is a node of Kubernetes."""
-    evidence = tree.first(_NODE) or next((path for path in map(units.file, _UNITS) if path is not None), None)
+    evidence = host.first(_NODE) or next((path for path in map(units.file, _UNITS) if path is not None), None)
     if evidence is None:
         return []
     paths = list(_MANIFESTS)
     for path in _RANCHER:
         # config.yaml.d comes after config.yaml, in the order of names (k3s, pkg/configfilearg).
-        paths += [path] + ["%s.d/%s" % (path, name) for name in tree.names(path + ".d")]
+        paths += [path] + ["%s.d/%s" % (path, name) for name in host.list(path + ".d")]
     # A command line wins over a file.
     for unit in _UNITS:
         paths += units.files(unit)
-    stated = [(path, found) for path in paths for found in [node_port_range(tree.read(path) or "")] if found]
+    stated = [(path, found) for path in paths for found in [node_port_range(host.read(path) or "")] if found]
     if stated:
         path, (low, high, line) = stated[-1]
         return [Claim(low, high, _NODE_PORTS, path, line)]

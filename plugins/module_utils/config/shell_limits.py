@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 
 #: Start-up files of every user, and those below a user's home, by the shells that read them.
 _LOGIN, _INTERACTIVE, _EVERY = "login shells", "interactive shells", "every shell, that of a command by ssh included"
@@ -84,7 +84,7 @@ class Line(t.NamedTuple):
         return _PLAIN.fullmatch(self.value) is not None
 
 
-def lines(reading: Reading, homes: t.Iterable[str] = (), ways: t.Iterable[str] = WAYS) -> t.List[Line]:
+def lines(host: Host, homes: t.Iterable[str] = (), ways: t.Iterable[str] = WAYS) -> t.List[Line]:
     """Return the lines that set nofile in the start-up files of every user, and of those who have these homes.
 
     ways: those in which sessions come; none where none of them reads such files
@@ -92,26 +92,24 @@ def lines(reading: Reading, homes: t.Iterable[str] = (), ways: t.Iterable[str] =
     if not set(ways) & set(WAYS):
         return []
     found = []
-    for path, who in _paths(reading, homes):
-        text = (reading.text(path) or "")[:_MAX]
+    for path, who in _paths(host, homes):
+        text = (host.text(path) or "")[:_MAX]
         if "nofile" in text or "limit" in text:
             rows = settings(text, _HAVE_LIMIT.search(path) is not None)
             found += [Line(path, number, value, who) for number, value in rows]
     return found
 
 
-def _paths(reading: Reading, homes: t.Iterable[str]) -> t.Iterator[t.Tuple[str, str]]:
+def _paths(host: Host, homes: t.Iterable[str]) -> t.Iterator[t.Tuple[str, str]]:
     for who, files in _FILES.items():
         yield from ((path, who) for path in files)
     for directory, ends, who in _DIRECTORIES:
-        yield from (("%s/%s" % (directory, name), who) for name in reading.names(directory) if name.endswith(ends))
+        yield from (("%s/%s" % (directory, name), who) for name in host.names(directory) if name.endswith(ends))
     for home in sorted({home.rstrip("/") for home in homes if home.startswith("/")}):
         for who, files in _OWN.items():
             yield from (("%s/%s" % (home, name), who) for name in files)
         directory = "%s/%s" % (home, _OWN_DIRECTORY)
-        yield from (
-            ("%s/%s" % (directory, name), _EVERY) for name in reading.names(directory) if name.endswith(".fish")
-        )
+        yield from (("%s/%s" % (directory, name), _EVERY) for name in host.names(directory) if name.endswith(".fish"))
 
 
 def settings(text: str, has_limit: bool = False) -> t.List[t.Tuple[int, str]]:

@@ -16,7 +16,7 @@ import shlex
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 
 #: The administrator's, and the vendor's where there is none (openSUSE).
 _FILES = ("/etc/ssh/sshd_config", "/usr/etc/ssh/sshd_config")
@@ -57,18 +57,18 @@ class Server(t.NamedTuple):
     service: str
 
 
-def server(tree: HostTree, units: systemd_limits.Units) -> t.Optional[Server]:
+def server(host: Host, units: systemd_limits.Units) -> t.Optional[Server]:
     """Return how the ssh server opens sessions, None where the host has no configuration of one."""
-    options = list(_options(_command_line(tree, units)))
+    options = list(_options(_command_line(host, units)))
     files = [one.value for letter, one in options if letter == "f"]
-    path = tree.first(files[-1:] or _FILES)
+    path = host.first(files[-1:] or _FILES)
     if path is None:
         return None
     found = []
     for letter, one in options:
         keyword, words = _split(one.value) if letter == "o" else ("", [])
         found += [(keyword, one._replace(value=words[0]))] if words else []
-    found += _Reader(tree).read(path)
+    found += _Reader(host).read(path)
     pam = next((one for name, one in found if name == "usepam" and one.value.lower() in ("yes", "no")), None)
     service = next((one.value for name, one in found if name == "pamservicename"), _SERVICE)
     return Server(pam or Setting("no", path, 0), service)
@@ -77,8 +77,8 @@ def server(tree: HostTree, units: systemd_limits.Units) -> t.Optional[Server]:
 class _Reader:
     """Reads sshd_config with what it includes; every file as often as it is named."""
 
-    def __init__(self, tree: HostTree) -> None:
-        self._tree = tree
+    def __init__(self, host: Host) -> None:
+        self._tree = host
         self._left = _MAX
 
     def read(self, path: str, depth: int = 0) -> t.List[t.Tuple[str, Setting]]:
@@ -140,17 +140,17 @@ def _arguments(text: str) -> t.List[str]:
     return words
 
 
-def _command_line(tree: HostTree, units: systemd_limits.Units) -> t.List[Setting]:
+def _command_line(host: Host, units: systemd_limits.Units) -> t.List[Setting]:
     """Return the words behind sshd, each with its place: of ExecStart=, or what an init script adds."""
     name = next((name for name in UNITS if units.file(name) is not None), None)
     if name is None:
-        return [word for path, variable in _OPTIONS_FILES for word in _variables(tree, path).get(variable, [])]
+        return [word for path, variable in _OPTIONS_FILES for word in _variables(host, path).get(variable, [])]
     commands = units.assigned(name, "ExecStart")
     if not commands:
         return []
     variables: t.Dict[str, t.List[Setting]] = {}
     for _path, _line, file in units.assigned(name, "EnvironmentFile"):
-        variables.update(_variables(tree, file.lstrip("-")))
+        variables.update(_variables(host, file.lstrip("-")))
     path, line, command = commands[-1]
     found: t.List[Setting] = []
     for word in _words(command)[1:]:
@@ -162,10 +162,10 @@ def _command_line(tree: HostTree, units: systemd_limits.Units) -> t.List[Setting
     return found
 
 
-def _variables(tree: HostTree, path: str) -> t.Dict[str, t.List[Setting]]:
+def _variables(host: Host, path: str) -> t.Dict[str, t.List[Setting]]:
     """Return the words of each variable that a file of environment variables sets; the last line of one counts."""
     found: t.Dict[str, t.List[Setting]] = {}
-    for number, text in enumerate((tree.read(path) or "").split("\n"), start=1):
+    for number, text in enumerate((host.read(path) or "").split("\n"), start=1):
         name, equals, value = text.strip().partition("=")
         if equals and re.fullmatch(r"\w+", name):
             words = [part for word in _words(value) for part in _words(word)]

@@ -24,13 +24,7 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment, identity
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
-    exists,
-    is_directory,
-    link,
-    read_text,
-)
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host, looked_at_once
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import (
     PORT_RANGE,
@@ -148,9 +142,9 @@ class RefusedLine(t.NamedTuple):
         }
 
 
-def live(root: str, key: str) -> t.Optional[str]:
+def live(host: Host, key: str) -> t.Optional[str]:
     """Return the present value with its white space folded, or None where the key does not exist."""
-    text = read_text(root, sysctl_keys.proc_path(key))
+    text = host.read(sysctl_keys.proc_path(key))
     return None if text is None else " ".join(text.split())
 
 
@@ -182,23 +176,24 @@ def parse(text: str, path: str, systemd: bool = True) -> t.List[Assignment]:
     return found
 
 
-def applier(root: str) -> Applier:
+@looked_at_once
+def applier(host: Host) -> Applier:
     """Return who applies sysctl.d at the next start of this host.
 
     Nobody does where PID 1 is a program and no init, as in most containers; in WSL, whose /init only looks into
     /etc/wsl.conf; and where systemd-sysctl is masked.
     """
-    if identity.boots_with_systemd(root):
-        target = link(root, _SYSTEMD_SYSCTL)
-        if target == "/dev/null" or (target is None and _sign(root, _SYSTEMD_SYSCTL) == ""):
+    if identity.boots_with_systemd(host):
+        target = host.link(_SYSTEMD_SYSCTL)
+        if target == "/dev/null" or (target is None and _sign(host, _SYSTEMD_SYSCTL) == ""):
             return Applier(None, "systemd-sysctl.service is masked", "systemctl unmask systemd-sysctl.service")
         return Applier(SYSTEMD_SYSCTL)
-    if not is_directory(root, "/proc/1"):
+    if not host.is_directory("/proc/1"):
         return Applier(PROCPS)
-    if is_wsl(root):
-        return _wsl(root)
-    first = (_sign(root, "/proc/1/comm") or "").strip()
-    if first and first not in _INITS and containment.in_container(root):
+    if is_wsl(host):
+        return _wsl(host)
+    first = (_sign(host, "/proc/1/comm") or "").strip()
+    if first and first not in _INITS and containment.in_container(host):
         return Applier(
             None,
             "PID 1 of this container is %s, which reads no sysctl.d" % first,
@@ -207,23 +202,23 @@ def applier(root: str) -> Applier:
     return Applier(PROCPS)
 
 
-def _sign(root: str, path: str) -> t.Optional[str]:
+def _sign(host: Host, path: str) -> t.Optional[str]:
     """Return a file's text, None also where it cannot be read: then it is no sign of anything."""
     try:
-        return read_text(root, path)
+        return host.read(path)
     except OSError:
         return None
 
 
-def is_wsl(root: str) -> bool:
+def is_wsl(host: Host) -> bool:
     """Tell whether the kernel is that of the Windows Subsystem for Linux, by the name of its release."""
-    return "microsoft" in (_sign(root, "/proc/sys/kernel/osrelease") or "").lower()
+    return "microsoft" in (_sign(host, "/proc/sys/kernel/osrelease") or "").lower()
 
 
-def wsl_boot(root: str, option: str) -> t.Tuple[int, str]:
+def wsl_boot(host: Host, option: str) -> t.Tuple[int, str]:
     """Return line and value of ``option`` in ``[boot]`` of /etc/wsl.conf; line 0 where it is not there."""
     section, found = "", (0, "")
-    for number, raw in enumerate((_sign(root, _WSL_CONF) or "").splitlines(), start=1):
+    for number, raw in enumerate((_sign(host, _WSL_CONF) or "").splitlines(), start=1):
         line = raw.strip()
         if line.startswith("["):
             section = line.strip("[] ").lower()
@@ -233,10 +228,10 @@ def wsl_boot(root: str, option: str) -> t.Tuple[int, str]:
     return found
 
 
-def _wsl(root: str) -> Applier:
-    if wsl_boot(root, "systemd")[1].lower() == "true":
+def _wsl(host: Host) -> Applier:
+    if wsl_boot(host, "systemd")[1].lower() == "true":
         return Applier(SYSTEMD_SYSCTL)
-    if re.search(r"sysctl\b.*\s--system\b|\bprocps\s+(?:re)?start\b", wsl_boot(root, "command")[1]):
+    if re.search(r"sysctl\b.*\s--system\b|\bprocps\s+(?:re)?start\b", wsl_boot(host, "command")[1]):
         return Applier(PROCPS)
     return Applier(
         None,
@@ -245,85 +240,89 @@ def _wsl(root: str) -> Applier:
     )
 
 
-def _told(root: str, key: str) -> t.Optional[str]:
+def _told(host: Host, key: str) -> t.Optional[str]:
     """Return what a key says, None also where it cannot be read: then the usual holds."""
     try:
-        return live(root, key)
+        return live(host, key)
     except OSError:
         return None
 
 
-def kernel_now(root: str) -> Kernel:
-    """Return what the kernel of the host below ``root`` takes now."""
-    return _as_set(kernel_at_start(root), {key: _told(root, key) for key in (UNPRIVILEGED_START, PORT_RANGE)})
+def kernel_now(host: Host) -> Kernel:
+    """Return what the kernel of the host takes now."""
+    return _as_set(kernel_at_start(host), {key: _told(host, key) for key in (UNPRIVILEGED_START, PORT_RANGE)})
 
 
-def kernel_at_start(root: str) -> Kernel:
-    """Return what the kernel of the host below ``root`` takes as it starts, before any sysctl.d is applied.
+@looked_at_once
+def kernel_at_start(host: Host) -> Kernel:
+    """Return what the kernel of the host takes as it starts, before any sysctl.d is applied.
 
     kernel.arch (Linux 6.1) names the machine also where a personality gives uname(2) another name (personality(2)).
     """
-    machine = _told(root, "kernel.arch") or (os.uname().machine if os.path.realpath(root) == "/" else None)
+    machine = _told(host, "kernel.arch") or (os.uname().machine if host.live else None)
     kernel = Kernel(sysctl_keys.word_size(machine))
-    if containment.in_container(root):
+    if containment.in_container(host):
         # Who makes a container sets this one before its init starts, as docker does.
-        start = sysctl_keys.first_number(_told(root, UNPRIVILEGED_START))
+        start = sysctl_keys.first_number(_told(host, UNPRIVILEGED_START))
         kernel = kernel if start is None else kernel._replace(unprivileged_start=start)
     return kernel
 
 
-def at_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None, volatile: bool = True) -> t.List[Assignment]:
+def drop_in(values: t.Mapping[str, str]) -> t.Dict[str, t.Optional[str]]:
+    """Return our drop-in with ``values``, for Host.planning; without any it is gone.
+
+    This is what it says to who reads it. Its form is the role's template.
+    """
+    return {owned.SYSCTL_DROP_IN: "".join("%s = %s\n" % line for line in values.items()) or None}
+
+
+def at_boot(host: Host, volatile: bool = True) -> t.List[Assignment]:
     """Return every assignment that the next boot writes, in the order in which they are written.
 
-    own: the content that our drop-in will have: None for what is on disk, ``{}`` as if it were gone
     volatile: with /run/sysctl.d, as if it were filled again by then
     """
-    by = applier(root).name
+    by = applier(host).name
     if by is None:
         return []
     systemd = by == SYSTEMD_SYSCTL
-    lines = _lines(root, own, volatile, systemd)
-    return _opened(root, _options(lines) if systemd else lines, systemd)
+    lines = _lines(host, volatile, systemd)
+    return _opened(host, _options(lines) if systemd else lines, systemd)
 
 
-def _lines(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool, systemd: bool) -> t.List[Assignment]:
+def _lines(host: Host, volatile: bool, systemd: bool) -> t.List[Assignment]:
     """Return every assignment of the files that are read at boot, in their order."""
-    text = "".join("%s = %s\n" % line for line in own.items()) if own else None
-    tree = HostTree(root, {} if own is None else {owned.SYSCTL_DROP_IN: text})
     directory_of: t.Dict[str, str] = {}
     for directory in _DIRECTORIES:
-        for name in tree.names(directory) if volatile or directory != _VOLATILE_DIRECTORY else []:
+        for name in host.list(directory) if volatile or directory != _VOLATILE_DIRECTORY else []:
             # systemd passes hidden files over, procps reads them.
             if name.endswith(".conf") and not (systemd and name.startswith(".")):
                 directory_of.setdefault(name, directory)
     assignments: t.List[Assignment] = []
     for name in sorted(directory_of, key=os.fsencode):
         path = "%s/%s" % (directory_of[name], name)
-        if own and path == owned.SYSCTL_DROP_IN:
-            assignments += [Assignment(key, value, path, _PLANNED) for key, value in own.items()]
-        else:
-            assignments += parse(tree.read(path) or "", path, systemd)
+        lines = parse(host.read(path) or "", path, systemd)
+        assignments += [line._replace(line=_PLANNED) for line in lines] if path in host.planned else lines
     if not systemd:
-        assignments += parse(tree.read(_SYSCTL_CONF) or "", _SYSCTL_CONF, systemd)
+        assignments += parse(host.read(_SYSCTL_CONF) or "", _SYSCTL_CONF, systemd)
     return assignments
 
 
-def _opened(root: str, lines: t.Iterable[Assignment], systemd: bool) -> t.List[Assignment]:
+def _opened(host: Host, lines: t.Iterable[Assignment], systemd: bool) -> t.List[Assignment]:
     """Return the assignments of which the tool opens the file, and that is there."""
     if systemd:
         lines = [line._replace(key=key) for line in lines for key in _expanded(line.key)]
     return [
-        line for line in lines if _is_opened(sysctl_keys.proc_path(line.key), systemd) and not is_gone(root, line.key)
+        line for line in lines if _is_opened(sysctl_keys.proc_path(line.key), systemd) and not is_gone(host, line.key)
     ]
 
 
-def is_gone(root: str, key: str) -> bool:
+def is_gone(host: Host, key: str) -> bool:
     """Tell whether ``key`` is another's old name that this kernel does not have, so that a line of it sets nothing."""
     names = names_of(key)
-    if key == names[0] or not exists(root, sysctl_keys.proc_path(names[0])):
+    if key == names[0] or not host.exists(sysctl_keys.proc_path(names[0])):
         # Whatever a module brings that is not loaded: of the names only the present ones come with it.
-        return key in names[2:] and not exists(root, sysctl_keys.proc_path(key))
-    return not exists(root, sysctl_keys.proc_path(key))
+        return key in names[2:] and not host.exists(sysctl_keys.proc_path(key))
+    return not host.exists(sysctl_keys.proc_path(key))
 
 
 def _options(assignments: t.Iterable[Assignment]) -> t.List[Assignment]:
@@ -412,13 +411,13 @@ def names_of(key: str) -> t.Tuple[str, ...]:
     return _NAMES_OF.get(key, (key,))
 
 
-def refused_lines(root: str, keys: t.Iterable[str], own: t.Optional[t.Mapping[str, str]] = None) -> t.List[RefusedLine]:
-    """Return every line about ``keys`` that the kernel refuses, wherever it stands; ``own`` as in at_boot."""
-    systemd = applier(root).name == SYSTEMD_SYSCTL
-    kernel = kernel_at_start(root)
-    lines = _lines(root, own, True, systemd)
-    read = _opened(root, lines, systemd)
-    kept = _opened(root, _options(lines), systemd) if systemd else read
+def refused_lines(host: Host, keys: t.Iterable[str]) -> t.List[RefusedLine]:
+    """Return every line about ``keys`` that the kernel refuses, wherever it stands."""
+    systemd = applier(host).name == SYSTEMD_SYSCTL
+    kernel = kernel_at_start(host)
+    lines = _lines(host, True, systemd)
+    read = _opened(host, lines, systemd)
+    kept = _opened(host, _options(lines), systemd) if systemd else read
     found = []
     for key in keys:
         left = written(kept, key)
@@ -478,8 +477,6 @@ def _matches(pattern: str, key: str) -> bool:
     return len(patterns) == len(parts) and all(map(fnmatch.fnmatchcase, parts, patterns))
 
 
-def after_boot(
-    root: str, key: str, own: t.Optional[t.Mapping[str, str]] = None, volatile: bool = True
-) -> t.Optional[Line]:
-    """Return the assignment that wins for ``key`` at the next boot; ``own`` and ``volatile`` as in at_boot."""
-    return winner(at_boot(root, own, volatile), key, kernel_at_start(root))
+def after_boot(host: Host, key: str) -> t.Optional[Line]:
+    """Return the assignment that wins for ``key`` at the next boot."""
+    return winner(at_boot(host), key, kernel_at_start(host))

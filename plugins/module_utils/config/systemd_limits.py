@@ -16,7 +16,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host, looked_at_once
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 
 #: RLIM_INFINITY
@@ -78,8 +78,9 @@ class UnitLimit(t.NamedTuple):
     limit: Limit
 
 
-def is_installed(tree: HostTree) -> bool:
-    return tree.first(("/usr/lib/systemd/systemd", "/lib/systemd/systemd")) is not None
+@looked_at_once
+def is_installed(host: Host) -> bool:
+    return host.first(("/usr/lib/systemd/systemd", "/lib/systemd/systemd")) is not None
 
 
 def section_of(unit: str) -> t.Optional[str]:
@@ -158,14 +159,14 @@ def _is_undecodable(text: str) -> bool:
     return _SURROGATE.search(text) is not None
 
 
-def _last(tree: HostTree, paths: t.Iterable[str], section: str, key: str, together: bool = False) -> t.Optional[Limit]:
+def _last(host: Host, paths: t.Iterable[str], section: str, key: str, together: bool = False) -> t.Optional[Limit]:
     """Return the last valid limit that the files, read in this order, set.
 
     together: where one cannot be read to its end, the rest is not read at all
     """
     chosen = None
     for path in paths:
-        found, complete = _parse(tree.read(path) or "", section, key)
+        found, complete = _parse(host.read(path) or "", section, key)
         for line, value in found:
             pair = parse_rlimit(value)
             if pair is not None:
@@ -175,53 +176,60 @@ def _last(tree: HostTree, paths: t.Iterable[str], section: str, key: str, togeth
     return chosen
 
 
-def _in_order(tree: HostTree, directories: t.Iterable[str]) -> t.List[str]:
+def _in_order(host: Host, directories: t.Iterable[str]) -> t.List[str]:
     """Return the *.conf in the order in which they are read: of equal names the first directory's, sorted."""
     path_of: t.Dict[str, str] = {}
     for directory in directories:
-        for name in tree.names(directory):
+        for name in host.list(directory):
             if name.endswith(".conf") and not name.startswith("."):
                 path_of.setdefault(name, "%s/%s" % (directory, name))
     return [path_of[name] for name in sorted(path_of, key=lambda name: name.encode("utf-8", "surrogateescape"))]
 
 
-def configured_default(tree: HostTree, manager: str = "system") -> t.Optional[Limit]:
+def configured_default(host: Host, manager: str = "system") -> t.Optional[Limit]:
     """Return the DefaultLimitNOFILE= that system.conf, or user.conf, and the drop-ins set, if any does."""
     name = manager + ".conf"
-    main = tree.first("%s/%s" % (directory, name) for directory in _main_directories(tree))
+    main = host.first("%s/%s" % (directory, name) for directory in _main_directories(host))
     paths = [main] if main is not None else []
-    paths += _in_order(tree, ["%s/%s.d" % (directory, name) for directory in _CONFIGURATION_PATH])
-    return _last(tree, paths, "Manager", "DefaultLimitNOFILE", together=True)
+    paths += _in_order(host, ["%s/%s.d" % (directory, name) for directory in _CONFIGURATION_PATH])
+    return _last(host, paths, "Manager", "DefaultLimitNOFILE", together=True)
 
 
-def _main_directories(tree: HostTree) -> t.Tuple[str, ...]:
+@looked_at_once
+def _main_directories(host: Host) -> t.Tuple[str, ...]:
     """Before config_parse_standard_file_with_dropins, the main file was looked for in /etc alone."""
     for library in ("/usr/lib64", "/usr/lib", "/lib64", "/lib"):
-        for place in [library] + ["%s/%s" % (library, name) for name in tree.names(library) if "linux" in name]:
-            for match in map(_LIBRARY.match, tree.names(place + "/systemd")):
+        for place in [library] + ["%s/%s" % (library, name) for name in host.list(library) if "linux" in name]:
+            for match in map(_LIBRARY.match, host.list(place + "/systemd")):
                 if match is not None:
                     return _CONFIGURATION_PATH[: 1 if int(match.group(1)) < _MAIN_FILE_ANYWHERE else None]
     return _CONFIGURATION_PATH
 
 
-def default(tree: HostTree) -> Limit:
+def default(host: Host) -> Limit:
     """Return the limit of every unit that sets none itself."""
-    return configured_default(tree) or Limit(BUILT_IN_SOFT, BUILT_IN_HARD, BUILT_IN_SOURCE, 0)
+    return configured_default(host) or Limit(BUILT_IN_SOFT, BUILT_IN_HARD, BUILT_IN_SOURCE, 0)
+
+
+@looked_at_once
+def units(host: Host) -> Units:
+    """Return the host's units."""
+    return Units(host)
 
 
 class Units:
-    """The units below a root: read once, asked often."""
+    """The units of a host: read once, asked often."""
 
-    def __init__(self, tree: HostTree) -> None:
-        self.tree = tree
+    def __init__(self, host: Host) -> None:
+        self.host = host
         self._file_of: t.Dict[str, str] = {}
         self._drop_in_directories: t.Dict[str, t.List[str]] = {}
         self._dependency_directories: t.List[str] = []
         self._aliases: t.Dict[str, t.List[str]] = {}
         self._alias_of: t.Dict[str, str] = {}
-        self._search_path = {tree.resolve(directory) or directory for directory in UNIT_PATH}
+        self._search_path = {host.resolve(directory) or directory for directory in UNIT_PATH}
         for directory in UNIT_PATH:
-            for name in tree.names(directory):
+            for name in host.list(directory):
                 path = "%s/%s" % (directory, name)
                 if name.endswith(".d"):
                     self._drop_in_directories.setdefault(name[:-2], []).append(path)
@@ -241,11 +249,11 @@ class Units:
         Only a link into the search path is an alias, whether its target is there or not; a link to elsewhere is a
         unit of its own (unit_file_build_name_map).
         """
-        target = self.tree.link("%s/%s" % (directory, name))
+        target = self.host.link("%s/%s" % (directory, name))
         if target is None:
             return name
         place, _slash, other = (target if target.startswith("/") else "%s/%s" % (directory, target)).rpartition("/")
-        inside = (self.tree.resolve(place) or os.path.normpath(place)) + "/"
+        inside = (self.host.resolve(place) or os.path.normpath(place)) + "/"
         if not any(inside.startswith("%s/" % directory) for directory in self._search_path):
             return name
         return other if _may_alias(name, other) else None
@@ -276,12 +284,12 @@ class Units:
             if other == name:
                 break
             name = other
-        return self.tree.first(path for path in [self._file_of.get(name or "")] if path is not None)
+        return self.host.first(path for path in [self._file_of.get(name or "")] if path is not None)
 
     def is_masked(self, unit: str) -> bool:
         """A unit whose file is empty, or a link to /dev/null, is never started (unit_load_fragment)."""
         path = self.file(unit)
-        return path is not None and self.tree.read(path) == ""
+        return path is not None and self.host.read(path) == ""
 
     def names(self) -> t.List[str]:
         """Return every unit that can have a limit of its own: those with a file, and instances with drop-ins."""
@@ -291,13 +299,13 @@ class Units:
 
     def limit(self, unit: str) -> t.Optional[Limit]:
         """Return the unit's own LimitNOFILE=, from its file and its drop-ins, or None where it sets none."""
-        return _last(self.tree, self.files(unit), section_of(unit) or "", "LimitNOFILE")
+        return _last(self.host, self.files(unit), section_of(unit) or "", "LimitNOFILE")
 
     def assigned(self, unit: str, key: str) -> t.List[t.Tuple[str, int, str]]:
         """Return path, line and value of each ``key=`` of a unit whose values add up; an empty one begins anew."""
         found: t.List[t.Tuple[str, int, str]] = []
         for path in self.files(unit):
-            for line, value in assignments(self.tree.read(path) or "", section_of(unit) or "", key):
+            for line, value in assignments(self.host.read(path) or "", section_of(unit) or "", key):
                 found = found + [(path, line, value)] if value else []
         return found
 
@@ -320,7 +328,7 @@ class Units:
             directories += self._directories(one)
         # "service.d" and the like hold for every unit of the type and come last.
         directories += self._drop_in_directories.get(suffix[1:], [])
-        return [path] + _in_order(self.tree, directories)
+        return [path] + _in_order(self.host, directories)
 
     def wanted(self) -> t.Set[str]:
         """Return the names of the units that links make another one start: those that are enabled.
@@ -330,9 +338,9 @@ class Units:
         """
         link_of: t.Dict[t.Tuple[str, str], str] = {}
         for directory in self._dependency_directories:
-            for name in self.tree.names(directory):
+            for name in self.host.names(directory):
                 link_of.setdefault((os.path.basename(directory), name), "%s/%s" % (directory, name))
-        return {name for (_of, name), path in link_of.items() if self.tree.link(path) != os.devnull}
+        return {name for (_of, name), path in link_of.items() if self.host.link(path) != os.devnull}
 
     def _directories(self, unit: str) -> t.List[str]:
         """Return the drop-in directories of one name, the one that wins a basename first."""

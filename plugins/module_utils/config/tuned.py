@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
@@ -60,13 +60,13 @@ class Tuned(t.NamedTuple):
     reapplies: bool
 
 
-def active(reading: Reading) -> t.Optional[Tuned]:
+def active(host: Host) -> t.Optional[Tuned]:
     """Return what TuneD does on this host, None where it does not run, has no profile, or none with sysctl keys."""
-    if not (reading.exists("/run/tuned/tuned.pid") or "tuned.service" in reading.names(_WANTS)):
+    if not (host.exists("/run/tuned/tuned.pid") or "tuned.service" in host.names(_WANTS)):
         return None
-    names = " ".join(reading.text(path) or "" for path in _CHOICES).split()
+    names = " ".join(host.text(path) or "" for path in _CHOICES).split()
     sections: t.Dict[str, Section] = {}
-    _load(reading, names, sections, set())
+    _load(host, names, sections, set())
     keys: t.Dict[str, Option] = {}
     applies = False
     for name, section in sections.items():
@@ -78,7 +78,7 @@ def active(reading: Reading) -> t.Optional[Tuned]:
             keys.update(
                 (sysctl_keys.normalize(key), option) for key, option in section.items() if key not in _UNIT_OPTIONS
             )
-    return Tuned(" ".join(names), keys, _reapplies(reading)) if applies else None
+    return Tuned(" ".join(names), keys, _reapplies(host)) if applies else None
 
 
 def wins(key: str, option: Option, ours: t.Optional[str], kernel: sysctl_keys.Kernel) -> bool:
@@ -99,17 +99,17 @@ def wins(key: str, option: Option, ours: t.Optional[str], kernel: sysctl_keys.Ke
     return number > present if modifier == ">" else number < present
 
 
-def _load(reading: Reading, names: t.Iterable[str], sections: t.Dict[str, Section], seen: t.Set[str]) -> None:
+def _load(host: Host, names: t.Iterable[str], sections: t.Dict[str, Section], seen: t.Set[str]) -> None:
     """Merge profiles, each after those that it includes; a file counts once."""
     for name in dict.fromkeys(names):
-        path = _file(reading, name.lstrip("-"), seen)
+        path = _file(host, name.lstrip("-"), seen)
         if path is None:
             continue
         seen.add(path)
-        profile = _parse(reading.text(path) or "", path)
+        profile = _parse(host.text(path) or "", path)
         include = profile.pop("main", {}).get("include")
         if include is not None:
-            _load(reading, re.split(r"\s*[,;]\s*", include.value), sections, seen)
+            _load(host, re.split(r"\s*[,;]\s*", include.value), sections, seen)
         for section, options in profile.items():
             if "replace" in options and options["replace"].value.lower() in ("1", "true", "yes"):
                 sections[section] = {}
@@ -119,10 +119,10 @@ def _load(reading: Reading, names: t.Iterable[str], sections: t.Dict[str, Sectio
             merged.update(options)
 
 
-def _file(reading: Reading, name: str, seen: t.Set[str]) -> t.Optional[str]:
+def _file(host: Host, name: str, seen: t.Set[str]) -> t.Optional[str]:
     places = ("%s/%s/tuned.conf" % (directory, name) for directory in _PROFILE_DIRECTORIES)
     # A profile may include the one of its own name that it stands before.
-    return next((path for path in places if path not in seen and reading.exists(path)), None)
+    return next((path for path in places if path not in seen and host.exists(path)), None)
 
 
 def _parse(text: str, path: str) -> t.Dict[str, Section]:
@@ -143,6 +143,6 @@ def _unquote(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
 
-def _reapplies(reading: Reading) -> bool:
-    values = re.findall(r"^\s*reapply_sysctl\s*=\s*(\S+)", reading.text(_MAIN) or "", re.MULTILINE)
+def _reapplies(host: Host) -> bool:
+    values = re.findall(r"^\s*reapply_sysctl\s*=\s*(\S+)", host.text(_MAIN) or "", re.MULTILINE)
     return not values or values[-1].lower() in ("1", "true", "yes", "y", "t", "on")

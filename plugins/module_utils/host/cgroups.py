@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import mounts
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
 #: PAGE_COUNTER_MAX pages, what version 1 shows for no limit, is just below 2^63 (mm/memcontrol-v1.c).
@@ -33,68 +33,68 @@ class _Place(t.NamedTuple):
     version: int
 
 
-def memory(reading: Reading, process: str = "self") -> Chain:
+def memory(host: Host, process: str = "self") -> Chain:
     """Return the groups that limit the memory of ``process``, its own first.
 
     Each has its ``path``, and in bytes ``limit``, ``used`` and ``file_cache``, which is part of what is used.
     """
-    place = _place(reading, process, "memory")
+    place = _place(host, process, "memory")
     if place is None:
         return []
     found: Chain = []
     for path in _upwards(place.path):
         folder = place.mount + path.rstrip("/")
-        entry = _memory_v1(reading, folder) if place.version == 1 else _memory_v2(reading, folder)
+        entry = _memory_v1(host, folder) if place.version == 1 else _memory_v2(host, folder)
         if entry is not None:
             found.append(dict(entry, path=path))
     if place.version == 1:
-        found += _hidden_limit(reading, place, found)
+        found += _hidden_limit(host, place, found)
     return found
 
 
-def tasks(reading: Reading, process: str = "self") -> Chain:
+def tasks(host: Host, process: str = "self") -> Chain:
     """Return the groups that limit the number of tasks of ``process``, its own first: ``path``, ``limit``, ``used``."""
-    place = _place(reading, process, "pids")
+    place = _place(host, process, "pids")
     found: Chain = []
     for path in _upwards(place.path) if place is not None else []:
         folder = (place.mount if place is not None else "") + path.rstrip("/")
-        limit = reading.number(folder + "/pids.max")
+        limit = host.number(folder + "/pids.max")
         if limit is not None:
-            found.append({"path": path, "limit": limit, "used": reading.number(folder + "/pids.current")})
+            found.append({"path": path, "limit": limit, "used": host.number(folder + "/pids.current")})
     return found
 
 
-def _memory_v1(reading: Reading, folder: str) -> t.Optional[t.Dict[str, t.Any]]:
-    limit = reading.number(folder + "/memory.limit_in_bytes")
+def _memory_v1(host: Host, folder: str) -> t.Optional[t.Dict[str, t.Any]]:
+    limit = host.number(folder + "/memory.limit_in_bytes")
     if limit is None or limit >= _NO_LIMIT:
         return None
-    stat = _stat(reading, folder)
+    stat = _stat(host, folder)
     cache = _unmapped(stat, "total_active_file", "total_inactive_file", "total_mapped_file")
-    used = reading.number(folder + "/memory.usage_in_bytes")
+    used = host.number(folder + "/memory.usage_in_bytes")
     return {"limit": limit, "used": used, "file_cache": cache}
 
 
-def _memory_v2(reading: Reading, folder: str) -> t.Optional[t.Dict[str, t.Any]]:
+def _memory_v2(host: Host, folder: str) -> t.Optional[t.Dict[str, t.Any]]:
     # Above memory.high a group is not killed, yet throttled until it is unusable: it counts as a limit.
-    limits = [reading.number("%s/%s" % (folder, name)) for name in ("memory.max", "memory.high")]
+    limits = [host.number("%s/%s" % (folder, name)) for name in ("memory.max", "memory.high")]
     numbers = [limit for limit in limits if limit is not None]
     if not numbers:
         return None
-    stat = _stat(reading, folder)
+    stat = _stat(host, folder)
     cache = _unmapped(stat, "active_file", "inactive_file", "file_mapped")
-    return {"limit": min(numbers), "used": reading.number(folder + "/memory.current"), "file_cache": cache}
+    return {"limit": min(numbers), "used": host.number(folder + "/memory.current"), "file_cache": cache}
 
 
-def _hidden_limit(reading: Reading, place: _Place, found: Chain) -> Chain:
+def _hidden_limit(host: Host, place: _Place, found: Chain) -> Chain:
     """Return the limit that a group above the highest visible one sets, if it is the lowest."""
-    least = _stat(reading, place.mount + place.path.rstrip("/")).get("hierarchical_memory_limit", _NO_LIMIT)
+    least = _stat(host, place.mount + place.path.rstrip("/")).get("hierarchical_memory_limit", _NO_LIMIT)
     if least >= min([_NO_LIMIT] + [entry["limit"] for entry in found]):
         return []
     return [{"path": "above /", "limit": least, "used": None, "file_cache": None}]
 
 
-def _stat(reading: Reading, folder: str) -> t.Dict[str, int]:
-    pairs = (line.split() for line in (reading.text(folder + "/memory.stat") or "").splitlines())
+def _stat(host: Host, folder: str) -> t.Dict[str, int]:
+    pairs = (line.split() for line in (host.text(folder + "/memory.stat") or "").splitlines())
     numbers = ((words[0], decimal(words[1])) for words in pairs if len(words) == 2)
     return {name: number for name, number in numbers if number is not None}
 
@@ -112,11 +112,11 @@ def _upwards(path: str) -> t.List[str]:
     return ["/" + "/".join(parts[:length]) for length in range(len(parts), -1, -1)]
 
 
-def _place(reading: Reading, process: str, controller: str) -> t.Optional[_Place]:
+def _place(host: Host, process: str, controller: str) -> t.Optional[_Place]:
     """Return where ``process`` is for ``controller``: in version 1 if that has it mounted, else in version 2."""
-    mounted = _mounts(reading)
+    mounted = _mounts(host)
     unified = None
-    for line in (reading.text("/proc/%s/cgroup" % process) or "").splitlines():
+    for line in (host.text("/proc/%s/cgroup" % process) or "").splitlines():
         fields = line.split(":", 2)
         if len(fields) < 3:
             continue
@@ -138,10 +138,10 @@ def _below_mount(mount: t.Tuple[str, str], path: str, version: int) -> _Place:
     return _Place(point, path or "/", version)
 
 
-def _mounts(reading: Reading) -> t.Dict[str, t.Tuple[str, str]]:
+def _mounts(host: Host) -> t.Dict[str, t.Tuple[str, str]]:
     """Return (mount point, its root in the hierarchy) by controller, that of version 2 under ``""``."""
     found: t.Dict[str, t.Tuple[str, str]] = {}
-    for mount in mounts.parse(reading.text("/proc/self/mountinfo") or ""):
+    for mount in mounts.parse(host.text("/proc/self/mountinfo") or ""):
         if mount.kind == "cgroup2":
             found.setdefault("", (mount.point, mount.root))
         elif mount.kind == "cgroup":

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import cgroup_paths, mounts
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import exists, link, read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host, looked_at_once
 
 #: Left by the container manager for whoever runs inside: systemd's Container Interface
 #: (/run/systemd/container is written by PID 1 from its own $container), Podman, Docker.
@@ -32,12 +31,12 @@ _OWN_KEYS = frozenset(("kernel.auto_msgmni", "kernel.domainname", "kernel.hostna
 _OWN_PREFIXES = ("fs.mqueue.", "kernel.msg", "kernel.shm")
 
 
-def in_container(root: str = "/") -> bool:
-    """Tell whether the host below ``root`` is a container and shares its kernel with a machine."""
-    return container_kind(root) is not None
+def in_container(host: Host) -> bool:
+    """Tell whether the host is a container and shares its kernel with a machine."""
+    return container_kind(host) is not None
 
 
-def container_kind(root: str = "/") -> t.Optional[str]:
+def container_kind(host: Host) -> t.Optional[str]:
     """Return whose container the host is, such as ``lxc``; "" for one of unknown kind, None for none.
 
     Each of these is enough:
@@ -57,125 +56,120 @@ def container_kind(root: str = "/") -> t.Optional[str]:
 
     Beside the machine's own PID 1 none of them counts: a mark is then left of the image that the machine was made of.
     """
-    return _own_kind() if root == "/" else _look(root)
+    return host.present.once(container_kind, lambda: _look(host.present))
 
 
-@functools.lru_cache(maxsize=1)
-def _own_kind() -> t.Optional[str]:
-    """Look once: what this process runs in does not change, and is asked for a hundred times in a check."""
-    return _look("/")
-
-
-def _look(root: str) -> t.Optional[str]:
-    if _is_machine(root):
+def _look(host: Host) -> t.Optional[str]:
+    if _is_machine(host):
         return None
-    marked = _kind_by_marks(root)
-    return _kind_by_kernel(root) if marked is None else marked
+    marked = _kind_by_marks(host)
+    return _kind_by_kernel(host) if marked is None else marked
 
 
-def _is_machine(root: str) -> bool:
+def _is_machine(host: Host) -> bool:
     """Tell whether PID 1 beside us is the machine's own: in a container its PID or our mount namespace is another."""
-    mine, of_init = (link(root, "/proc/%s/ns/mnt" % process) for process in ("self", "1"))
+    mine, of_init = (host.link("/proc/%s/ns/mnt" % process) for process in ("self", "1"))
     beside = mine is not None and mine == of_init
-    return beside and bool(_is_first(root, "1", "pid")) and in_first_user_namespace(root)
+    return beside and bool(_is_first(host, "1", "pid")) and in_first_user_namespace(host)
 
 
-def _kind_by_marks(root: str) -> t.Optional[str]:
+def _kind_by_marks(host: Host) -> t.Optional[str]:
     """Return what a container manager has left for whoever runs inside."""
-    first, own = _environment(root, "1"), _environment(root, "self")
-    if _KUBERNETES in first or (_KUBERNETES in own and not (owns_network(root) and not _root_is_overlay(root))):
+    first, own = _environment(host, "1"), _environment(host, "self")
+    if _KUBERNETES in first or (_KUBERNETES in own and not (owns_network(host) and not _root_is_overlay(host))):
         return "kubernetes"
     for path in _WRITTEN:
-        written = _text(root, path)
+        written = _text(host, path)
         if written.strip():
             return written.strip()
     for mark, kind in _MARKS.items():
-        if exists(root, mark):
+        if host.exists(mark):
             return kind
     if "container" in first:
         return first["container"]
-    return "" if any(exists(root, path) for path in _WRITTEN) else None
+    return "" if any(host.exists(path) for path in _WRITTEN) else None
 
 
-def _kind_by_kernel(root: str) -> t.Optional[str]:
+def _kind_by_kernel(host: Host) -> t.Optional[str]:
     """Return what the kernel shows of a container that no manager has marked."""
     for process in ("1", "self"):
-        for path in cgroup_paths.paths(_text(root, "/proc/%s/cgroup" % process)).values():
+        for path in cgroup_paths.paths(_text(host, "/proc/%s/cgroup" % process)).values():
             kind = cgroup_paths.container(path)
             if kind is not None:
                 return kind
-    if not in_first_user_namespace(root):
+    if not in_first_user_namespace(host):
         return ""
-    groups = [_is_first(root, process, "cgroup") for process in ("self", "1")]
+    groups = [_is_first(host, process, "cgroup") for process in ("self", "1")]
     if next((first for first in groups if first is not None), False):
         return None
-    if False in (_is_first(root, process, "pid") for process in ("self", "1")) and not _is_wsl(root):
+    if False in (_is_first(host, process, "pid") for process in ("self", "1")) and not _is_wsl(host):
         return ""
-    if not owns_network(root) and _shares_network_with_init(root) and _root_is_overlay(root):
+    if not owns_network(host) and _shares_network_with_init(host) and _root_is_overlay(host):
         return ""
     return None
 
 
-def in_first_user_namespace(root: str = "/") -> bool:
+@looked_at_once
+def in_first_user_namespace(host: Host) -> bool:
     """Tell whether the host's own user namespace is the machine's first; taken for it where nothing tells."""
     for process in ("self", "1"):
-        if _is_first(root, process, "user") is False:
+        if _is_first(host, process, "user") is False:
             return False
-        map_of = _text(root, "/proc/%s/uid_map" % process).split()
+        map_of = _text(host, "/proc/%s/uid_map" % process).split()
         if map_of not in ([], _EVERY_UID):
             return False
     return True
 
 
-def _is_first(root: str, process: str, kind: str) -> t.Optional[bool]:
+def _is_first(host: Host, process: str, kind: str) -> t.Optional[bool]:
     """Tell whether a namespace of a process is the machine's first, None where it may not be looked at."""
-    number = re.fullmatch(r"%s:\[([0-9]{1,10})\]" % kind, link(root, "/proc/%s/ns/%s" % (process, kind)) or "")
+    number = re.fullmatch(r"%s:\[([0-9]{1,10})\]" % kind, host.link("/proc/%s/ns/%s" % (process, kind)) or "")
     return None if number is None else int(number.group(1)) == _FIRST[kind]
 
 
-def _shares_network_with_init(root: str) -> bool:
-    mine, of_init = (link(root, "/proc/%s/ns/net" % process) for process in ("self", "1"))
+def _shares_network_with_init(host: Host) -> bool:
+    mine, of_init = (host.link("/proc/%s/ns/net" % process) for process in ("self", "1"))
     return mine is None or of_init is None or mine == of_init
 
 
-def _root_is_overlay(root: str) -> bool:
-    mount = mounts.covering(mounts.parse(_text(root, "/proc/self/mountinfo")), "/")
+def _root_is_overlay(host: Host) -> bool:
+    mount = mounts.covering(mounts.parse(_text(host, "/proc/self/mountinfo")), "/")
     return mount is not None and mount.kind in ("overlay", "fuse.fuse-overlayfs", "aufs")
 
 
-def _is_wsl(root: str) -> bool:
-    return "microsoft" in _text(root, "/proc/sys/kernel/osrelease").lower()
+def _is_wsl(host: Host) -> bool:
+    return "microsoft" in _text(host, "/proc/sys/kernel/osrelease").lower()
 
 
-def _environment(root: str, process: str) -> t.Dict[str, str]:
+def _environment(host: Host, process: str) -> t.Dict[str, str]:
     """Return the environment that a process was started with."""
-    entries = (entry.partition("=") for entry in _text(root, "/proc/%s/environ" % process).split("\0"))
+    entries = (entry.partition("=") for entry in _text(host, "/proc/%s/environ" % process).split("\0"))
     return {name: value for name, equals, value in entries if equals}
 
 
-def _text(root: str, path: str) -> str:
+def _text(host: Host, path: str) -> str:
     try:
-        return read_text(root, path) or ""
+        return host.read(path) or ""
     except OSError:
         # Not ours to read.
         return ""
 
 
-def owns_network(root: str = "/") -> bool:
+def owns_network(host: Host) -> bool:
     """Tell whether this is the machine's first network namespace.
 
     net.ipv4.tcp_mem is registered for the first one only (net/ipv4/sysctl_net_ipv4.c, ipv4_table
     against ipv4_net_table), so its presence is the one sign that needs no privilege.
     """
-    return exists(root, "/proc/sys/net/ipv4/tcp_mem")
+    return host.exists("/proc/sys/net/ipv4/tcp_mem")
 
 
-def is_machine_wide(root: str, key: str) -> bool:
+def is_machine_wide(host: Host, key: str) -> bool:
     """Tell whether ``key``, asked inside a container, belongs to the machine under it.
 
     Writing such a key from a privileged container works, and changes every other tenant: the
     collection never does.
     """
     if key.startswith("net."):
-        return owns_network(root)
+        return owns_network(host)
     return not (key in _OWN_KEYS or key.startswith(_OWN_PREFIXES))

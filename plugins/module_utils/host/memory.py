@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
 #: What a dentry in use pins: itself and an inode, those of a socket taken with their share of a slab's waste and what
@@ -15,7 +15,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal i
 _PINNED = 1152
 
 
-def memory(reading: Reading, page_size: int) -> t.Dict[str, t.Optional[int]]:
+def memory(host: Host, page_size: int) -> t.Dict[str, t.Optional[int]]:
     """Return the host's memory in bytes, null for what could not be read.
 
     MemAvailable is returned for comparison only: it counts the socket inodes and dentries, which are pinned, as
@@ -24,7 +24,7 @@ def memory(reading: Reading, page_size: int) -> t.Dict[str, t.Optional[int]]:
     kernel keeps for itself: programs that lose their own pages read them again and again. A machine of 256 MiB held
     33,000 sockets, most of them while it thrashed; this allows 32,000, and with the mapped pages it would be 38,000.
     """
-    table = _meminfo(reading)
+    table = _meminfo(host)
     parts = [table.get(name) for name in ("Active(file)", "Inactive(file)")]
     cache = None if None in parts else max(0, sum(part or 0 for part in parts) - table.get("Mapped", 0))
     return {
@@ -32,29 +32,29 @@ def memory(reading: Reading, page_size: int) -> t.Dict[str, t.Optional[int]]:
         "free": table.get("MemFree"),
         "available": table.get("MemAvailable"),
         "file_cache": cache,
-        "slab_cache": _slab_cache(reading, table.get("SReclaimable")),
-        "reserve": reserve(reading, page_size),
+        "slab_cache": _slab_cache(host, table.get("SReclaimable")),
+        "reserve": reserve(host, page_size),
         "swap_free": table.get("SwapFree"),
     }
 
 
-def _slab_cache(reading: Reading, reclaimable: t.Optional[int]) -> t.Optional[int]:
+def _slab_cache(host: Host, reclaimable: t.Optional[int]) -> t.Optional[int]:
     """Return the bytes of dentries and inodes that the kernel gives up when it needs memory.
 
     That is SReclaimable without what the dentries in use pin, which /proc/sys/fs/dentry-state counts: nr_dentry less
     nr_unused (proc_sys_fs(5)). A host that has looked at its files, or a monitor that lists /proc/PID/fd of millions
     of sockets, leaves gigabytes of unused ones.
     """
-    words = (reading.text("/proc/sys/fs/dentry-state") or "").split()
+    words = (host.text("/proc/sys/fs/dentry-state") or "").split()
     there, unused = map(decimal, words[:2]) if len(words) > 1 else (None, None)
     if reclaimable is None or there is None or unused is None:
         return None
     return max(0, reclaimable - max(0, there - unused) * _PINNED)
 
 
-def _meminfo(reading: Reading) -> t.Dict[str, int]:
+def _meminfo(host: Host) -> t.Dict[str, int]:
     found = {}
-    for line in (reading.text("/proc/meminfo") or "").splitlines():
+    for line in (host.text("/proc/meminfo") or "").splitlines():
         name, _colon, rest = line.partition(":")
         words = rest.split()
         number = decimal(words[0]) if words[1:] == ["kB"] else None
@@ -63,13 +63,13 @@ def _meminfo(reading: Reading) -> t.Dict[str, int]:
     return found
 
 
-def reserve(reading: Reading, page_size: int) -> t.Optional[int]:
+def reserve(host: Host, page_size: int) -> t.Optional[int]:
     """Return what the kernel keeps free: the sum of the zones' high watermarks.
 
     Below its low watermark a zone wakes kswapd, which reclaims up to the high one (mm/vmscan.c, balance_pgdat).
     """
     high = []
-    for line in (reading.text("/proc/zoneinfo") or "").splitlines():
+    for line in (host.text("/proc/zoneinfo") or "").splitlines():
         words = line.split()
         # "high  123" is the zone's; "high:  123" is that of a processor's page list.
         number = decimal(words[1]) if len(words) == 2 and words[0] == "high" else None
@@ -77,5 +77,5 @@ def reserve(reading: Reading, page_size: int) -> t.Optional[int]:
             high.append(number)
     if high:
         return sum(high) * page_size
-    minimum = reading.number("/proc/sys/vm/min_free_kbytes")
+    minimum = host.number("/proc/sys/vm/min_free_kbytes")
     return None if minimum is None else minimum * 1024

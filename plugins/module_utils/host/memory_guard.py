@@ -9,14 +9,14 @@ import resource
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import cgroups, memory
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 
 #: The constraints, as the ceiling model names them.
 HOST = "memory"
 GROUP = "cgroup_memory"
 
 
-def left(reading: Reading, reserve: t.Callable[[int], int]) -> t.Tuple[t.Optional[int], str]:
+def left(host: Host, reserve: t.Callable[[int], int]) -> t.Tuple[t.Optional[int], str]:
     """Return the bytes that sockets may still take, and which constraint that is; None where nothing is known.
 
     The smallest of the host and of the control groups of this process counts; it is negative where less is left than
@@ -25,11 +25,11 @@ def left(reading: Reading, reserve: t.Callable[[int], int]) -> t.Tuple[t.Optiona
     reserve: maps a total (the host's memory, a group's limit) to the bytes of it that are to stay free
     """
     found = []
-    host = memory.memory(reading, resource.getpagesize())
-    if host["total"] is not None and host["free"] is not None:
-        unused = host["free"] + (host["file_cache"] or 0) + (host["slab_cache"] or 0) - (host["reserve"] or 0)
-        found.append((unused - reserve(host["total"]), HOST))
-    for group in cgroups.memory(reading):
+    whole = memory.memory(host, resource.getpagesize())
+    if whole["total"] is not None and whole["free"] is not None:
+        unused = whole["free"] + (whole["file_cache"] or 0) + (whole["slab_cache"] or 0) - (whole["reserve"] or 0)
+        found.append((unused - reserve(whole["total"]), HOST))
+    for group in cgroups.memory(host):
         if group["limit"] is not None and group["used"] is not None:
             unused = group["limit"] - group["used"] + (group["file_cache"] or 0)
             found.append((unused - reserve(group["limit"]), GROUP))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.taken_addresses import plain
 
 #: resolv.conf(5). With systemd-resolved or NetworkManager, /etc/resolv.conf may name a stub on this host, and these
@@ -20,11 +20,11 @@ _RESOLV_CONFS = (
 )
 
 
-def name_servers(root: str) -> t.List[t.Dict[str, str]]:
+def name_servers(host: Host) -> t.List[t.Dict[str, str]]:
     """Return the name servers that the host asks, as entries. raises: OSError for a file that cannot be read"""
     found: t.Dict[str, t.Dict[str, str]] = {}
     for path in _RESOLV_CONFS:
-        for line in (read_text(root, path) or "").splitlines():
+        for line in (host.read(path) or "").splitlines():
             words = line.split()
             # The C library knows a keyword at the beginning of a line only (resolv/res_init.c).
             address = (

@@ -20,6 +20,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     socket_count,
     ssh_session,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 
 
 def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
@@ -46,7 +47,7 @@ def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
         "uid": os.geteuid(),
         "accounts": name_service.accounts(users),
         "interfaces": interfaces,
-        "session": ssh_session.peers("/", os.getpid(), own),
+        "session": ssh_session.peers(Host("/"), os.getpid(), own),
         "sockets": sockets,
         "listeners": sorted(waiting.tcp.named | waiting.tcp.automatic),
         "automatic_listeners": sorted(waiting.tcp.automatic),

@@ -10,18 +10,19 @@ import stat
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import mounts
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import located, read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import located
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
 
 _WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
-def mounted(root: str) -> t.List[mounts.Mount]:
+def mounted(host: Host) -> t.List[mounts.Mount]:
     """Return the mounts as the reader sees them. raises: OSError where they cannot be read"""
-    return mounts.parse(read_text(root, "/proc/self/mountinfo") or "")
+    return mounts.parse(host.read("/proc/self/mountinfo") or "")
 
 
-def is_writable(root: str, key: str, mounted_there: t.Iterable[mounts.Mount], uid: int = 0) -> t.Optional[bool]:
+def is_writable(host: Host, key: str, mounted_there: t.Iterable[mounts.Mount], uid: int = 0) -> t.Optional[bool]:
     """Tell whether a key, which the host has, can be written; None where only root could tell.
 
     A container engine mounts /proc/sys, or parts of it, read-only. A key without a write bit nobody writes, and the
@@ -34,7 +35,7 @@ def is_writable(root: str, key: str, mounted_there: t.Iterable[mounts.Mount], ui
     mount = mounts.covering(mounted_there, path)
     if mount is not None and mount.read_only:
         return False
-    place = located(root, path) or ""
+    place = located(host.root, path) or ""
     try:
         if not os.stat(place).st_mode & _WRITE_BITS:
             return False

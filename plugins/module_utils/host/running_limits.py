@@ -19,7 +19,8 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import cgroup_paths
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import list_directory, read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import read_text
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
 _ROW = "Max open files"
@@ -67,13 +68,16 @@ class Process(t.NamedTuple):
         return self.unit or self.name
 
 
+# Not by Host.read, which would keep a thousand texts of which each is needed once.
+
+
 class _Groups:
     """Tells whose a control group is, as seen by the reader."""
 
-    def __init__(self, root: str) -> None:
-        self._manager = cgroup_paths.manager(_groups(root, "1"))
+    def __init__(self, host: Host) -> None:
+        self._manager = cgroup_paths.manager(_groups(host, "1"))
         # In a container that shares its PID namespace with others, PID 1 may be theirs.
-        self._own = {h: path for h, path in _groups(root, "self").items() if cgroup_paths.container(path) is not None}
+        self._own = {h: path for h, path in _groups(host, "self").items() if cgroup_paths.container(path) is not None}
 
     def _below(self, found: cgroup_paths.Paths) -> t.Iterator[t.Tuple[str, str]]:
         for hierarchy, path in found.items():
@@ -89,9 +93,13 @@ class _Groups:
         return next((path for _name, path in self._below(found) if cgroup_paths.container(path) is not None), None)
 
 
-def _groups(root: str, process: str) -> cgroup_paths.Paths:
+def _own_groups(host: Host) -> _Groups:
+    return host.present.once(_Groups, lambda: _Groups(host))
+
+
+def _groups(host: Host, process: str) -> cgroup_paths.Paths:
     try:
-        return cgroup_paths.paths(read_text(root, "/proc/%s/cgroup" % process) or "")
+        return cgroup_paths.paths(read_text(host.root, "/proc/%s/cgroup" % process) or "")
     except OSError:
         return {}
 
@@ -109,14 +117,18 @@ class _Seen(t.NamedTuple):
     nested: bool
 
 
-def processes(root: str = "/") -> t.List[Process]:
-    """Return every process below ``root``/proc, in one pass; one that ends meanwhile is left out."""
-    groups = _Groups(root)
+def processes(host: Host) -> t.List[Process]:
+    """Return every process of the host, in one pass; one that ends meanwhile is left out. No planned file counts."""
+    return host.present.once(processes, lambda: _processes(host))
+
+
+def _processes(host: Host) -> t.List[Process]:
+    groups = _own_groups(host)
     seen = []
-    for name in list_directory(root, "/proc"):
+    for name in host.list("/proc"):
         number = decimal(name)
         if number is not None:
-            found = _look_at(root, number, groups)
+            found = _look_at(host, number, groups)
             if found is not None:
                 seen.append(found)
     divided = {one.process.unit for one in seen if one.nested and one.place}
@@ -124,7 +136,7 @@ def processes(root: str = "/") -> t.List[Process]:
         in_ours = {
             one.process.unit
             for one in seen
-            if one.process.unit in divided and not (one.nested or _is_nested(root, one.process.pid))
+            if one.process.unit in divided and not (one.nested or _is_nested(host, one.process.pid))
         }
         divided &= in_ours
     return sorted(_whose(one, divided) for one in seen)
@@ -145,17 +157,21 @@ def _whose(one: _Seen, divided: t.Container[t.Optional[str]]) -> Process:
     return process._replace(unit=None, guest=group)
 
 
-def read_process(root: str, pid: int) -> t.Optional[Process]:
+def read_process(host: Host, pid: int) -> t.Optional[Process]:
     """Return one process, or None where there is none (any more)."""
-    found = _look_at(root, pid, _Groups(root))
-    return None if found is None else found.process
+
+    def look() -> t.Optional[Process]:
+        found = _look_at(host, pid, _own_groups(host))
+        return None if found is None else found.process
+
+    return host.present.once((read_process, pid), look)
 
 
-def _look_at(root: str, pid: int, groups: _Groups) -> t.Optional[_Seen]:
+def _look_at(host: Host, pid: int, groups: _Groups) -> t.Optional[_Seen]:
     try:
-        limits = read_text(root, "/proc/%d/limits" % pid)
-        text = read_text(root, "/proc/%d/cgroup" % pid)
-        name = (read_text(root, "/proc/%d/comm" % pid) or "").strip()
+        limits = read_text(host.root, "/proc/%d/limits" % pid)
+        text = read_text(host.root, "/proc/%d/cgroup" % pid)
+        name = (read_text(host.root, "/proc/%d/comm" % pid) or "").strip()
         row = parse_limits(limits or "")
         if row is None:
             return None
@@ -164,17 +180,17 @@ def _look_at(root: str, pid: int, groups: _Groups) -> t.Optional[_Seen]:
         unit, place = groups.unit(found) if guest is None else (None, "")
         # Only where it may matter, for it is one more file.
         unsure = guest is None and (name in _STARTERS or (place and not (unit or "").startswith("user@")))
-        nested = bool(unsure) and _is_nested(root, pid)
+        nested = bool(unsure) and _is_nested(host, pid)
     except OSError:
         # ESRCH between open(2) and read(2), or a process that is not ours to look at.
         return None
     return _Seen(Process(pid, name, unit, *row, guest), found, place, nested)
 
 
-def _is_nested(root: str, pid: int) -> bool:
+def _is_nested(host: Host, pid: int) -> bool:
     """Tell whether a process has a number in a PID namespace below that of /proc (fs/proc/array.c, task_state)."""
     try:
-        return _NSPID.search(read_text(root, "/proc/%d/status" % pid) or "") is not None
+        return _NSPID.search(read_text(host.root, "/proc/%d/status" % pid) or "") is not None
     except OSError:
         return False
 
@@ -190,9 +206,9 @@ def parse_limits(text: str) -> t.Optional[t.Tuple[int, int, int]]:
     return None
 
 
-def unit_of(text: str, root: t.Optional[str] = None) -> t.Optional[str]:
-    """Return the unit that a /proc/<pid>/cgroup names, below the manager of the host; at the top without ``root``."""
-    above = {} if root is None else cgroup_paths.manager(_groups(root, "1"))
+def unit_of(text: str, host: t.Optional[Host] = None) -> t.Optional[str]:
+    """Return the unit that a /proc/<pid>/cgroup names, below the manager of ``host``; at the top without it."""
+    above = {} if host is None else cgroup_paths.manager(_groups(host, "1"))
     paths = cgroup_paths.paths(text).items()
     return _unit((name, cgroup_paths.below(path, above.get(name))) for name, path in paths)[0]
 

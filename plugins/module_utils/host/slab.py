@@ -30,8 +30,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import read_text
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
 _SYSFS = "/sys/kernel/slab"
@@ -73,17 +72,17 @@ _HIGHEST_ORDER = 20
 _UNCHARGED = ("lsm_inode_cache", "lsm_file_cache", "tw_sock_TCP")
 
 
-def sizes(reading: Reading, page_size: int) -> t.Dict[str, t.Any]:
+def sizes(host: Host, page_size: int) -> t.Dict[str, t.Any]:
     """Return ``source``, the ``objects``' sizes, and what a connection takes, all in bytes.
 
     ``taken`` has for each cache the bytes of an object with its share of the slab's waste; the sums are made
     of these.
     """
-    caches, source = _caches(reading)
+    caches, source = _caches(host)
     missing = [name for name in _DEFAULTS if name not in caches and (name not in _OPTIONAL or not caches)]
     if caches and missing:
         source += "; defaults for " + ", ".join(missing)
-    charge = _CHARGE if _charged(reading) else 0
+    charge = _CHARGE if _charged(host) else 0
     chosen = [(name, cache, page_size) for name, cache in caches.items()]
     chosen += [(name, _DEFAULTS[name], _DEFAULT_PAGE_SIZE) for name in missing]
     objects = {name: cache.size for name, cache, _page in chosen}
@@ -107,29 +106,29 @@ def sizes(reading: Reading, page_size: int) -> t.Dict[str, t.Any]:
     }
 
 
-def _caches(reading: Reading) -> t.Tuple[t.Dict[str, Cache], str]:
+def _caches(host: Host) -> t.Tuple[t.Dict[str, Cache], str]:
     """Return the caches that could be read, and from where; each place is asked once when it refuses."""
-    if reading.exists(_SYSFS):
+    if host.exists(_SYSFS):
         found = {}
         for name in _DEFAULTS:
-            if not reading.exists("%s/%s" % (_SYSFS, name)):
+            if not host.exists("%s/%s" % (_SYSFS, name)):
                 continue
             try:
-                found[name] = _from_sysfs(reading, name)
+                found[name] = _from_sysfs(host, name)
             except (OSError, ValueError):
                 break
         if found:
             return found, _SYSFS
-    text = reading.text(_SLABINFO)
+    text = host.text(_SLABINFO)
     if text is not None:
         return _from_slabinfo(text), _SLABINFO
     return {}, "defaults: %s and %s cannot be read" % (_SYSFS, _SLABINFO)
 
 
-def _from_sysfs(reading: Reading, name: str) -> Cache:
+def _from_sysfs(host: Host, name: str) -> Cache:
     # Not reading.number: that would name every attribute, where one line for /proc/slabinfo says it all.
     size, order, objects = (
-        decimal((read_text(reading.root, "%s/%s/%s" % (_SYSFS, name, attribute)) or "").strip())
+        decimal((host.read("%s/%s/%s" % (_SYSFS, name, attribute)) or "").strip())
         for attribute in ("slab_size", "order", "objs_per_slab")
     )
     if size is None or order is None or not objects or order > _HIGHEST_ORDER:
@@ -148,9 +147,9 @@ def _from_slabinfo(text: str) -> t.Dict[str, Cache]:
     return found
 
 
-def _charged(reading: Reading) -> bool:
+def _charged(host: Host) -> bool:
     """Tell whether kernel memory is charged to memory cgroups: the controller is on (cgroups(7), /proc/cgroups)."""
-    for line in (reading.text("/proc/cgroups") or "").splitlines():
+    for line in (host.text("/proc/cgroups") or "").splitlines():
         words = line.split()
         if words[:1] == ["memory"]:
             return words[-1] == "1"

@@ -18,7 +18,6 @@ Asked for and got differ: what the kernel or the service manager refuses, it ref
 
 from __future__ import annotations
 
-import functools
 import os
 import typing as t
 
@@ -33,9 +32,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     running_limits,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.containment import in_container
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import below
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
     grants,
     hard_limits,
@@ -68,14 +65,6 @@ Account = t.Tuple[int, int, Groups]
 _ROOT: Account = (0, 0, [("root", 0)])
 
 
-class Planned(t.NamedTuple):
-    """A host as it will be: its files, and the fs.nr_open of then."""
-
-    tree: HostTree
-    nr_open_now: t.Optional[int]
-    nr_open_after_boot: int
-
-
 class Outcome(t.NamedTuple):
     """A limit as it is got, the line that sets it, the hard one first, and what went wrong on the way.
 
@@ -105,55 +94,42 @@ class Subjects:
 
     def __init__(
         self,
-        reading: Reading,
+        host: Host,
         accounts: t.Mapping[str, t.Any],
-        planned: t.Optional[Planned] = None,
         ways: t.Sequence[str] = (session_ways.SSH,),
     ) -> None:
         """accounts: what the host's name service says of users, as Observation has it; ways: in which they come"""
         self.ways = ways
         self._lines_of: t.Dict[t.Optional[str], t.Tuple[t.List[pam_limits.Entry], t.Optional[str]]] = {}
         self._openings_of: t.Dict[str, t.List[session_ways.Opening]] = {}
-        self.reading = reading
-        self.tree = reading.tree if planned is None else planned.tree
+        self.host = host
         self.accounts = accounts
-        self.contained = in_container(reading.root)
-        self.raises_limits = identity.raises_limits(reading.root)
-        self.booted = identity.boots_with_systemd(reading.root)
-        self.has_systemd = systemd_limits.is_installed(self.tree)
-        self.everybody = reading.attempt("/proc", lambda: running_limits.processes(reading.root)) or []
+        self.contained = in_container(host)
+        self.raises_limits = identity.raises_limits(host)
+        self.booted = identity.boots_with_systemd(host)
+        self.has_systemd = systemd_limits.is_installed(self.host)
+        self.everybody = host.attempt("/proc", lambda: running_limits.processes(host)) or []
         #: The host's own, without those of its containers.
         self.processes = [process for process in self.everybody if process.guest is None]
         self.first = next((process for process in self.processes if process.pid == 1), None)
-        if planned is not None:
-            self.now, self.boot = planned.nr_open_now, planned.nr_open_after_boot
-            return
-        self.now = reading.attempt(hard_limits.NR_OPEN, lambda: hard_limits.nr_open_now(reading.root))
-        boot = reading.attempt("fs.nr_open after a boot", lambda: hard_limits.nr_open_after_boot(reading.root))
+        self.now = host.attempt(hard_limits.NR_OPEN, lambda: hard_limits.nr_open_now(host))
+        boot = host.attempt("fs.nr_open after a boot", lambda: hard_limits.nr_open_after_boot(host))
         self.boot = boot.value if boot is not None else hard_limits.NR_OPEN_KERNEL
 
     # What is read once and asked often, by each user, way and unit.
 
-    @functools.cached_property
+    @property
     def _units(self) -> systemd_limits.Units:
-        return systemd_limits.Units(self.tree)
-
-    @functools.cached_property
-    def _at_start(self) -> int:
-        return hard_limits.nr_open_at_start(self.reading.root)
-
-    @functools.cached_property
-    def _build(self) -> pam_limits.Behaviour:
-        return pam_limits.behaviour(self.tree)
+        return systemd_limits.units(self.host)
 
     def _lines(self, conf: t.Optional[str]) -> t.Tuple[t.List[pam_limits.Entry], t.Optional[str]]:
         if conf not in self._lines_of:
-            self._lines_of[conf] = pam_limits.read(self.tree, self._build, conf)
+            self._lines_of[conf] = pam_limits.read(self.host, pam_limits.behaviour(self.host), conf)
         return self._lines_of[conf]
 
     def _openings(self, way: str) -> t.List[session_ways.Opening]:
         if way not in self._openings_of:
-            self._openings_of[way] = session_ways.openings(self.tree, self._units, way)
+            self._openings_of[way] = session_ways.openings(self.host, self._units, way)
         return self._openings_of[way]
 
     # --- users ---
@@ -162,7 +138,7 @@ class Subjects:
         """Return what a session of ``name`` that starts now, and after a boot, gets; refuse an unknown user."""
         now, boot = self.session(where, name)
         lowest = _lowest([now, boot])
-        kept = self.reading.attempt("limits of systemd", lambda: self.kept_from(lowest))
+        kept = self.host.attempt("limits of systemd", lambda: self.kept_from(lowest))
         return dict(_subject("user", name, now, boot), way=lowest.way, remedy=lowest.remedy, kept_from=kept)
 
     def kept_from(self, outcome: Outcome) -> t.Optional[str]:
@@ -180,7 +156,7 @@ class Subjects:
             return min(by_way, key=lambda pair: _rank(_lowest(pair)))
 
         user = account
-        return self.reading.attempt("limits of pam_limits", outcomes) or (_UNKNOWN, _UNKNOWN)
+        return self.host.attempt("limits of pam_limits", outcomes) or (_UNKNOWN, _UNKNOWN)
 
     def _by_way(self, way: str, name: str, account: Account) -> t.Tuple[Outcome, Outcome]:
         """Return what a session of a user gets that comes by this way, now and after a boot."""
@@ -221,7 +197,7 @@ class Subjects:
     def _run(
         self, run: pam_stack.Run, inherited: Outcome, first: t.Optional[Pair], top: int, user: t.Tuple[str, Account]
     ) -> Outcome:
-        build = self._build
+        build = pam_limits.behaviour(self.host)
         name, account = user
         lines, unreadable = self._lines(run.conf)
         granted = pam_limits.resolve(lines, build, name, *account)
@@ -259,7 +235,7 @@ class Subjects:
         if manager.pair is None or manager.pair == (0, 0):
             return manager
         hard = manager.pair[1]
-        chosen = systemd_limits.configured_default(self.tree, "user")
+        chosen = systemd_limits.configured_default(self.host, "user")
         if chosen is None:
             if manager.note:
                 return manager._replace(pair=(min(_FD_SETSIZE, hard), hard))
@@ -271,7 +247,7 @@ class Subjects:
 
     def without_limits_conf(self) -> Outcome:
         """Return what a session gets after a boot where no line of limits.conf concerns its user."""
-        build = pam_limits.behaviour(self.tree)
+        build = pam_limits.behaviour(self.host)
         nothing = pam_limits.Grant(None, None)
         inherited = self._service_limit(self.boot, session_ways.unit(self._units, session_ways.SSH))
         return self._session(nothing, build, inherited, self._first_after_boot(), self.boot)
@@ -281,7 +257,7 @@ class Subjects:
         known = self.accounts.get(name)
         if known is not None:
             return known["uid"], known["gid"], [(str(row[0]), int(row[1])) for row in known["groups"]]
-        return self.reading.attempt("/etc/passwd", lambda: pam_limits.account(self.tree, name))
+        return self.host.attempt("/etc/passwd", lambda: pam_limits.account(self.host, name))
 
     def _session(
         self,
@@ -329,7 +305,7 @@ class Subjects:
         server = session_ways.unit(self._units, session_ways.SSH)
         sessions = (self._inherited_now().pair, self._service_limit(self.boot, server).pair)
         now, boot = (most if pair is None else pair[1] for pair in sessions)
-        return hard_limits.Inherited(now, boot, most, pam_limits.behaviour(self.tree).refuses_session, planned)
+        return hard_limits.Inherited(now, boot, most, pam_limits.behaviour(self.host).refuses_session, planned)
 
     def most_inherited(self) -> t.Optional[t.Dict[str, int]]:
         """Return the limits of PID 1, which everybody on the host starts from; None where they cannot be seen."""
@@ -342,7 +318,7 @@ class Subjects:
         """systemd raises its own limits to the nr_open that it meets (src/core/main.c, bump_rlimit_nofile)."""
         if self.first is None or self.contained or not self.booted:
             return self._first_now()
-        most = self._at_start
+        most = hard_limits.nr_open_at_start(self.host)
         return most, most
 
     def _inherited_now(self, way: str = session_ways.SSH) -> Outcome:
@@ -365,7 +341,7 @@ class Subjects:
 
     def unit(self, where: str, name: str) -> t.Dict[str, t.Any]:
         """Return what a unit has if it runs, and what it gets when it starts; refuse an unknown unit."""
-        found = self.reading.attempt("limits of systemd", lambda: self._unit(where, name))
+        found = self.host.attempt("limits of systemd", lambda: self._unit(where, name))
         return found if found is not None else dict(_unknown("unit", name), **_NO_PROCESS)
 
     def _unit(self, where: str, name: str) -> t.Dict[str, t.Any]:
@@ -384,7 +360,7 @@ class Subjects:
 
     def unit_after_boot(self, where: str, name: str) -> Outcome:
         """Return what a unit gets after a boot; refuse an unknown unit."""
-        grants.check_units(self.tree, [name], where)
+        grants.check_units(self.host, [name], where)
         return self._configured(self._units.limit(name), self.boot)
 
     def knows_unit(self, name: str) -> bool:
@@ -395,7 +371,7 @@ class Subjects:
         if not self.has_systemd:
             return None
         tops = (self.now or self.boot, self.boot)
-        found = self.reading.attempt("limits of systemd", lambda: [self._configured(None, top) for top in tops])
+        found = self.host.attempt("limits of systemd", lambda: [self._configured(None, top) for top in tops])
         subject = (
             _unknown("unit", hard_limits.EVERY_UNIT)
             if found is None
@@ -404,9 +380,9 @@ class Subjects:
         return dict(subject, **_NO_PROCESS)
 
     def _configured(self, limit: t.Optional[systemd_limits.Limit], top: int) -> Outcome:
-        chosen = limit or hard_limits.unit_default(self.tree)
+        chosen = limit or hard_limits.unit_default(self.host)
         by = "%s:%d" % (chosen.path, chosen.line) if chosen.line else _DEFAULT_SOURCE
-        most = self.first.hard if self.first is not None and self.booted else self._at_start
+        most = self.first.hard if self.first is not None and self.booted else hard_limits.nr_open_at_start(self.host)
         soft, hard = chosen.soft, chosen.hard
         if hard > top or (hard > most and not self.raises_limits):
             soft, hard = min(soft, most), min(hard, most)
@@ -436,11 +412,11 @@ class Subjects:
 
     def reader(self) -> t.Optional[t.Dict[str, t.Any]]:
         """Return the process that takes the snapshot: what Ansible's own sessions get on this host."""
-        row = running_limits.parse_limits(self.reading.text("/proc/self/limits") or "")
+        row = running_limits.parse_limits(self.host.text("/proc/self/limits") or "")
         if row is None:
             return None
         outcome = Outcome(row[:2], "/proc/self/limits:%d" % row[2])
-        unit = running_limits.unit_of(self.reading.text("/proc/self/cgroup") or "", self.reading.root)
+        unit = running_limits.unit_of(self.host.text("/proc/self/cgroup") or "", self.host)
         return dict(_subject("process", "this session", outcome, None), unit=unit, **_NO_PROCESS)
 
     @staticmethod
@@ -452,8 +428,8 @@ class Subjects:
         return {
             "pid": pid,
             "descriptors": self._descriptors(pid),
-            "memory_cgroups": cgroups.memory(self.reading, str(pid)),
-            "tasks_cgroups": cgroups.tasks(self.reading, str(pid)),
+            "memory_cgroups": cgroups.memory(self.host, str(pid)),
+            "tasks_cgroups": cgroups.tasks(self.host, str(pid)),
         }
 
     def _descriptors(self, pid: int) -> t.Optional[int]:
@@ -464,23 +440,23 @@ class Subjects:
         path = "/proc/%d/fd" % pid
 
         def count() -> int:
-            size = os.stat(below(self.reading.root, path)).st_size if self.reading.live else 0
-            return size or len(os.listdir(below(self.reading.root, path)))
+            size = os.stat(self.host.place(path)).st_size if self.host.live else 0
+            return size or len(os.listdir(self.host.place(path)))
 
-        return self.reading.attempt(path, count)
+        return self.host.attempt(path, count)
 
     # --- all of them ---
 
     def offenders(self) -> t.List[t.Dict[str, t.Any]]:
         """Return every hard limit above the fs.nr_open that holds then, as nofile_check does."""
-        limits = self.reading.attempt("nofile limits", lambda: hard_limits.hard_limits(self.tree, live=False)) or []
+        limits = self.host.attempt("nofile limits", lambda: hard_limits.hard_limits(self.host, live=False)) or []
         first_of: t.Dict[t.Tuple[str, int], hard_limits.HardLimit] = {}
         for process in self.everybody:
             name = process.subject
             limit = hard_limits.HardLimit(process.path, process.line, "unit", name, process.hard, process.hard, 0)
             first_of.setdefault((name, process.hard), limit)
         everything = [*limits, *first_of.values()]
-        inherited = self.reading.attempt("nofile limits", self.inherited)
+        inherited = self.host.attempt("nofile limits", self.inherited)
         return [found.as_dict() for found in hard_limits.offenders(everything, self.now, self.boot, inherited)]
 
 

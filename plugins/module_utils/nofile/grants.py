@@ -10,13 +10,14 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import pam_limits, systemd_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import running_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.hard_limits import (
     EVERY_UNIT,
     HEADER,
     highest,
     own_files,
     unit_default,
+    without_own,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
@@ -103,16 +104,11 @@ def rlimit_text(grant: Grant) -> str:
     return ":".join("infinity" if number is None else str(number) for number in (grant.soft, grant.hard))
 
 
-def without_own(tree: HostTree) -> HostTree:
-    """Return the host as if none of our limits files were there."""
-    return HostTree(tree.root, dict.fromkeys(own_files(tree)))
-
-
-def planned(tree: HostTree, plan: Plan) -> HostTree:
+def planned(host: Host, plan: Plan) -> Host:
     """Return the host as it will be once the plan is written and files no longer asked for are gone."""
-    files: t.Dict[str, t.Optional[str]] = dict.fromkeys(own_files(tree))
+    files: t.Dict[str, t.Optional[str]] = dict.fromkeys(own_files(host))
     files.update(plan.files())
-    return HostTree(tree.root, files)
+    return host.planning(files)
 
 
 def units_of(paths: t.Iterable[str]) -> t.List[str]:
@@ -122,7 +118,7 @@ def units_of(paths: t.Iterable[str]) -> t.List[str]:
 
 
 def make_plan(
-    tree: HostTree,
+    host: Host,
     soft: Number,
     hard: Number,
     domains: t.Sequence[str],
@@ -136,11 +132,11 @@ def make_plan(
     where:     what to put before the names of the variables in refusals
     inherited: the soft and hard limit of a session that no line of limits.conf concerns
     """
-    others = without_own(tree)
+    others = without_own(host)
     check_domains(domains, where + "domains")
     build = pam_limits.behaviour(others)
     lines = pam_limits.entries(others, build)
-    most = highest(tree.root)
+    most = highest(host)
     by_domain = {}
     for domain in domains:
         granted = pam_limits.granted(others, lines, build, domain)
@@ -148,7 +144,7 @@ def make_plan(
     by_unit: t.Dict[str, t.Optional[Grant]] = {}
     if units or default:
         check_units(others, units, where + ("units" if units else "systemd_default"))
-    known = systemd_limits.Units(others)
+    known = systemd_limits.units(others)
     fallback = unit_default(others)
     for unit in units:
         # A unit without a limit of its own keeps at least the default, but only its own file can be the cause.
@@ -225,13 +221,13 @@ def check_domains(domains: t.Sequence[str], where: str) -> None:
             )
 
 
-def check_units(tree: HostTree, units: t.Sequence[str], where: str) -> None:
+def check_units(host: Host, units: t.Sequence[str], where: str) -> None:
     """Refuse units that the host cannot have."""
-    if not systemd_limits.is_installed(tree):
+    if not systemd_limits.is_installed(host):
         raise Refusal(
             where, list(units), "nothing on a host without systemd", "Leave it out for this host, or install systemd."
         )
-    known = systemd_limits.Units(tree)
+    known = systemd_limits.units(host)
     for unit in units:
         if systemd_limits.section_of(unit) is None:
             raise Refusal(
@@ -249,14 +245,14 @@ def check_units(tree: HostTree, units: t.Sequence[str], where: str) -> None:
             )
 
 
-def overridden(tree: HostTree, plan: Plan) -> t.List[t.Dict[str, t.Any]]:
+def overridden(host: Host, plan: Plan) -> t.List[t.Dict[str, t.Any]]:
     """Return the lines of others because of which a planned limit will not hold.
 
     tree: the host with the plan written
     """
     found: t.List[t.Dict[str, t.Any]] = []
-    build = pam_limits.behaviour(tree)
-    lines = pam_limits.entries(tree, build)
+    build = pam_limits.behaviour(host)
+    lines = pam_limits.entries(host, build)
     winning = pam_limits.winning(lines)
     for domain, grant in plan.domains.items():
         stops = [entry for entry in lines if entry.kind == "stop" and entry.domain == domain != "*"]
@@ -270,13 +266,13 @@ def overridden(tree: HostTree, plan: Plan) -> t.List[t.Dict[str, t.Any]]:
             if entry is not None and entry.path != owned.LIMITS_DROP_IN and entry.value != wanted:
                 shown = "unlimited" if entry.value == pam_limits.UNLIMITED else entry.value
                 found.append(_named(entry.path, entry.line, "domain", domain, shown, wanted))
-    return found + _overridden_units(tree, plan)
+    return found + _overridden_units(host, plan)
 
 
-def _overridden_units(tree: HostTree, plan: Plan) -> t.List[t.Dict[str, t.Any]]:
-    known = systemd_limits.Units(tree)
+def _overridden_units(host: Host, plan: Plan) -> t.List[t.Dict[str, t.Any]]:
+    known = systemd_limits.units(host)
     pairs = [(unit, known.limit(unit), owned.unit_drop_in(unit), grant) for unit, grant in plan.units.items()]
-    pairs.append((EVERY_UNIT, systemd_limits.default(tree), owned.MANAGER_DROP_IN, plan.default))
+    pairs.append((EVERY_UNIT, systemd_limits.default(host), owned.MANAGER_DROP_IN, plan.default))
     found = []
     for unit, limit, path, grant in pairs:
         if limit is not None and grant is not None and limit.path != path:
@@ -290,26 +286,26 @@ def _named(path: str, line: int, kind: str, name: str, value: object, wanted: ob
     return {"source": path, "line": line, kind: name, "value": value, "wanted": wanted}
 
 
-def restart_needed(tree: HostTree, units: t.Iterable[str]) -> t.List[str]:
+def restart_needed(host: Host, units: t.Iterable[str]) -> t.List[str]:
     """Return the running units whose processes have another limit than the configuration gives.
 
     A process may lower its own limits, and raise its soft one (Go's runtime does): so the highest of the
     unit's processes counts, and a soft limit above the configured one is nobody's fault.
     """
     by_unit: t.Dict[str, t.List[running_limits.Process]] = {}
-    for process in running_limits.processes(tree.root):
+    for process in running_limits.processes(host):
         if process.unit is not None:
             by_unit.setdefault(process.unit, []).append(process)
-    first = running_limits.read_process(tree.root, 1)
+    first = running_limits.read_process(host, 1)
     # What PID 1 may not set becomes its own hard limit (setrlimit_closest): infinity everywhere, and whatever is
     # higher where nobody can raise a limit.
     infinity = first.hard if first is not None else _INFINITY
-    most = highest(tree.root)
-    known = systemd_limits.Units(tree)
+    most = highest(host)
+    known = systemd_limits.units(host)
     found = []
     for unit in units:
         present = by_unit.get(known.real_name(unit), [])
-        limit = _granted(known.limit(unit) or unit_default(tree), most)
+        limit = _granted(known.limit(unit) or unit_default(host), most)
         soft, hard = limit.soft, limit.hard
         if hard == _INFINITY:
             soft, hard = min(soft, infinity), infinity

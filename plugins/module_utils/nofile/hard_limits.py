@@ -23,8 +23,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import identity, running_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.containment import in_container
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import unfinished
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host, looked_at_once
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
@@ -120,28 +119,37 @@ class Offender(t.NamedTuple):
         }
 
 
-def nr_open_now(root: str) -> t.Optional[int]:
+def nr_open_now(host: Host) -> t.Optional[int]:
     """Return the live value, or None below a root that is no running host."""
-    text = sysctl_d.live(root, NR_OPEN)
+    text = sysctl_d.live(host, NR_OPEN)
     return None if text is None else decimal(text)
 
 
-def nr_open_bounds(root: str) -> t.Tuple[int, int]:
+def with_nr_open(host: Host, planned: t.Optional[int]) -> Host:
+    """Return the host as it will be with that fs.nr_open, live and in our drop-in; None for what it has."""
+    if planned is None:
+        return host
+    live = {sysctl_keys.proc_path(NR_OPEN): str(planned)}
+    return host.planning({**sysctl_d.drop_in({NR_OPEN: str(planned)}), **live})
+
+
+def nr_open_bounds(host: Host) -> t.Tuple[int, int]:
     """Return the least and the greatest fs.nr_open that the kernel of this host takes."""
-    return sysctl_keys.bounds_of_nr_open(sysctl_d.kernel_at_start(root))
+    return sysctl_keys.bounds_of_nr_open(sysctl_d.kernel_at_start(host))
 
 
-def nr_open_at_start(root: str) -> int:
+@looked_at_once
+def nr_open_at_start(host: Host) -> int:
     """Return the nr_open of the moment at which PID 1 starts, before any sysctl.d is applied.
 
     systemd since 240 may raise it there, if built so, as on Debian 13; it then takes it for its own hard limit, which
     tells even where sysctl.d has lowered the value since. A live maximum that PID 1 has not met is somebody's else.
     """
-    told = _by_kernel_line(root)
+    told = _by_kernel_line(host)
     kernels = told.value if told is not None else NR_OPEN_KERNEL
-    if not identity.boots_with_systemd(root):
+    if not identity.boots_with_systemd(host):
         return kernels
-    first, now = running_limits.read_process(root, 1), nr_open_now(root)
+    first, now = running_limits.read_process(host, 1), nr_open_now(host.present)
     if first is not None and first.hard in _FOUND_BY_SYSTEMD + _SET_BY_SYSTEMD:
         return first.hard
     if now in _FOUND_BY_SYSTEMD or (first is None and now in _SET_BY_SYSTEMD):
@@ -149,38 +157,39 @@ def nr_open_at_start(root: str) -> int:
     return kernels
 
 
-def nr_open_after_boot(root: str, own: t.Optional[t.Mapping[str, str]] = None) -> Ceiling:
-    """Return the nr_open that holds after the next boot; ``own`` as in sysctl_d.after_boot.
+@looked_at_once
+def nr_open_after_boot(host: Host) -> Ceiling:
+    """Return the nr_open that holds after the next boot.
 
     /run/sysctl.d is empty then, yet holds for whoever applies sysctl.d before: of the two values the lower counts.
     So it does of what other programs set after or beside sysctl.d: in some part of a boot each of them holds.
     A container's boot changes nothing: the value is the machine's.
     """
-    now = nr_open_now(root)
-    if now is not None and in_container(root):
+    now = nr_open_now(host.present)
+    if now is not None and in_container(host):
         return Ceiling(now, "the machine under this container", 0)
-    found = [_nr_open_set(root, own, volatile) for volatile in (False, True)]
-    found += _ceilings(root, other_writers.settings(Reading(root))[1])
+    found = [_nr_open_set(host, volatile) for volatile in (False, True)]
+    found += _ceilings(host, other_writers.settings(host)[1])
     return min(found, key=lambda one: one.value)
 
 
-def _ceilings(root: str, settings: t.Iterable[sysctl_d.Setting]) -> t.List[Ceiling]:
+def _ceilings(host: Host, settings: t.Iterable[sysctl_d.Setting]) -> t.List[Ceiling]:
     """Return what the lines that set nr_open make of it; one that the kernel refuses sets nothing."""
-    kernel = sysctl_d.kernel_at_start(root)
+    kernel = sysctl_d.kernel_at_start(host)
     values = [(sysctl_keys.number(NR_OPEN, one.value, kernel), one) for one in settings if one.key == NR_OPEN]
     return [Ceiling(value, one.path, one.line) for value, one in values if value is not None]
 
 
-def _by_kernel_line(root: str) -> t.Optional[Ceiling]:
+def _by_kernel_line(host: Host) -> t.Optional[Ceiling]:
     """Return the nr_open of the kernel's command line, of this boot's and the next one's the lower."""
-    return min(_ceilings(root, other_writers.kernel_line(Reading(root))), key=lambda one: one.value, default=None)
+    return min(_ceilings(host, other_writers.kernel_line(host)), key=lambda one: one.value, default=None)
 
 
-def _nr_open_set(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool) -> Ceiling:
-    won, refused = sysctl_d.settle(sysctl_d.at_boot(root, own, volatile), NR_OPEN, sysctl_d.kernel_at_start(root))
+def _nr_open_set(host: Host, volatile: bool) -> Ceiling:
+    won, refused = sysctl_d.settle(sysctl_d.at_boot(host, volatile), NR_OPEN, sysctl_d.kernel_at_start(host))
     if won is not None:
         return Ceiling(int(won.value or 0), won.path, won.line)
-    at_start, told = nr_open_at_start(root), _by_kernel_line(root)
+    at_start, told = nr_open_at_start(host), _by_kernel_line(host)
     if told is not None and told.value == at_start:
         return told
     if refused:
@@ -188,59 +197,61 @@ def _nr_open_set(root: str, own: t.Optional[t.Mapping[str, str]], volatile: bool
     return Ceiling(at_start, "no sysctl.d file sets it: the default", 0)
 
 
-def highest(root: str) -> t.Optional[int]:
+@looked_at_once
+def highest(host: Host) -> t.Optional[int]:
     """Return the hard limit above which nobody on the host can go, PID 1's; None where root can raise it.
 
     PID 1 has what the container was started with: systemd tries to raise its own, and stays there (src/core/main.c,
     bump_rlimit_nofile).
     """
-    if identity.raises_limits(root):
+    if identity.raises_limits(host):
         return None
-    first = running_limits.read_process(root, 1)
+    first = running_limits.read_process(host, 1)
     return None if first is None else first.hard
 
 
-def unit_default(tree: HostTree) -> systemd_limits.Limit:
+@looked_at_once
+def unit_default(host: Host) -> systemd_limits.Limit:
     """Return the limit of every unit that sets none itself, on this host.
 
     systemd's built-in one is 524288, or what PID 1 was started with if that is more, and never above the nr_open that
     it meets (src/core/main.c, fallback_rlimit_nofile). On a host of its own PID 1 is started with 4096.
     """
-    default = systemd_limits.default(tree)
-    now = nr_open_now(tree.root)
-    if not default.line and not in_container(tree.root):
-        return default._replace(hard=min(default.hard, nr_open_at_start(tree.root)))
-    if default.line or now is None or not in_container(tree.root):
+    default = systemd_limits.default(host)
+    now = nr_open_now(host.present)
+    if not default.line and not in_container(host):
+        return default._replace(hard=min(default.hard, nr_open_at_start(host)))
+    if default.line or now is None or not in_container(host):
         return default
-    return default._replace(hard=min(now, max(default.hard, highest(tree.root) or 0)))
+    return default._replace(hard=min(now, max(default.hard, highest(host) or 0)))
 
 
-def hard_limits(tree: HostTree, live: bool = True) -> t.List[HardLimit]:
+def hard_limits(host: Host, live: bool = True) -> t.List[HardLimit]:
     """Return every hard limit: configured in pam_limits' and systemd's files, and of running processes."""
-    found = _session_limits(tree)
-    if systemd_limits.is_installed(tree):
-        found += _systemd_limits(tree)
-    if not in_container(tree.root):
-        found += _engine_limits(tree)
+    found = _session_limits(host)
+    if systemd_limits.is_installed(host):
+        found += _systemd_limits(host)
+    if not in_container(host):
+        found += _engine_limits(host)
     if live:
-        found += _running_limits(tree)
+        found += _running_limits(host)
     return found
 
 
-def _engine_limits(tree: HostTree) -> t.List[HardLimit]:
+def _engine_limits(host: Host) -> t.List[HardLimit]:
     """Return what container engines will ask for when their next container starts, now as after a boot."""
     return [
         HardLimit(one.path, one.line, "unit", one.name, one.shown, one.hard, one.hard)
-        for one in container_engines.limits(Reading(tree.root))
+        for one in container_engines.limits(host)
     ]
 
 
-def _session_limits(tree: HostTree) -> t.List[HardLimit]:
-    build = pam_limits.behaviour(tree)
+def _session_limits(host: Host) -> t.List[HardLimit]:
+    build = pam_limits.behaviour(host)
     # What unlimited becomes matters only where less is the most that there can be.
-    capped = nr_open_now(tree.root) if build.caps_unlimited and highest(tree.root) is not None else None
+    capped = nr_open_now(host.present) if build.caps_unlimited and highest(host) is not None else None
     found = []
-    for domain, grant in pam_limits.winning(pam_limits.entries(tree, build)).items():
+    for domain, grant in pam_limits.winning(pam_limits.entries(host, build)).items():
         entry = grant.hard
         if entry is None:
             continue
@@ -253,30 +264,30 @@ def _session_limits(tree: HostTree) -> t.List[HardLimit]:
     return found
 
 
-def _systemd_limits(tree: HostTree) -> t.List[HardLimit]:
-    limits = [(EVERY_UNIT, unit_default(tree))] + list(systemd_limits.Units(tree).limits())
-    user = systemd_limits.configured_default(tree, "user")
+def _systemd_limits(host: Host) -> t.List[HardLimit]:
+    limits = [(EVERY_UNIT, unit_default(host))] + list(systemd_limits.units(host).limits())
+    user = systemd_limits.configured_default(host, "user")
     if user is not None:
         limits.append((EVERY_USER_UNIT, user))
-    return [_systemd_limit(tree, unit, limit) for unit, limit in limits]
+    return [_systemd_limit(host, unit, limit) for unit, limit in limits]
 
 
-def _systemd_limit(tree: HostTree, unit: str, limit: systemd_limits.Limit) -> HardLimit:
+def _systemd_limit(host: Host, unit: str, limit: systemd_limits.Limit) -> HardLimit:
     if limit.hard != systemd_limits.INFINITY:
         return HardLimit(limit.path, limit.line, "unit", unit, limit.hard, limit.hard, limit.hard)
     # setrlimit_closest then asks for PID 1's own hard limit, which is the nr_open at its start: fine, unless
     # nr_open has been lowered since.
-    first = running_limits.read_process(tree.root, 1)
-    booted = identity.boots_with_systemd(tree.root)
+    first = running_limits.read_process(host, 1)
+    booted = identity.boots_with_systemd(host)
     now = first.hard if first is not None and booted else 0
-    after_boot = 0 if in_container(tree.root) else nr_open_at_start(tree.root)
+    after_boot = 0 if in_container(host) else nr_open_at_start(host)
     return HardLimit(limit.path, limit.line, "unit", unit, "infinity", now, after_boot)
 
 
-def _running_limits(tree: HostTree) -> t.List[HardLimit]:
+def _running_limits(host: Host) -> t.List[HardLimit]:
     """Return one limit for each unit and value, not one for each of its thousand processes."""
     first_of: t.Dict[t.Tuple[str, int], HardLimit] = {}
-    for process in running_limits.processes(tree.root):
+    for process in running_limits.processes(host):
         name = process.subject
         limit = HardLimit(process.path, process.line, "unit", name, process.hard, process.hard, 0)
         first_of.setdefault((name, process.hard), limit)
@@ -303,22 +314,22 @@ def offenders(
     return found
 
 
-def limits_above(root: str, maximum: int, own_gone: bool = False, live: bool = True) -> t.List[Offender]:
-    """Return who would be locked out if fs.nr_open became ``maximum``, now and at every boot.
-
-    own_gone: leave our own limits files out of account, as they will be gone by then
-    """
-    tree = HostTree(root)
-    if own_gone:
-        tree = HostTree(root, dict.fromkeys(own_files(tree)))
-    return offenders(hard_limits(tree, live), maximum if live else None, maximum)
+def limits_above(host: Host, maximum: int, live: bool = True) -> t.List[Offender]:
+    """Return who would be locked out if fs.nr_open became ``maximum``, now and at every boot."""
+    return offenders(hard_limits(host, live), maximum if live else None, maximum)
 
 
-def own_files(tree: HostTree) -> t.List[str]:
+def without_own(host: Host) -> Host:
+    """Return the host as if none of our limits files were there."""
+    return host.planning(dict.fromkeys(own_files(host)))
+
+
+@looked_at_once
+def own_files(host: Host) -> t.List[str]:
     """Return the files of role limits on the host; refuse one that has the name but not the mark."""
     found = []
-    for path in _own_paths(tree):
-        text = tree.read(path)
+    for path in _own_paths(host):
+        text = host.read(path)
         if text is None:
             continue
         owned.refuse_foreign(path, text)
@@ -326,25 +337,25 @@ def own_files(tree: HostTree) -> t.List[str]:
     return found
 
 
-def left_over(tree: HostTree, asked: t.Container[str]) -> t.List[str]:
+def left_over(host: Host, asked: t.Container[str]) -> t.List[str]:
     """Return those files of role limits that are not there, of which a run that was killed has left something.
 
     That is an unfinished file; or an empty directory, which might be somebody else's, of a file among ``asked``.
     """
     return [
         path
-        for path in _own_paths(tree)
-        if tree.read(path) is None
-        and (tree.exists(unfinished(path)) or (path in asked and not tree.names(os.path.dirname(path))))
+        for path in _own_paths(host)
+        if host.read(path) is None
+        and (host.exists(unfinished(path)) or (path in asked and not host.list(os.path.dirname(path))))
     ]
 
 
-def _own_paths(tree: HostTree) -> t.List[str]:
+def _own_paths(host: Host) -> t.List[str]:
     """Return where files of role limits may be, in directories that exist.
 
     Of one unit those by earlier names come first: removed in this order, each step leaves the winner for the last.
     """
-    directories = [name for name in tree.names(owned.UNIT_DIRECTORY) if name.endswith(".d")]
+    directories = [name for name in host.list(owned.UNIT_DIRECTORY) if name.endswith(".d")]
     paths = [owned.LIMITS_DROP_IN, *owned.MANAGER_DROP_INS]
     paths += [path for name in directories for path in owned.unit_drop_ins(name[:-2])]
-    return [path for path in paths if tree.exists(os.path.dirname(path))]
+    return [path for path in paths if host.exists(os.path.dirname(path))]

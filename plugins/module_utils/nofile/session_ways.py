@@ -21,7 +21,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     sshd_config,
     systemd_limits,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 SSH, CONSOLE, SU, SUDO, CRON, USER_SERVICE = WAYS = ("ssh", "console", "su", "sudo", "cron", "user_service")
@@ -85,18 +85,18 @@ def check(where: str, ways: t.Iterable[str]) -> t.Tuple[str, ...]:
     return asked
 
 
-def openings(tree: HostTree, units: systemd_limits.Units, way: str) -> t.List[Opening]:
+def openings(host: Host, units: systemd_limits.Units, way: str) -> t.List[Opening]:
     """Return how sessions of a way may open; whichever leaves them with less is what can be counted on."""
     services: t.Sequence[str]
     if way == SSH:
-        server = sshd_config.server(tree, units)
+        server = sshd_config.server(host, units)
         if server is not None and server.use_pam.value.lower() == "no":
             return [_without_pam(units, server.use_pam)]
         services = [server.service if server is not None else "sshd"]
     else:
         named = _SERVICES[way]
-        services = [name for name in named if pam_stack.configured(tree, name)] or named[:1]
-    return [opening for service in services for opening in _by_service(tree, units, way, service)]
+        services = [name for name in named if pam_stack.configured(host, name)] or named[:1]
+    return [opening for service in services for opening in _by_service(host, units, way, service)]
 
 
 def _or_unit(units: systemd_limits.Units, way: str) -> str:
@@ -110,8 +110,8 @@ def _without_pam(units: systemd_limits.Units, setting: sshd_config.Setting) -> O
     return Opening((), setting.place, _NO_PAM % setting.value.lower(), remedy)
 
 
-def _by_service(tree: HostTree, units: systemd_limits.Units, way: str, service: str) -> t.List[Opening]:
-    stack = pam_stack.stack(tree, service)
+def _by_service(host: Host, units: systemd_limits.Units, way: str, service: str) -> t.List[Opening]:
+    stack = pam_stack.stack(host, service)
     if stack is None or not stack.ways:
         # A stack by which nobody gets in is not the one of a host that people use.
         return [Opening(_USUAL)]

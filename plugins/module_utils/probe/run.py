@@ -33,7 +33,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     memory_guard,
     socket_count,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import worker_process
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece, Pieces
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.request import BIND, Request
@@ -108,7 +108,7 @@ class Worker:
         return 0 if self.full else self.share - self.given
 
 
-class Host(t.NamedTuple):
+class Facts(t.NamedTuple):
     """What has to be known of this host before the first connection."""
 
     ports: t.Tuple[int, int]
@@ -117,14 +117,14 @@ class Host(t.NamedTuple):
     nofile: int
 
 
-def look_at_host(request: Request, before: str) -> Host:
+def look_at_host(request: Request, before: str) -> Facts:
     """Return what a probe needs to know. raises: Refusal, ProbeFailed"""
     ports = _port_range()
     reserved = _reserved()
     usable = sum(1 for port in range(ports[0], ports[1] + 1) if port not in reserved)
     _check_held(before, request)
     nofile = resource.getrlimit(resource.RLIMIT_NOFILE)[1] if request.user is None else session_nofile(request.user)
-    return Host(ports, usable, _has_narrowing(), nofile)
+    return Facts(ports, usable, _has_narrowing(), nofile)
 
 
 def _port_range() -> t.Tuple[int, int]:
@@ -183,7 +183,7 @@ def session_nofile(user: str) -> int:
 class Probe:
     """One run."""
 
-    def __init__(self, request: Request, host: Host) -> None:
+    def __init__(self, request: Request, host: Facts) -> None:
         self._request = request
         self._host = host
         self._pieces = Pieces(
@@ -202,7 +202,7 @@ class Probe:
         self._channels: t.Dict[int, Worker] = {}
         self._processors = len(os.sched_getaffinity(0))
         self._errors: t.Counter[int] = collections.Counter()
-        self._reading = Reading("/")
+        self._host = host
         self._first_limit: t.Optional[str] = None
         self._began = self._ends = 0.0
         self._seconds: t.Optional[float] = None
@@ -252,7 +252,7 @@ class Probe:
             "nofile": self._host.nofile,
             "descriptors": self._descriptors,
             "sources": len(request.sources) or 1,
-            "reserve": request.kept_free(memory.memory(self._reading, resource.getpagesize())["total"] or 0),
+            "reserve": request.kept_free(memory.memory(Host(), resource.getpagesize())["total"] or 0),
             "held_from": round(held_from, 3),
             "held_until": round(held_until, 3),
             "past_file_max": past_file_max(request.user),
@@ -272,7 +272,7 @@ class Probe:
         if self._opened >= self._request.target or self._first_limit:
             return True
         if time.monotonic() > self._ends:
-            self._limit(CONNTRACK if conntrack_full(self._reading) else TIMEOUT)
+            self._limit(CONNTRACK if conntrack_full(Host()) else TIMEOUT)
         elif self._given > self._opened:
             return False
         elif self._exhausted():
@@ -397,7 +397,7 @@ class Probe:
         now = time.monotonic()
         if now - self._looked >= _LOOK:
             self._looked = now
-            self._memory_left, which = memory_guard.left(self._reading, self._request.kept_free)
+            self._memory_left, which = memory_guard.left(Host(), self._request.kept_free)
             if self._memory_left is not None and self._memory_left <= 0 and self._phase == "connecting":
                 self._limit(which)
         if self._request.progress and now - self._told >= _PROGRESS:
@@ -551,13 +551,13 @@ def past_file_max(user: t.Optional[str]) -> bool:
         return False
     with open("/proc/self/status", encoding="ascii") as stream:
         mine = next(int(line.split()[1], 16) for line in stream if line.startswith("CapEff:"))
-    return containment.in_first_user_namespace() and bool(mine >> _CAP_SYS_ADMIN & 1)
+    return containment.in_first_user_namespace(Host()) and bool(mine >> _CAP_SYS_ADMIN & 1)
 
 
-def conntrack_full(reading: Reading) -> bool:
+def conntrack_full(host: Host) -> bool:
     """Return whether this network namespace's connection table is as good as full."""
-    most = reading.number("/proc/sys/net/netfilter/nf_conntrack_max")
-    used = reading.number("/proc/sys/net/netfilter/nf_conntrack_count")
+    most = host.number("/proc/sys/net/netfilter/nf_conntrack_max")
+    used = host.number("/proc/sys/net/netfilter/nf_conntrack_count")
     return bool(most) and used is not None and used >= _ALMOST * (most or 0)
 
 

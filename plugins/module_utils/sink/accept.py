@@ -22,7 +22,7 @@ import time
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import memory_guard, tcp_sockets
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.sink import daemon, records
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.endpoints import Endpoint, text_of
 
@@ -110,7 +110,6 @@ class Accept(daemon.Service):
         self.processes = processes
         self._endpoints = endpoints
         self._listeners: t.List[socket.socket] = []
-        self._reading = Reading("/")
         self._turns: t.Optional[Turns] = None
 
     def open(self) -> t.Dict[str, t.Any]:
@@ -139,7 +138,7 @@ class Accept(daemon.Service):
             self._turns.give()
 
     def watch(self, board: records.Board) -> None:
-        left, _constraint = memory_guard.left(self._reading, reserve)
+        left, _constraint = memory_guard.left(Host(), reserve)
         board.paused = left is not None and left < 0
 
 

@@ -16,7 +16,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     sysctl_d,
     systemd_limits,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import Keys
@@ -68,27 +68,27 @@ class Applied(t.NamedTuple):
     missing: t.List[str]
 
 
-def applied(reading: Reading) -> Applied:
+def applied(host: Host) -> Applied:
     """Return what our files and records hold; nothing where there are none."""
-    record = reading.attempt(owned.state_path("sysctl"), lambda: sysctl_change.records(reading.root)) or {}
-    drop_in = _own_text(reading, owned.SYSCTL_DROP_IN)
+    record = host.attempt(owned.state_path("sysctl"), lambda: sysctl_change.records(host)) or {}
+    drop_in = _own_text(host, owned.SYSCTL_DROP_IN)
     assignments = sysctl_d.parse(drop_in or "", owned.SYSCTL_DROP_IN)
     keys = {line.key: line.value for line in assignments if line.value is not None}
     kinds = {key: entry.get("kind") for key, entry in record.items()}
     floors = frozenset(key for key in keys if kinds.get(key, "floor" if key in _FLOORS else "value") == "floor")
     topic = network_providers.TOPIC
-    added = reading.attempt(owned.state_path(topic), lambda: network_providers.recorded(reading.root)) or set()
-    links = _links(reading)
-    at_boot = reading.attempt("our address files", lambda: network_providers.at_boot(reading.root, links)) or {}
+    added = host.attempt(owned.state_path(topic), lambda: network_providers.recorded(host)) or set()
+    links = _links(host)
+    at_boot = host.attempt("our address files", lambda: network_providers.at_boot(host, links)) or {}
     missing = [owned.SYSCTL_DROP_IN] if record and drop_in is None else []
-    if any(map(sysctl_change.kernel_module_of, keys)) and _own_text(reading, sysctl_change.MODULES_LOAD) is None:
+    if any(map(sysctl_change.kernel_module_of, keys)) and _own_text(host, sysctl_change.MODULES_LOAD) is None:
         missing.append(sysctl_change.MODULES_LOAD)
     return Applied(
         keys,
         floors,
-        reading.attempt(owned.LIMITS_DROP_IN, lambda: _own_lines(reading)) or [],
-        _own_units(reading),
-        _own_limit(reading, owned.MANAGER_DROP_INS, "Manager", "DefaultLimitNOFILE"),
+        host.attempt(owned.LIMITS_DROP_IN, lambda: _own_lines(host)) or [],
+        _own_units(host),
+        _own_limit(host, owned.MANAGER_DROP_INS, "Manager", "DefaultLimitNOFILE"),
         added,
         set(at_boot),
         {pair for pair, bound_only in at_boot.items() if not bound_only},
@@ -121,7 +121,7 @@ def shown(own: Applied) -> t.Dict[str, t.Any]:
 
 
 def drift(
-    reading: Reading,
+    host: Host,
     keys: Keys,
     subjects: Subjects,
     own: Applied,
@@ -134,16 +134,16 @@ def drift(
     users:     whose sessions are looked at, besides those whom our drop-in names
     """
     found = [_entry(path, "there", None, FILE) for path in own.missing]
-    found += _sysctl(reading, keys, own)
-    found += reading.attempt("limits of pam_limits and systemd", lambda: _nofile(subjects, own, users)) or []
+    found += _sysctl(host, keys, own)
+    found += host.attempt("limits of pam_limits and systemd", lambda: _nofile(subjects, own, users)) or []
     found += _addresses(own, addresses)
     return found
 
 
-def _sysctl(reading: Reading, keys: Keys, own: Applied) -> t.List[t.Dict[str, t.Any]]:
+def _sysctl(host: Host, keys: Keys, own: Applied) -> t.List[t.Dict[str, t.Any]]:
     found = []
-    assignments = reading.attempt("sysctl.d", lambda: other_writers.at_boot(reading)) or []
-    kernel = sysctl_d.kernel_at_start(reading.root)
+    assignments = host.attempt("sysctl.d", lambda: other_writers.at_boot(host)) or []
+    kernel = sysctl_d.kernel_at_start(host)
     for key, value in own.sysctl.items():
         live = keys.live(key)
         if not _holds(own, key, value, live, kernel):
@@ -173,18 +173,18 @@ def _nofile(subjects: Subjects, own: Applied, users: t.Iterable[str]) -> t.List[
     Where our line wins and the kernel still gives less, as in a container without CAP_SYS_RESOURCE, nothing drifted.
     """
     found = []
-    build = pam_limits.behaviour(subjects.tree)
-    _least, most = hard_limits.nr_open_bounds(subjects.tree.root)
+    build = pam_limits.behaviour(subjects.host)
+    _least, most = hard_limits.nr_open_bounds(subjects.host)
     for name in sorted({line.domain for line in own.lines}.union(users)) if own.lines else ():
         account = subjects.account(name)
         if account is None:
             continue
         grant = pam_limits.resolve(own.lines, build, name, *account)
         _soft, hard = pam_limits.limits(grant, most)
-        winner = pam_limits.resolve(pam_limits.entries(subjects.tree, build), build, name, *account).hard
+        winner = pam_limits.resolve(pam_limits.entries(subjects.host, build), build, name, *account).hard
         wins = winner is not None and winner.path == owned.LIMITS_DROP_IN
         found += _below("nofile of user %s" % name, hard, subjects.user("", name), wins)
-    units = systemd_limits.Units(subjects.tree)
+    units = systemd_limits.units(subjects.host)
     for name, (_soft, hard) in sorted(own.units.items()):
         if subjects.knows_unit(name):
             limit = units.limit(name)
@@ -192,7 +192,7 @@ def _nofile(subjects: Subjects, own: Applied, users: t.Iterable[str]) -> t.List[
             found += _below("nofile of %s" % name, hard, subjects.unit("", name), wins)
     every = subjects.every_unit() if own.default is not None else None
     if own.default is not None and every is not None:
-        wins = systemd_limits.default(subjects.tree).path in owned.MANAGER_DROP_INS
+        wins = systemd_limits.default(subjects.host).path in owned.MANAGER_DROP_INS
         found += _below("nofile of %s" % every["name"], own.default[1], every, wins)
     return found
 
@@ -249,38 +249,38 @@ class _Ranges:
         return any(low <= int(wanted) <= high for low, high in ranges)
 
 
-def _own_text(reading: Reading, path: str) -> t.Optional[str]:
-    text = reading.text(path)
+def _own_text(host: Host, path: str) -> t.Optional[str]:
+    text = host.text(path)
     return text if text is not None and owned.is_ours(text) else None
 
 
-def _own_lines(reading: Reading) -> t.List[pam_limits.Entry]:
-    text = _own_text(reading, owned.LIMITS_DROP_IN)
-    build = pam_limits.behaviour(reading.tree)
+def _own_lines(host: Host) -> t.List[pam_limits.Entry]:
+    text = _own_text(host, owned.LIMITS_DROP_IN)
+    build = pam_limits.behaviour(host)
     return pam_limits.parse(text or "", owned.LIMITS_DROP_IN, build)
 
 
-def _own_units(reading: Reading) -> t.Dict[str, t.Tuple[int, int]]:
+def _own_units(host: Host) -> t.Dict[str, t.Tuple[int, int]]:
     found = {}
-    for name in reading.names(owned.UNIT_DIRECTORY):
+    for name in host.names(owned.UNIT_DIRECTORY):
         unit = name[:-2]
         section = systemd_limits.section_of(unit) if name.endswith(".d") else None
         if section is not None:
-            pair = _own_limit(reading, owned.unit_drop_ins(unit), section, "LimitNOFILE")
+            pair = _own_limit(host, owned.unit_drop_ins(unit), section, "LimitNOFILE")
             if pair is not None:
                 found[unit] = pair
     return found
 
 
-def _own_limit(reading: Reading, paths: t.Iterable[str], section: str, key: str) -> t.Optional[t.Tuple[int, int]]:
+def _own_limit(host: Host, paths: t.Iterable[str], section: str, key: str) -> t.Optional[t.Tuple[int, int]]:
     """Return the limit that the last of the files by our names sets."""
-    values = [row for path in paths for row in systemd_limits.assignments(_own_text(reading, path) or "", section, key)]
+    values = [row for path in paths for row in systemd_limits.assignments(_own_text(host, path) or "", section, key)]
     return systemd_limits.parse_rlimit(values[-1][1]) if values else None
 
 
-def _links(reading: Reading) -> t.List[t.Dict[str, t.Any]]:
+def _links(host: Host) -> t.List[t.Dict[str, t.Any]]:
     """Return the interfaces as ``ip`` would name and number them."""
-    numbers = {name: reading.number("/sys/class/net/%s/ifindex" % name) for name in reading.names("/sys/class/net")}
+    numbers = {name: host.number("/sys/class/net/%s/ifindex" % name) for name in host.names("/sys/class/net")}
     return [{"ifname": name, "ifindex": number} for name, number in numbers.items() if number is not None]
 
 

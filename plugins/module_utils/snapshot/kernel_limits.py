@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import other_writers, sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment, proc_sys
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.socket_count import parse_sockstat
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, sysctl_keys
@@ -59,15 +59,15 @@ _MAX_BUCKETS = 512 * 1024
 class Keys:
     """The sysctl keys of one host, live and after a boot; the files are read once."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self._contained = containment.in_container(reading.root)
-        self._kernel = sysctl_d.kernel_at_start(reading.root)
-        self._mounted = reading.attempt("/proc/self/mountinfo", lambda: proc_sys.mounted(reading.root)) or []
-        self._at_boot = reading.attempt("sysctl.d", lambda: other_writers.at_boot(reading)) or []
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._contained = containment.in_container(host)
+        self._kernel = sysctl_d.kernel_at_start(host)
+        self._mounted = host.attempt("/proc/self/mountinfo", lambda: proc_sys.mounted(host)) or []
+        self._at_boot = host.attempt("sysctl.d", lambda: other_writers.at_boot(host)) or []
 
     def live(self, key: str) -> t.Optional[str]:
-        text = self._reading.text(sysctl_keys.proc_path(key))
+        text = self._host.text(sysctl_keys.proc_path(key))
         return None if text is None else " ".join(text.split())
 
     def number(self, key: str) -> t.Optional[int]:
@@ -90,7 +90,7 @@ class Keys:
         for key in KEYS:
             now = self.live(key)
             if now is not None:
-                writable = proc_sys.is_writable(self._reading.root, key, self._mounted, self._reading.uid)
+                writable = proc_sys.is_writable(self._host, key, self._mounted, self._host.uid)
                 found[key] = dict(self._after_boot(key), now=now, scope=self.scope(key), writable=writable)
         return found
 
@@ -98,13 +98,13 @@ class Keys:
         """Return whose the key is: this host's or namespace's own, or the machine's under a container."""
         if not self._contained:
             return NAMESPACE
-        if key in _FIRST_NAMESPACES or containment.is_machine_wide(self._reading.root, key):
+        if key in _FIRST_NAMESPACES or containment.is_machine_wide(self._host, key):
             return MACHINE
         return NAMESPACE
 
     def _after_boot(self, key: str) -> t.Dict[str, t.Optional[str]]:
         if key == hard_limits.NR_OPEN:
-            boot = self._reading.attempt(key, lambda: hard_limits.nr_open_after_boot(self._reading.root))
+            boot = self._host.attempt(key, lambda: hard_limits.nr_open_after_boot(self._host))
             if boot is not None:
                 return {"after_boot": str(boot.value), "by": boot.place if boot.line else None}
         won = None if self.scope(key) == MACHINE else sysctl_d.winner(self._at_boot, key, self._kernel)
@@ -148,9 +148,9 @@ def ports(
     }
 
 
-def tcp(reading: Reading, keys: Keys) -> t.Dict[str, t.Any]:
+def tcp(host: Host, keys: Keys) -> t.Dict[str, t.Any]:
     """Return the limits of TCP itself; those of the machine are null in another than its first namespace."""
-    used = parse_sockstat(reading.text("/proc/net/sockstat") or "", "TCP")
+    used = parse_sockstat(host.text("/proc/net/sockstat") or "", "TCP")
     return {
         "mem_pages": keys.numbers("net.ipv4.tcp_mem"),
         "mem_used_pages": used.get("mem"),
@@ -162,7 +162,7 @@ def tcp(reading: Reading, keys: Keys) -> t.Dict[str, t.Any]:
     }
 
 
-def established_hash(reading: Reading, keys: Keys, memory: t.Optional[int]) -> t.Dict[str, t.Any]:
+def established_hash(host: Host, keys: Keys, memory: t.Optional[int]) -> t.Dict[str, t.Any]:
     """Return the buckets of the table that holds the established connections of this namespace.
 
     net.ipv4.tcp_ehash_entries (Linux 6.1) is negative where the table is shared with the machine's first namespace
@@ -170,21 +170,21 @@ def established_hash(reading: Reading, keys: Keys, memory: t.Optional[int]) -> t
     memory: the host's, in bytes
     """
     entries = keys.number("net.ipv4.tcp_ehash_entries")
-    first = containment.owns_network(reading.root)
+    first = containment.owns_network(host)
     return {
-        "buckets": abs(entries) if entries is not None else _boot_buckets(reading, memory),
+        "buckets": abs(entries) if entries is not None else _boot_buckets(host, memory),
         "own": entries is not None and entries > 0 and not first,
         "child_entries": keys.number("net.ipv4.tcp_child_ehash_entries"),
         "estimated": entries is None,
     }
 
 
-def _boot_buckets(reading: Reading, memory: t.Optional[int]) -> t.Optional[int]:
+def _boot_buckets(host: Host, memory: t.Optional[int]) -> t.Optional[int]:
     """alloc_large_system_hash (mm/mm_init.c): a power of two, from the kernel's command line or the memory.
 
     The kernel counts its pages a little before MemTotal does, so next to a power of two this may be half of it.
     """
-    asked = re.search(r"(?:^|\s)thash_entries=([0-9]+)", reading.text("/proc/cmdline") or "")
+    asked = re.search(r"(?:^|\s)thash_entries=([0-9]+)", host.text("/proc/cmdline") or "")
     entries = decimal(asked.group(1)) if asked is not None else None
     if entries:
         return 1 << (entries - 1).bit_length()
@@ -193,9 +193,9 @@ def _boot_buckets(reading: Reading, memory: t.Optional[int]) -> t.Optional[int]:
     return min(1 << (max(memory // _BYTES_PER_BUCKET, 1) - 1).bit_length(), _MAX_BUCKETS)
 
 
-def tasks(reading: Reading, keys: Keys) -> t.Dict[str, t.Optional[int]]:
+def tasks(host: Host, keys: Keys) -> t.Dict[str, t.Optional[int]]:
     """Return the limits of tasks, and how many there are (the fourth field of /proc/loadavg, proc_loadavg(5))."""
-    fields = (reading.text("/proc/loadavg") or "").split()
+    fields = (host.text("/proc/loadavg") or "").split()
     total = fields[3].rpartition("/")[2] if len(fields) > 3 else ""
     return {
         "threads_max": keys.number("kernel.threads-max"),

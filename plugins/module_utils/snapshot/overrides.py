@@ -15,7 +15,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     tuned,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import kernel_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
 
@@ -28,7 +28,7 @@ _UNKNOWN = " (what it comes to cannot be told here)"
 
 
 def overrides(
-    reading: Reading,
+    host: Host,
     ours: t.Mapping[str, str],
     cpus: t.Optional[int] = None,
     homes: t.Iterable[str] = (),
@@ -43,30 +43,30 @@ def overrides(
 
     A line that sets nofile for one service alone has its ``unit``, too.
     """
-    keys = _keys(reading, ours)
-    found = _at_boot(reading, ours, keys)
-    active = reading.attempt("/etc/tuned", lambda: tuned.active(reading))
+    keys = _keys(host, ours)
+    found = _at_boot(host, ours, keys)
+    active = host.attempt("/etc/tuned", lambda: tuned.active(host))
     if active is not None and not active.reapplies:
-        found += _by_tuned(reading, ours, keys, active)
-    by_proxy = kube_proxy.conntrack_max(reading, cpus) if kube_proxy.KEY in keys else None
+        found += _by_tuned(host, ours, keys, active)
+    by_proxy = kube_proxy.conntrack_max(host, cpus) if kube_proxy.KEY in keys else None
     if by_proxy is not None and _differs(kube_proxy.KEY, by_proxy.value, ours.get(kube_proxy.KEY)):
         found.append(_entry(*by_proxy))
-    for line in shell_limits.lines(reading, homes, ways):
+    for line in shell_limits.lines(host, homes, ways):
         who = line.who + _SHELLS if line.is_known else line.who + _SHELLS + _UNKNOWN
         found.append(_entry(sysctl_keys.NOFILE, line.value, line.path, line.line, who))
-    for setting, unit in other_writers.nofile_lines(reading):
+    for setting, unit in other_writers.nofile_lines(host):
         found.append(dict(_entry(*setting), **({"unit": unit} if unit else {})))
     return list({(entry["key"], entry["file"]): entry for entry in reversed(found)}.values())[::-1]
 
 
-def refused(reading: Reading, ours: t.Mapping[str, str]) -> t.List[t.Dict[str, str]]:
+def refused(host: Host, ours: t.Mapping[str, str]) -> t.List[t.Dict[str, str]]:
     """Return each line about one of the keys of overrides() that the kernel refuses, wherever it sorts."""
-    keys = _keys(reading, ours)
-    planned = {key: ours.get(key, "") for key in keys}
-    lines = reading.attempt("sysctl.d", lambda: sysctl_d.refused_lines(reading.root, keys, planned)) or []
+    keys = _keys(host, ours)
+    then = _with_every(host, ours, keys)
+    lines = host.attempt("sysctl.d", lambda: sysctl_d.refused_lines(then, keys)) or []
     found = [line.as_dict() for line in lines]
-    kernel = sysctl_d.kernel_at_start(reading.root)
-    before, after = other_writers.settings(reading)
+    kernel = sysctl_d.kernel_at_start(host)
+    before, after = other_writers.settings(host)
     for one in [*before, *after]:
         if one.key in keys and sysctl_d.settle([one], one.key, kernel).refused:
             why = "the kernel refuses it and takes %s" % sysctl_keys.allowed(one.key, kernel)
@@ -74,25 +74,30 @@ def refused(reading: Reading, ours: t.Mapping[str, str]) -> t.List[t.Dict[str, s
     return found
 
 
-def _keys(reading: Reading, ours: t.Mapping[str, str]) -> t.List[str]:
+def _keys(host: Host, ours: t.Mapping[str, str]) -> t.List[str]:
     """Return the keys of our drop-in and the usual ones, without those of the machine under a container."""
-    contained = containment.in_container(reading.root)
+    contained = containment.in_container(host)
     return [
         key
         for key in sorted(set(kernel_limits.KEYS) | set(ours))
-        if not (contained and containment.is_machine_wide(reading.root, key))
+        if not (contained and containment.is_machine_wide(host, key))
     ]
 
 
-def _at_boot(reading: Reading, ours: t.Mapping[str, str], keys: t.Sequence[str]) -> t.List[t.Dict[str, str]]:
+def _with_every(host: Host, ours: t.Mapping[str, str], keys: t.Iterable[str]) -> Host:
+    """Return the host with a drop-in of ours that has all of ``keys``."""
+    return host.planning(sysctl_d.drop_in({key: ours.get(key, "") for key in keys}))
+
+
+def _at_boot(host: Host, ours: t.Mapping[str, str], keys: t.Sequence[str]) -> t.List[t.Dict[str, str]]:
     """Return who wins a key at the next boot, if that is not us.
 
     Where the file of ours is not there yet, it stands for it that it will be: the kernel's command line, which comes
     before it, beats nothing.
     """
-    planned = {key: ours.get(key, "") for key in keys}
-    lines = reading.attempt("sysctl.d", lambda: other_writers.at_boot(reading, planned)) or []
-    kernel = sysctl_d.kernel_at_start(reading.root)
+    then = _with_every(host, ours, keys)
+    lines = host.attempt("sysctl.d", lambda: other_writers.at_boot(then)) or []
+    kernel = sysctl_d.kernel_at_start(host)
     found = []
     for key in keys:
         won = sysctl_d.winner(lines, key, kernel)
@@ -106,9 +111,9 @@ def _at_boot(reading: Reading, ours: t.Mapping[str, str], keys: t.Sequence[str])
 
 
 def _by_tuned(
-    reading: Reading, ours: t.Mapping[str, str], keys: t.Sequence[str], active: tuned.Tuned
+    host: Host, ours: t.Mapping[str, str], keys: t.Sequence[str], active: tuned.Tuned
 ) -> t.List[t.Dict[str, str]]:
-    kernel = sysctl_d.kernel_now(reading.root)
+    kernel = sysctl_d.kernel_now(host)
     who = "TuneD profile %s" % active.profile
     return [
         _entry(key, active.keys[key].value, active.keys[key].path, active.keys[key].line, who)

@@ -28,8 +28,8 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     slab,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.conntrack import conntrack
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.memory import memory
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits, session_ways
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import (
@@ -58,86 +58,85 @@ class Request(t.NamedTuple):
         return self.users if self.users or self.units else ("root",)
 
 
-def snapshot(root: str, observation: t.Mapping[str, t.Any], request: Request) -> t.Dict[str, t.Any]:
+def snapshot(host: Host, observation: t.Mapping[str, t.Any], request: Request) -> t.Dict[str, t.Any]:
     """Return ``limits``; refuse a user or a unit that the host does not have."""
-    reading = Reading(root, observation["uid"])
     page_size = observation["page_size"]
-    keys = kernel_limits.Keys(reading)
+    keys = kernel_limits.Keys(host)
     known = keys.all()
     ways = session_ways.check(request.prefix + "ways", request.ways)
-    subjects = Subjects(reading, observation["accounts"], ways=ways)
-    applied = drift.applied(reading)
-    bytes_of = memory(reading, page_size)
+    subjects = Subjects(host, observation["accounts"], ways=ways)
+    applied = drift.applied(host)
+    bytes_of = memory(host, page_size)
     sockets = observation["sockets"]
-    addresses = _addresses(reading, observation, applied)
-    homes = _homes(reading, observation, request)
+    addresses = _addresses(host, observation, applied)
+    homes = _homes(host, observation, request)
     limits: t.Dict[str, t.Any] = {
         "schema": SCHEMA,
-        "host": identity.identity(reading, observation),
+        "host": identity.identity(host, observation),
         "keys": known,
-        "ports": _ports(reading, keys, observation),
-        "nofile": _nofile(reading, known, subjects, request),
+        "ports": _ports(host, keys, observation),
+        "nofile": _nofile(host, known, subjects, request),
         "epoll": {"max_user_watches": keys.number("fs.epoll.max_user_watches")},
-        "conntrack": conntrack(reading, sockets["established"], containment.in_container(root)),
-        "tcp": kernel_limits.tcp(reading, keys),
-        "established_hash": kernel_limits.established_hash(reading, keys, bytes_of["total"]),
-        "memory": dict(bytes_of, cgroups=cgroups.memory(reading)),
-        "slab": slab.sizes(reading, page_size),
-        "tasks": dict(kernel_limits.tasks(reading, keys), cgroups=cgroups.tasks(reading)),
+        "conntrack": conntrack(host, sockets["established"], containment.in_container(host)),
+        "tcp": kernel_limits.tcp(host, keys),
+        "established_hash": kernel_limits.established_hash(host, keys, bytes_of["total"]),
+        "memory": dict(bytes_of, cgroups=cgroups.memory(host)),
+        "slab": slab.sizes(host, page_size),
+        "tasks": dict(kernel_limits.tasks(host, keys), cgroups=cgroups.tasks(host)),
         "addresses": addresses,
         "sockets": sockets,
-        "overrides": overrides.overrides(reading, applied.sysctl, observation["cpus"], homes, ways),
-        "boot": sysctl_d.applier(root)._asdict(),
-        "engines": [] if containment.in_container(root) else container_engines.engines(reading),
-        "refused": overrides.refused(reading, applied.sysctl),
+        "overrides": overrides.overrides(host, applied.sysctl, observation["cpus"], homes, ways),
+        "boot": sysctl_d.applier(host)._asdict(),
+        "engines": [] if containment.in_container(host) else container_engines.engines(host),
+        "refused": overrides.refused(host, applied.sysctl),
         "applied": drift.shown(applied),
-        "drift": drift.drift(reading, keys, subjects, applied, addresses, request.all_users),
+        "drift": drift.drift(host, keys, subjects, applied, addresses, request.all_users),
     }
-    limits["unread"] = reading.unread + list(observation["unread"])
+    limits["unread"] = host.unread + list(observation["unread"])
     return limits
 
 
-def _ports(reading: Reading, keys: kernel_limits.Keys, observation: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+def _ports(host: Host, keys: kernel_limits.Keys, observation: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """Return the local ports; an observation that does not tell automatic ones is one of an earlier release."""
     listeners, automatic = observation["listeners"], observation.get("automatic_listeners")
     if automatic is None:
         low, high = listening.range_in_force(keys.live(sysctl_keys.PORT_RANGE))
         automatic = listening.guessed(listeners, low, high).automatic
-    claims = reading.attempt("claims of ports", lambda: port_claims.claims(reading.tree)) or []
+    claims = host.attempt("claims of ports", lambda: port_claims.claims(host)) or []
     udp = observation.get("udp_listeners") or ()
     return kernel_limits.ports(keys, listeners, automatic, udp, [claim.as_dict() for claim in claims])
 
 
 def _addresses(
-    reading: Reading, observation: t.Mapping[str, t.Any], applied: drift.Applied
+    host: Host, observation: t.Mapping[str, t.Any], applied: drift.Applied
 ) -> t.Optional[t.Dict[str, t.Any]]:
     """Return the addresses of the host, with those that it knows others to have; None where it could not be asked."""
     interfaces = observation["interfaces"]
     if interfaces is None:
         return None
     ours = {address for _interface, address in drift.own_pairs(applied)}
-    servers = reading.attempt("name servers", lambda: name_servers.name_servers(reading.root)) or []
+    servers = host.attempt("name servers", lambda: name_servers.name_servers(host)) or []
     # An observation that was recorded by an earlier version has neither of both.
     taken = [*interfaces.get("taken", ()), *observation.get("session", ()), *servers]
     return dict(interface_addresses.describe(interfaces, ours), taken=taken)
 
 
-def _homes(reading: Reading, observation: t.Mapping[str, t.Any], request: Request) -> t.List[str]:
+def _homes(host: Host, observation: t.Mapping[str, t.Any], request: Request) -> t.List[str]:
     """Return the homes of the users who count; an older record of a host does not have them."""
     found = []
     for name in request.all_users:
         known = observation["accounts"].get(name, {}).get("home")
-        look = functools.partial(pam_limits.home, reading.tree, name)
-        found.append(known or reading.attempt("/etc/passwd", look) or "")
+        look = functools.partial(pam_limits.home, host, name)
+        found.append(known or host.attempt("/etc/passwd", look) or "")
     return found
 
 
 def _nofile(
-    reading: Reading, known: t.Mapping[str, t.Mapping[str, t.Any]], subjects: Subjects, request: Request
+    host: Host, known: t.Mapping[str, t.Mapping[str, t.Any]], subjects: Subjects, request: Request
 ) -> t.Dict[str, t.Any]:
     return {
         "nr_open": _numbers(known.get(hard_limits.NR_OPEN)),
-        "file_max": dict(_numbers(known.get("fs.file-max")), allocated=_allocated(reading)),
+        "file_max": dict(_numbers(known.get("fs.file-max")), allocated=_allocated(host)),
         "subjects": _subjects(subjects, request),
         "offenders": subjects.offenders(),
         "inherited": subjects.most_inherited(),
@@ -166,7 +165,7 @@ def _numbers(key: t.Optional[t.Mapping[str, t.Any]]) -> t.Dict[str, t.Any]:
     return found
 
 
-def _allocated(reading: Reading) -> t.Optional[int]:
+def _allocated(host: Host) -> t.Optional[int]:
     """Return the open files of the machine: the first number of fs.file-nr (proc_sys_fs(5))."""
-    words = (reading.text("/proc/sys/fs/file-nr") or "").split()
+    words = (host.text("/proc/sys/fs/file-nr") or "").split()
     return decimal(words[0]) if words else None

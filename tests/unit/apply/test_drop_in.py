@@ -30,9 +30,9 @@ def debian(host):
 
 
 def change(host, path, content):
-    planned = drop_in.plan(host.root, path, content)
+    planned = drop_in.plan(host.look(), path, content)
     if planned.before != planned.after:
-        drop_in.carry_out(host.root, planned)
+        drop_in.carry_out(host.look(), planned)
     return planned
 
 
@@ -63,14 +63,14 @@ def test_a_drop_in_directory_goes_with_the_last_file(debian):
 def test_what_a_killed_run_left_of_a_file_is_removed(debian):
     for path in (UNIT, owned.MANAGER_DROP_IN, LIMITS):
         debian.put(files.unfinished(path), "[Ser")
-        planned = drop_in.plan(debian.root, path, None)
-        assert drop_in.is_due(debian.root, planned)
-        drop_in.carry_out(debian.root, planned)
-        assert not drop_in.is_due(debian.root, planned)
+        planned = drop_in.plan(debian.look(), path, None)
+        assert drop_in.is_due(debian.look(), planned)
+        drop_in.carry_out(debian.look(), planned)
+        assert not drop_in.is_due(debian.look(), planned)
     assert sorted(os.listdir(debian.path / "etc/systemd")) == ["system"]
     assert os.listdir(debian.path / "etc/systemd/system") == os.listdir(debian.path / "etc/security/limits.d") == []
     (debian.path / "etc/systemd/system/app.service.d").mkdir()
-    assert drop_in.is_due(debian.root, drop_in.plan(debian.root, UNIT, None))
+    assert drop_in.is_due(debian.look(), drop_in.plan(debian.look(), UNIT, None))
 
 
 def test_a_limit_above_the_nr_open_of_now_or_of_the_next_boot_is_refused(debian):
@@ -117,7 +117,7 @@ def test_a_limit_that_ours_held_back_is_not_brought_to_light(debian):
 @pytest.mark.parametrize("path", ["/etc/passwd", "/etc/systemd/system/a/b.d/fourtuple.conf", LIMITS + "x", ""])
 def test_only_our_own_files(debian, path):
     with pytest.raises(Refusal, match="path"):
-        drop_in.plan(debian.root, path, HEADER)
+        drop_in.plan(debian.look(), path, HEADER)
 
 
 @pytest.mark.parametrize("path", [*owned.unit_drop_ins("app.service"), *owned.MANAGER_DROP_INS])
@@ -136,9 +136,9 @@ def test_by_its_earlier_name_a_drop_in_is_only_removed(debian, path):
 def test_neither_a_file_of_others_nor_a_text_without_our_mark(debian):
     debian.put(LIMITS, "* hard nofile 5\n")
     with pytest.raises(Refusal, match="rename or remove that file"):
-        drop_in.plan(debian.root, LIMITS, HEADER)
+        drop_in.plan(debian.look(), LIMITS, HEADER)
     with pytest.raises(Refusal, match="content is"):
-        drop_in.plan(debian.root, UNIT, "[Service]\n")
+        drop_in.plan(debian.look(), UNIT, "[Service]\n")
 
 
 def test_one_process_at_a_time_and_no_file_left_of_that(debian, monkeypatch):

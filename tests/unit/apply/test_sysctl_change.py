@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in, sysctl_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import files, proc_sys
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
@@ -43,23 +44,23 @@ def request(floors=None, values=None, reserved_ports=(), reserve_listeners=True)
 
 
 def plan(host, **asked):
-    return sysctl_change.plan_present(host.root, request(**asked))
+    return sysctl_change.plan_present(host.look(), request(**asked))
 
 
 def apply(host, **asked):
     """Do what the role does: carry the plan out, then keep it for the next boot."""
     change = plan(host, **asked)
-    done = sysctl_change.carry_out(host.root, change)
+    done = sysctl_change.carry_out(host.look(), change)
     text = OWNER_MARK + "\n" + "".join("%s = %s\n" % (k.key, k.persist) for k in done if k.persist)
-    drop_in.carry_out(host.root, drop_in.plan(host.root, owned.SYSCTL_DROP_IN, text))
+    drop_in.carry_out(host.look(), drop_in.plan(host.look(), owned.SYSCTL_DROP_IN, text))
     return {key.key: key for key in done}
 
 
 def absent(host):
     """Do what the role does: carry the plan out, then remove the files in the order given."""
-    done = {key.key: key for key in sysctl_change.carry_out(host.root, sysctl_change.plan_absent(host.root))}
-    for path in sysctl_change.own_files(host.root):
-        drop_in.carry_out(host.root, drop_in.plan(host.root, path, None))
+    done = {key.key: key for key in sysctl_change.carry_out(host.look(), sysctl_change.plan_absent(host.look()))}
+    for path in sysctl_change.own_files(host.look()):
+        drop_in.carry_out(host.look(), drop_in.plan(host.look(), path, None))
     return done
 
 
@@ -128,14 +129,14 @@ def test_what_someone_else_changed_since_stays(stock):
 
 def test_a_run_that_died_between_record_and_write_is_undone(stock):
     apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
-    sysctl_change._record(stock.root, plan(stock, values={"net.ipv4.tcp_tw_reuse": 0}))
+    sysctl_change._record(stock.look(), plan(stock, values={"net.ipv4.tcp_tw_reuse": 0}))
     assert absent(stock)["net.ipv4.tcp_tw_reuse"].outcome == "restored"
     assert stock.live("net.ipv4.tcp_tw_reuse") == "2"
 
 
 def test_a_boot_between_restoring_and_removing_the_drop_in_loses_no_original(stock):
     apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
-    sysctl_change.carry_out(stock.root, sysctl_change.plan_absent(stock.root))
+    sysctl_change.carry_out(stock.look(), sysctl_change.plan_absent(stock.look()))
     stock.sysctl(net__ipv4__tcp_tw_reuse=1)  # the boot applies the drop-in that is still there
     assert absent(stock)["net.ipv4.tcp_tw_reuse"].outcome == "restored"
     assert stock.live("net.ipv4.tcp_tw_reuse") == "2"
@@ -151,8 +152,8 @@ def test_the_record_goes_alone_while_another_role_has_one(stock):
 
 
 def test_without_a_drop_in_the_record_goes_at_once(stock):
-    sysctl_change.carry_out(stock.root, plan(stock, values={"net.ipv4.tcp_tw_reuse": 1}))
-    sysctl_change.carry_out(stock.root, sysctl_change.plan_absent(stock.root))
+    sysctl_change.carry_out(stock.look(), plan(stock, values={"net.ipv4.tcp_tw_reuse": 1}))
+    sysctl_change.carry_out(stock.look(), sysctl_change.plan_absent(stock.look()))
     assert not stock.exists("/var/lib/fourtuple")
 
 
@@ -221,7 +222,7 @@ def test_a_range_of_one_parity_is_warned_about(stock):
 def test_a_record_that_is_not_ours_is_told(stock, record):
     stock.put(STATE, '{"fs.nr_open": %s}' % record)
     with pytest.raises(ValueError, match=r"no record of fs\.nr_open"):
-        sysctl_change.plan_absent(stock.root)
+        sysctl_change.plan_absent(stock.look())
 
 
 def test_digits_of_another_script_in_somebody_s_file(stock):
@@ -244,9 +245,9 @@ def test_absent_keys(stock):
 
 def test_a_key_of_a_kernel_module_is_planned_with_it(stock):
     asked = request(floors={"net.netfilter.nf_conntrack_max": 262144})
-    change = sysctl_change.plan_present(stock.root, asked)
+    change = sysctl_change.plan_present(stock.look(), asked)
     assert (change.keys[0].outcome, change.modules) == ("applied", ["nf_conntrack"])
-    change = sysctl_change.plan_present(stock.root, asked, modules_loadable=False)
+    change = sysctl_change.plan_present(stock.look(), asked, modules_loadable=False)
     assert (change.keys[0].outcome, change.modules) == ("absent", [])
 
 
@@ -281,7 +282,7 @@ def test_a_file_of_our_name_that_is_not_ours_is_refused(stock, path):
     with pytest.raises(Refusal, match=path + ":1"):
         plan(stock)
     with pytest.raises(Refusal, match=path + ":1"):
-        sysctl_change.plan_absent(stock.root)
+        sysctl_change.plan_absent(stock.look())
 
 
 def test_a_write_that_fails_says_how_far_it_came_and_can_be_undone(stock, monkeypatch):
@@ -316,15 +317,15 @@ def test_nr_open_stays_while_a_configured_limit_needs_it(stock):
     apply(stock, floors={"fs.nr_open": 2000000})
     stock.put("/etc/security/limits.d/50-other.conf", "* hard nofile 1500000\n")
     with pytest.raises(Refusal, match=r"/etc/security/limits.d/50-other.conf:1 is 1500000; .* to at least 1500000, or"):
-        sysctl_change.plan_absent(stock.root)
+        sysctl_change.plan_absent(stock.look())
 
 
 def test_nr_open_of_our_own_limits_counts_as_gone_when_told_so(stock):
     apply(stock, floors={"fs.nr_open": 2000000})
     stock.put("/etc/security/limits.d/99-zz-fourtuple.conf", "# Managed by fourtuple.clients\n* hard nofile 2000000\n")
     with pytest.raises(Refusal):
-        sysctl_change.plan_absent(stock.root)
-    assert sysctl_change.plan_absent(stock.root, limits_absent=True).keys[0].outcome == "restored"
+        sysctl_change.plan_absent(stock.look())
+    assert sysctl_change.plan_absent(hard_limits.without_own(stock.look())).keys[0].outcome == "restored"
 
 
 @pytest.fixture
@@ -365,9 +366,9 @@ def test_what_is_left_to_the_next_boot_stays_known_while_other_keys_are_tuned(in
 
 def test_a_run_between_putting_back_and_removing_the_drop_in_keeps_its_originals(stock):
     apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
-    sysctl_change.carry_out(stock.root, sysctl_change.plan_absent(stock.root))
+    sysctl_change.carry_out(stock.look(), sysctl_change.plan_absent(stock.look()))
     apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
-    drop_in.carry_out(stock.root, drop_in.plan(stock.root, owned.SYSCTL_DROP_IN, None))
+    drop_in.carry_out(stock.look(), drop_in.plan(stock.look(), owned.SYSCTL_DROP_IN, None))
     assert absent(stock)["net.ipv4.tcp_tw_reuse"].outcome == "restored"
     assert stock.live("net.ipv4.tcp_tw_reuse") == "2"
     assert not stock.exists("/var/lib/fourtuple")
@@ -377,7 +378,7 @@ def test_a_record_that_is_broken_is_told_before_the_drop_in_changes(stock):
     apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
     stock.put(STATE, "{")
     with pytest.raises(ValueError, match="is not the JSON"):
-        drop_in.carry_out(stock.root, drop_in.plan(stock.root, owned.SYSCTL_DROP_IN, None))
+        drop_in.carry_out(stock.look(), drop_in.plan(stock.look(), owned.SYSCTL_DROP_IN, None))
     assert stock.exists(owned.SYSCTL_DROP_IN)
 
 
@@ -436,7 +437,7 @@ def test_an_nr_open_that_would_lock_out_is_not_put_back_and_the_message_says_whe
     article.put("/etc/sysctl.d/10-article.conf", "fs.nr_open=210000\n")
     apply(article, floors={"fs.nr_open": 1048576})
     with pytest.raises(Refusal) as refusal:
-        sysctl_change.plan_absent(article.root)
+        sysctl_change.plan_absent(article.look())
     assert str(refusal.value) == (
         "systemd's built-in DefaultLimitNOFILE is 524288; allowed: at most 210000, which fs.nr_open would be after the "
         "next boot (/etc/sysctl.d/10-article.conf:1). Set fs.nr_open in /etc/sysctl.d/10-article.conf:1 to at least "
@@ -460,7 +461,7 @@ def test_our_own_limits_go_before_the_nr_open_that_they_need(article):
         "/etc/security/limits.d/99-zz-fourtuple.conf", "# Managed by fourtuple.clients\n* hard nofile 2000000\n"
     )
     with pytest.raises(Refusal, match=r"Take our limits back first \(limits_state: absent\), then the sysctls\."):
-        sysctl_change.plan_absent(article.root)
+        sysctl_change.plan_absent(article.look())
 
 
 def test_dropping_nr_open_from_the_floors_while_a_limit_needs_it_is_refused(stock):
@@ -478,6 +479,6 @@ def test_a_recorded_key_that_is_gone_is_forgotten(stock):
 
 
 def test_own_files(stock):
-    assert sysctl_change.own_files(stock.root) == []
+    assert sysctl_change.own_files(stock.look()) == []
     stock.put(owned.SYSCTL_DROP_IN, "# Managed by fourtuple.clients\n")
-    assert sysctl_change.own_files(stock.root) == [owned.SYSCTL_DROP_IN]
+    assert sysctl_change.own_files(stock.look()) == [owned.SYSCTL_DROP_IN]

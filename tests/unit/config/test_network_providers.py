@@ -8,6 +8,7 @@ import typing as t
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_providers
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -39,7 +40,7 @@ def ifupdown(host: Host, interfaces: str = "source /etc/network/interfaces.d/*\n
 
 
 def find(host: Host, provider: str = "auto") -> network_providers.Persistence:
-    return network_providers.find(host.root, "addresses_provider", provider, "eth0", LINKS)
+    return network_providers.find(host.look(), "addresses_provider", provider, "eth0", LINKS)
 
 
 def refusal(host: Host, provider: str = "auto") -> str:
@@ -246,17 +247,17 @@ def test_knows_its_own_files(host: Host) -> None:
     host.put("/etc/network/if-up.d/fourtuple", "#!/bin/sh\n" + OWNER_MARK + "\n")
     host.put("/etc/network/fourtuple.batch", OWNER_MARK + "\n")
     files = [DROP_IN, "/etc/network/if-up.d/fourtuple", "/etc/network/fourtuple.batch"]
-    assert network_providers.own_files(host.root) == files
+    assert network_providers.own_files(host.look()) == files
     # The drop-in's directory holds nothing else, so it goes whole.
-    assert network_providers.obsolete(host.root, []) == [NETWORK_FILE + ".d", *files[1:]]
-    assert network_providers.obsolete(host.root, files[:1]) == files[1:]
+    assert network_providers.obsolete(host.look(), []) == [NETWORK_FILE + ".d", *files[1:]]
+    assert network_providers.obsolete(host.look(), files[:1]) == files[1:]
     host.put(NETWORK_FILE + ".d/other.conf", "")
-    assert network_providers.obsolete(host.root, []) == files
+    assert network_providers.obsolete(host.look(), []) == files
 
 
 def test_an_untouched_host_has_nothing_of_ours(host: Host) -> None:
-    assert network_providers.obsolete(host.root, []) == []
-    assert network_providers.persisted(host.root, LINKS) == set()
+    assert network_providers.obsolete(host.look(), []) == []
+    assert network_providers.persisted(host.look(), LINKS) == set()
 
 
 def test_knows_the_addresses_that_its_files_give_at_boot(host: Host) -> None:
@@ -267,7 +268,7 @@ def test_knows_the_addresses_that_its_files_give_at_boot(host: Host) -> None:
         "/etc/network/fourtuple.batch",
         OWNER_MARK + "\naddress replace 198.51.100.2/32 dev eth1\naddress replace torn\n",
     )
-    assert network_providers.persisted(host.root, LINKS) == {
+    assert network_providers.persisted(host.look(), LINKS) == {
         ("eth0", "198.51.100.1/32"),
         ("eth0", "2001:db8::1/128"),
         ("eth1", "198.51.100.2/32"),
@@ -285,7 +286,7 @@ def test_knows_which_addresses_of_its_files_nobody_leaves_from_unasked(host: Hos
         OWNER_MARK + "\naddress replace 2001:db8::4/128 dev eth1 nodad preferred_lft 0\n"
         "address replace 2001:db8::5/128 dev eth1 nodad\naddress replace 198.51.100.2/32 dev eth1\n",
     )
-    assert network_providers.at_boot(host.root, LINKS) == {
+    assert network_providers.at_boot(host.look(), LINKS) == {
         ("eth0", "198.51.100.1/32"): True,
         ("eth0", "2001:db8::1/128"): False,
         ("eth0", "2001:db8::2/128"): True,
@@ -299,14 +300,14 @@ def test_knows_which_addresses_of_its_files_nobody_leaves_from_unasked(host: Hos
 def test_what_is_no_address_in_our_files_is_passed_over(host: Host) -> None:
     networkd(host)
     host.put(DROP_IN, OWNER_MARK + "\n[Network]\nAddress=garbage\nAddress=198.51.100.1/32\n")
-    assert network_providers.persisted(host.root, LINKS) == {("eth0", "198.51.100.1/32")}
+    assert network_providers.persisted(host.look(), LINKS) == {("eth0", "198.51.100.1/32")}
 
 
 @pytest.mark.parametrize("added", ['"x"', "[1]", '[["eth0"]]', '[["eth0", "garbage"]]', "[[1, 2]]"])
 def test_a_record_that_is_not_ours(host: Host, added: str) -> None:
     host.put("/var/lib/fourtuple/addresses.json", '{"added": %s}' % added)
     with pytest.raises(ValueError, match="no pairs of an interface and an address"):
-        network_providers.recorded(host.root)
+        network_providers.recorded(host.look())
 
 
 def test_sourced_files_stay_below_the_root(host: Host) -> None:

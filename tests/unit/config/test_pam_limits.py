@@ -7,7 +7,6 @@ import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import pam_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.config.pam_limits import Behaviour
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 
 UNLIMITED = pam_limits.UNLIMITED
 UPSTREAM = Behaviour(spares_root=False, caps_unlimited=True, scans=False, vendor=None)
@@ -177,7 +176,7 @@ def tree_with(host, **files):
     for name, text in files.items():
         path = "/etc/security/limits.conf" if name == "conf" else "/etc/security/limits.d/" + name.replace("__", ".")
         host.put(path, text)
-    return HostTree(host.root)
+    return host.look()
 
 
 def test_the_order_of_files(host):
@@ -198,13 +197,13 @@ def test_a_missing_limits_conf(host):
 
 def test_the_vendors_directory_steps_back(host):
     build = UPSTREAM._replace(vendor="/usr/etc/security")
-    tree = tree_with(host, a__conf="etc - nofile 1\n")
+    tree_with(host, a__conf="etc - nofile 1\n")
     host.put("/usr/etc/security/limits.conf", "vendor - nofile 1\n")
     host.put("/usr/etc/security/limits.d/a.conf", "hidden - nofile 1\n")
     host.put("/usr/etc/security/limits.d/0.conf", "first - nofile 1\n")
-    assert [entry.domain for entry in pam_limits.entries(tree, build)] == ["vendor", "first", "etc"]
+    assert [entry.domain for entry in pam_limits.entries(host.look(), build)] == ["vendor", "first", "etc"]
     host.put("/etc/security/limits.conf", "")
-    assert [entry.domain for entry in pam_limits.entries(tree, build)] == ["first", "etc"]
+    assert [entry.domain for entry in pam_limits.entries(host.look(), build)] == ["first", "etc"]
 
 
 @pytest.mark.parametrize(
@@ -244,7 +243,7 @@ def test_behaviour(host, place, module, release, expected):
         host.put(place + "/security/pam_limits.so", "\0\0" + module)
     if release:
         host.put("/usr/lib/os-release", release)
-    assert pam_limits.behaviour(HostTree(host.root)) == expected
+    assert pam_limits.behaviour(host.look()) == expected
 
 
 def granted(host, text, domain, build=UPSTREAM):

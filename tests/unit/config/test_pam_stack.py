@@ -6,7 +6,6 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import pam_stack
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 
 LIMITS = "session required pam_limits.so\n"
 RHEL = (
@@ -18,7 +17,7 @@ RHEL = (
 
 def ways(host, service="sshd"):
     """Return the lines with pam_limits on each way through the stack, None where the host says nothing."""
-    stack = pam_stack.stack(HostTree(host.root), service)
+    stack = pam_stack.stack(host.look(), service)
     return None if stack is None else sorted([run.line for run in runs] for runs in stack.ways)
 
 
@@ -65,8 +64,8 @@ def test_where_a_service_is_looked_for(host):
     host.put("/etc/pam.d/sshd", "auth required pam_unix.so\n")
     # Without a line for sessions, those of other hold.
     assert ways(host) == [[1]]
-    assert pam_stack.configured(HostTree(host.root), "sshd")
-    assert not pam_stack.configured(HostTree(host.root), "su")
+    assert pam_stack.configured(host.look(), "sshd")
+    assert not pam_stack.configured(host.look(), "su")
 
 
 def test_the_vendors_directory_and_debians_include_are_told_from_the_library(host):
@@ -80,5 +79,5 @@ def test_the_vendors_directory_and_debians_include_are_told_from_the_library(hos
 
 def test_the_options_of_pam_limits(host):
     host.put("/etc/pam.d/sshd", "session optional pam_limits.so set_all conf=/a [conf=/b c]\n")
-    ((run,),) = pam_stack.stack(HostTree(host.root), "sshd").ways
+    ((run,),) = pam_stack.stack(host.look(), "sshd").ways
     assert run == ("/etc/pam.d/sshd", 1, "/b c", True, False)

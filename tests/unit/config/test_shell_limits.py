@@ -6,13 +6,12 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import shell_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import overrides
 
 
 def values(host, text):
     host.put("/etc/profile", text)
-    return [line.value for line in shell_limits.lines(Reading(host.root))]
+    return [line.value for line in shell_limits.lines(host.look())]
 
 
 @pytest.mark.parametrize(
@@ -91,11 +90,11 @@ def test_the_files_of_every_users_shell_are_named_with_the_line(host):
     host.put("/etc/profile.d/a.sh", "ulimit -n 3\n")
     host.put("/etc/profile.d/c.csh", "limit descriptors 4\n")
     host.put("/etc/bash.bashrc", "ulimit -n 5\n")
-    found = [(entry["file"], entry["value"]) for entry in overrides.overrides(Reading(host.root), {})]
+    found = [(entry["file"], entry["value"]) for entry in overrides.overrides(host.look(), {})]
     expected = [("/etc/profile:2", "1"), ("/etc/bash.bashrc:1", "5")]
     expected += [("/etc/profile.d/a.sh:1", "3"), ("/etc/profile.d/b.sh:1", "2")]
     assert found == [*expected, ("/etc/profile.d/c.csh:1", "4")]
-    entry = overrides.overrides(Reading(host.root), {})[0]
+    entry = overrides.overrides(host.look(), {})[0]
     assert (entry["key"], entry["who"]) == ("nofile", "login shells, which run it after pam_limits")
 
 
@@ -119,19 +118,19 @@ def test_the_files_of_every_users_shell_are_named_with_the_line(host):
 )
 def test_each_shell_has_its_files_and_its_words(host, path, line, value):
     host.put(path, "\n" + line + "\n")
-    (found,) = shell_limits.lines(Reading(host.root), ["/home/ann"])
+    (found,) = shell_limits.lines(host.look(), ["/home/ann"])
     assert (found.path, found.line, found.value) == (path, 2, value)
 
 
 def test_the_files_of_others_and_of_ways_without_a_shell_are_not_read(host):
     host.put("/home/bob/.profile", "ulimit -n 5\n")
     host.put("/etc/profile", "ulimit -n 5\n")
-    assert [line.path for line in shell_limits.lines(Reading(host.root), ["/home/ann"])] == ["/etc/profile"]
-    assert shell_limits.lines(Reading(host.root), ["/home/bob"], ["cron", "user_service"]) == []
+    assert [line.path for line in shell_limits.lines(host.look(), ["/home/ann"])] == ["/etc/profile"]
+    assert shell_limits.lines(host.look(), ["/home/bob"], ["cron", "user_service"]) == []
 
 
 def test_what_a_shell_would_have_to_be_asked_is_said_so(host):
     host.put("/etc/profile", "ulimit -n $MAX\nulimit -n 5\n")
-    unknown, known = [entry["who"] for entry in overrides.overrides(Reading(host.root), {})]
+    unknown, known = [entry["who"] for entry in overrides.overrides(host.look(), {})]
     assert unknown.endswith("which run it after pam_limits (what it comes to cannot be told here)")
     assert known == "login shells, which run it after pam_limits"

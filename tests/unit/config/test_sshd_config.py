@@ -6,13 +6,12 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import sshd_config, systemd_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 
 CONFIG = "/etc/ssh/sshd_config"
 
 
 def ask(host):
-    tree = HostTree(host.root)
+    tree = host.look()
     return sshd_config.server(tree, systemd_limits.Units(tree))
 
 

@@ -19,7 +19,8 @@ def systemd(host):
 
 
 def value(host, key, own=None):
-    winner = sysctl_d.after_boot(host.root, key, own)
+    look = host.look() if own is None else host.look().planning(sysctl_d.drop_in(own))
+    winner = sysctl_d.after_boot(look, key)
     return None if winner is None else (winner.value, winner.path, winner.line)
 
 
@@ -43,8 +44,8 @@ def test_proc_path_gives_a_dotted_interface_its_dot_back():
 
 def test_live_folds_white_space(host):
     host.sysctl(net__ipv4__ip_local_port_range="32768\t60999")
-    assert sysctl_d.live(host.root, "net.ipv4.ip_local_port_range") == "32768 60999"
-    assert sysctl_d.live(host.root, "net.ipv4.nothing") is None
+    assert sysctl_d.live(host.look(), "net.ipv4.ip_local_port_range") == "32768 60999"
+    assert sysctl_d.live(host.look(), "net.ipv4.nothing") is None
 
 
 def test_parse_keeps_order_and_line_numbers_and_passes_over_the_rest():
@@ -114,12 +115,12 @@ def test_a_named_key_beats_a_glob_and_a_negative_line_excludes(systemd):
 
 
 def test_what_boots_a_host(host):
-    assert not identity.boots_with_systemd(host.root)
+    assert not identity.boots_with_systemd(host.look())
     (host.path / "sbin").mkdir(parents=True)
     os.symlink("/lib/systemd/systemd", str(host.path / "sbin/init"))
-    assert identity.boots_with_systemd(host.root)
+    assert identity.boots_with_systemd(host.look())
     (host.path / "proc/1").mkdir(parents=True)
-    assert not identity.boots_with_systemd(host.root)
+    assert not identity.boots_with_systemd(host.look())
 
 
 def test_systemd_and_procps_read_lines_each_in_its_own_way():
@@ -189,18 +190,20 @@ RANGE = "net.ipv4.ip_local_port_range"
 
 def test_what_is_written_is_one_thing_and_what_the_kernel_takes_another(host):
     host.put("/etc/sysctl.d/a.conf", "fs.nr_open = 2000000\nfs.nr_open = many\nfs.* = 1000\n")
-    lines = sysctl_d.at_boot(host.root)
+    lines = sysctl_d.at_boot(host.look())
     assert [line.value for line in sysctl_d.written(lines, "fs.nr_open")] == ["2000000", "many"]
     won, refused = sysctl_d.settle(lines, "fs.nr_open")
     assert (won.value, [line.value for line in refused]) == ("2000000", ["many"])
     (host.path / "run/systemd/system").mkdir(parents=True)
-    won, refused = sysctl_d.settle(sysctl_d.at_boot(host.root), "fs.nr_open")
+    won, refused = sysctl_d.settle(sysctl_d.at_boot(host.look()), "fs.nr_open")
     assert (won, [line.value for line in refused]) == (None, ["many"])
 
 
 def test_a_line_that_a_later_one_replaces_is_named_and_takes_nothing_away(systemd):
     systemd.put("/etc/sysctl.d/a.conf", "fs.nr_open = many\nfs.nr_open = 2000000\nvm.x = many\n")
-    (line,) = sysctl_d.refused_lines(systemd.root, ["fs.nr_open", "vm.x"], {"fs.nr_open": "3000000"})
+    (line,) = sysctl_d.refused_lines(
+        systemd.look().planning(sysctl_d.drop_in({"fs.nr_open": "3000000"})), ["fs.nr_open", "vm.x"]
+    )
     assert (line.path, line.line, line.unwritten) == ("/etc/sysctl.d/a.conf", 1, False)
     assert line.as_dict()["why"] == "the kernel refuses it and takes a whole number from 64 to 2147483584"
 
@@ -215,7 +218,7 @@ def test_the_first_unprivileged_port_of_the_boot_bounds_the_range(systemd):
     systemd.sysctl(net__ipv4__ip_unprivileged_port_start=0, net__ipv4__ip_local_port_range="2000 3000")
     systemd.put("/etc/sysctl.d/a.conf", RANGE + " = 80 65535\n")
     assert value(systemd, RANGE) is None
-    assert sysctl_d.kernel_now(systemd.root)[1:3] == (0, 2000)
+    assert sysctl_d.kernel_now(systemd.look())[1:3] == (0, 2000)
     systemd.put("/etc/sysctl.d/0.conf", "net.ipv4.ip_unprivileged_port_start = 80\n")
     assert value(systemd, RANGE)[0] == "80 65535"
     # In a container, whoever made it has set that before.
@@ -225,6 +228,6 @@ def test_the_first_unprivileged_port_of_the_boot_bounds_the_range(systemd):
 
 
 def test_the_kernels_word_is_told_by_its_arch(systemd):
-    assert sysctl_d.kernel_at_start(systemd.root).word_size == 64
+    assert sysctl_d.kernel_at_start(systemd.look()).word_size == 64
     systemd.sysctl(kernel__arch="armv7l")
-    assert sysctl_d.kernel_at_start(systemd.root).word_size == 32
+    assert sysctl_d.kernel_at_start(systemd.look()).word_size == 32

@@ -6,7 +6,6 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 
 INFINITY = systemd_limits.INFINITY
 
@@ -74,25 +73,24 @@ def service(limit=""):
 
 
 def limit(host, unit):
-    found = systemd_limits.Units(HostTree(host.root)).limit(unit)
+    found = systemd_limits.Units(host.look()).limit(unit)
     return None if found is None else (found.soft, found.hard, found.path, found.line)
 
 
 def test_the_default_from_the_managers_files(host):
-    tree = HostTree(host.root)
-    assert systemd_limits.default(tree) == (1024, 524288, systemd_limits.BUILT_IN_SOURCE, 0)
+    assert systemd_limits.default(host.look()) == (1024, 524288, systemd_limits.BUILT_IN_SOURCE, 0)
     host.put("/usr/lib/systemd/system.conf", "[Manager]\nDefaultLimitNOFILE=1\n")
-    assert systemd_limits.default(tree).hard == 1
+    assert systemd_limits.default(host.look()).hard == 1
     host.put("/etc/systemd/system.conf", "[Manager]\n#DefaultLimitNOFILE=2\n")
-    assert systemd_limits.default(tree).line == 0
+    assert systemd_limits.default(host.look()).line == 0
     host.put("/usr/lib/systemd/system.conf.d/50.conf", "[Manager]\nDefaultLimitNOFILE=3:4\n")
     host.put("/run/systemd/system.conf.d/40.conf", "[Manager]\nDefaultLimitNOFILE=5\n")
     host.put("/run/systemd/system.conf.d/60.txt", "[Manager]\nDefaultLimitNOFILE=6\n")
-    assert systemd_limits.default(tree) == (3, 4, "/usr/lib/systemd/system.conf.d/50.conf", 2)
+    assert systemd_limits.default(host.look()) == (3, 4, "/usr/lib/systemd/system.conf.d/50.conf", 2)
     host.put("/etc/systemd/system.conf.d/50.conf", "[Manager]\nDefaultLimitNOFILE=\n")
-    assert systemd_limits.default(tree) == (5, 5, "/run/systemd/system.conf.d/40.conf", 2)
+    assert systemd_limits.default(host.look()) == (5, 5, "/run/systemd/system.conf.d/40.conf", 2)
     host.put("/etc/systemd/user.conf", "[Manager]\nDefaultLimitNOFILE=7\n")
-    assert systemd_limits.configured_default(tree, "user").hard == 7
+    assert systemd_limits.configured_default(host.look(), "user").hard == 7
 
 
 def test_a_units_file_and_drop_ins(host):
@@ -117,7 +115,7 @@ def test_a_units_file_and_drop_ins(host):
 def test_templates_and_instances(host):
     host.put("/usr/lib/systemd/system/c@.service", service("10"))
     host.put("/etc/systemd/system/c@1.service.d/x.conf", service("20"))
-    units = systemd_limits.Units(HostTree(host.root))
+    units = systemd_limits.Units(host.look())
     assert [(unit.unit, unit.limit.hard) for unit in units.limits()] == [("c@.service", 10), ("c@1.service", 20)]
     assert limit(host, "c@2.service")[0] == 10
     host.put("/etc/systemd/system/c@.service.d/y.conf", service("30"))
@@ -151,7 +149,7 @@ def test_masked_units_and_aliases(host):
     (host.path / "dev").mkdir()
     (host.path / "dev/null").touch()
     (etc / "linked.service").symlink_to("/opt/linked.service")
-    units = systemd_limits.Units(HostTree(host.root))
+    units = systemd_limits.Units(host.look())
     assert units.names() == ["empty.service", "linked.service", "masked.service", "ssh.service"]
     assert [(unit.unit, unit.limit.hard) for unit in units.limits()] == [("linked.service", 12), ("ssh.service", 10)]
     host.put("/etc/systemd/system/sshd.service.d/x.conf", service("20"))
@@ -170,7 +168,7 @@ def test_a_link_is_an_alias_only_into_the_search_path_and_of_the_same_kind(host)
         (host.path / units.lstrip("/") / (name + ".service")).symlink_to(target + ".service")
     (host.path / units.lstrip("/") / "d.service").symlink_to("/opt/a.service")
     (host.path / units.lstrip("/") / "e.service").symlink_to("a.service.d/x.conf")
-    known = systemd_limits.Units(HostTree(host.root))
+    known = systemd_limits.Units(host.look())
     names = ["b", "u@1", "u@2", "v@1", "w@1", "d"]
     real = ["a", "t@1", "t@2", "t@1", "t@1", "d"]
     assert [known.real_name(name + ".service") for name in names] == [name + ".service" for name in real]
@@ -182,7 +180,7 @@ def test_a_link_is_an_alias_only_into_the_search_path_and_of_the_same_kind(host)
     assert limit(host, "t@2.service")[0] == limit(host, "u@2.service")[0] == 5
     host.put(units + "t@1.service", service("6"))
     assert [limit(host, name + ".service")[0] for name in ("t@1", "w@1", "v@1")] == [3, 3, 3]
-    known = systemd_limits.Units(HostTree(host.root))
+    known = systemd_limits.Units(host.look())
     assert known.file("t@1.service") == known.file("w@1.service") == units + "t@1.service"
     assert known.file("v@1.service") == units + "t@.service"
     host.put(units + "v@1.service.d/z.conf", service("7"))
@@ -198,20 +196,19 @@ def test_a_link_is_an_alias_only_into_the_search_path_and_of_the_same_kind(host)
 
 
 def test_a_manager_reads_nothing_after_a_broken_file(host):
-    tree = HostTree(host.root)
+    tree = host.look()
     host.put("/etc/systemd/system.conf.d/a.conf", "[Manager]\nDefaultLimitNOFILE=3\n[\nDefaultLimitNOFILE=4\n")
     host.put("/etc/systemd/system.conf.d/b.conf", "[Manager]\nDefaultLimitNOFILE=5\n")
     assert systemd_limits.default(tree).hard == 3
 
 
 def test_the_main_file_of_an_older_manager_is_in_etc(host):
-    tree = HostTree(host.root)
     host.put("/run/systemd/system.conf", "[Manager]\nDefaultLimitNOFILE=3\n")
     host.put("/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so", "")
-    assert systemd_limits.default(tree).line == 0
+    assert systemd_limits.default(host.look()).line == 0
     (host.path / "usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so").unlink()
     host.put("/usr/lib/systemd/libsystemd-shared-257.8-1.so", "")
-    assert systemd_limits.default(tree).hard == 3
+    assert systemd_limits.default(host.look()).hard == 3
 
 
 def test_sections():

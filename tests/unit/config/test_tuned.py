@@ -7,7 +7,6 @@ import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import tuned
 from ansible_collections.fourtuple.clients.plugins.module_utils.config.tuned import Option
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
 
 THROUGHPUT = """[main]
@@ -43,11 +42,11 @@ def running(host):
 
 
 def values(host):
-    return {key: option.value for key, option in tuned.active(Reading(host.root)).keys.items()}
+    return {key: option.value for key, option in tuned.active(host.look()).keys.items()}
 
 
 def test_a_profile_and_what_it_includes(running):
-    found = tuned.active(Reading(running.root))
+    found = tuned.active(running.look())
     assert (found.profile, found.reapplies) == ("mine", True)
     assert found.keys["net.core.somaxconn"] == (">2048", "/usr/lib/tuned/throughput-performance/tuned.conf", 7)
     assert found.keys["vm.dirty_ratio"] == ("10", "/etc/tuned/mine/tuned.conf", 4)
@@ -80,11 +79,11 @@ def test_a_profile_that_includes_the_one_it_stands_before(running):
 
 def test_not_at_work(running):
     (running.path / "run/tuned/tuned.pid").unlink()
-    assert tuned.active(Reading(running.root)) is None
+    assert tuned.active(running.look()) is None
     running.put("/etc/systemd/system/multi-user.target.wants/tuned.service", "")
-    assert tuned.active(Reading(running.root)) is not None
+    assert tuned.active(running.look()) is not None
     running.put("/etc/tuned/active_profile", "")
-    assert tuned.active(Reading(running.root)) is None
+    assert tuned.active(running.look()) is None
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,7 @@ def test_not_at_work(running):
 )
 def test_reapply(running, line, reapplies):
     running.put("/etc/tuned/tuned-main.conf", "# reapply_sysctl = 0\n" + line)
-    assert tuned.active(Reading(running.root)).reapplies is reapplies
+    assert tuned.active(running.look()).reapplies is reapplies
 
 
 @pytest.mark.parametrize(

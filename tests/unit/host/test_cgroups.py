@@ -6,7 +6,6 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import cgroups
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 
 V1 = """31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755
 33 31 0:33 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
@@ -39,15 +38,15 @@ def test_version_1(host):
     host.put("/sys/fs/cgroup/pids/a/b/pids.max", "max\n")
     host.put("/sys/fs/cgroup/pids/a/pids.max", "20\n")
     host.put("/sys/fs/cgroup/pids/a/pids.current", "3\n")
-    assert cgroups.memory(Reading(host.root)) == [{"path": "/a", "limit": 1000, "used": 700, "file_cache": 51}]
-    assert cgroups.tasks(Reading(host.root)) == [{"path": "/a", "limit": 20, "used": 3}]
+    assert cgroups.memory(host.look()) == [{"path": "/a", "limit": 1000, "used": 700, "file_cache": 51}]
+    assert cgroups.tasks(host.look()) == [{"path": "/a", "limit": 20, "used": 3}]
 
 
 def test_version_1_shows_a_limit_that_is_out_of_sight(host):
     host.put("/proc/self/mountinfo", V1)
     host.put("/proc/self/cgroup", "4:memory:/\n")
     v1(host, "", 4000, 700, hierarchical=3000)
-    limits = [(entry["path"], entry["limit"]) for entry in cgroups.memory(Reading(host.root))]
+    limits = [(entry["path"], entry["limit"]) for entry in cgroups.memory(host.look())]
     assert limits == [("/", 4000), ("above /", 3000)]
 
 
@@ -57,24 +56,24 @@ def test_version_2(host):
     v2(host, "/system.slice", memory_max="max", memory_high="max", pids_max=100, pids_current=7)
     v2(host, "/system.slice/a.service", memory_max=2000, memory_high=1500, memory_current=100, pids_max="max")
     v2(host, "/system.slice/a.service", memory_stat="anon 1\nactive_file 20\ninactive_file 22")
-    assert cgroups.memory(Reading(host.root)) == [
+    assert cgroups.memory(host.look()) == [
         {"path": "/system.slice/a.service", "limit": 1500, "used": 100, "file_cache": 42}
     ]
-    assert cgroups.tasks(Reading(host.root)) == [{"path": "/system.slice", "limit": 100, "used": 7}]
+    assert cgroups.tasks(host.look()) == [{"path": "/system.slice", "limit": 100, "used": 7}]
 
 
 def test_another_process(host):
     host.put("/proc/self/mountinfo", V2)
     host.put("/proc/77/cgroup", "0::/a\n")
     v2(host, "/a", pids_max=5)
-    assert cgroups.tasks(Reading(host.root), "77") == [{"path": "/a", "limit": 5, "used": None}]
+    assert cgroups.tasks(host.look(), "77") == [{"path": "/a", "limit": 5, "used": None}]
 
 
 def test_hybrid_takes_the_version_that_has_the_controller(host):
     host.put("/proc/self/mountinfo", V1.replace("cgroup rw,pids", "cgroup rw,cpu"))
     host.put("/proc/self/cgroup", "8:cpu:/\n0::/u\n")
     host.put("/sys/fs/cgroup/unified/u/pids.max", "9\n")
-    assert cgroups.tasks(Reading(host.root)) == [{"path": "/u", "limit": 9, "used": None}]
+    assert cgroups.tasks(host.look()) == [{"path": "/u", "limit": 9, "used": None}]
 
 
 @pytest.mark.parametrize(
@@ -86,15 +85,15 @@ def test_in_a_container_the_mount_is_its_own_group(host, root, path):
     host.put("/proc/self/mountinfo", "30 23 0:26 %s /sys/fs/cgroup ro - cgroup2 cgroup rw\n" % root)
     host.put("/proc/self/cgroup", "0::%s\n" % path)
     v2(host, "", memory_max=5000, memory_current=1)
-    assert [entry["limit"] for entry in cgroups.memory(Reading(host.root))] == [5000]
+    assert [entry["limit"] for entry in cgroups.memory(host.look())] == [5000]
 
 
 def test_a_mount_point_with_a_blank(host):
     host.put("/proc/self/mountinfo", "30 23 0:26 / /a\\040b rw - cgroup2 cgroup rw\nbroken\n")
     host.put("/proc/self/cgroup", "0::/x\n\n")
     host.put("/a b/x/pids.max", "4")
-    assert cgroups.tasks(Reading(host.root))[0]["limit"] == 4
+    assert cgroups.tasks(host.look())[0]["limit"] == 4
 
 
 def test_no_cgroups(host):
-    assert cgroups.memory(Reading(host.root)) == cgroups.tasks(Reading(host.root)) == []
+    assert cgroups.memory(host.look()) == cgroups.tasks(host.look()) == []

@@ -6,7 +6,6 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.identity import identity
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.capabilities import capabilities
 
 OBSERVED = {"hostname": "h", "kernel": "6.1.0", "machine": "x86_64", "page_size": 4096, "cpus": 2, "uid": 0}
@@ -31,7 +30,7 @@ def test_a_debian_host(host):
     host.put("/proc/self/uid_map", "         0          0 4294967295\n")
     host.sysctl(net__ipv4__tcp_mem="1 2 3")
     (host.path / "run/systemd/system").mkdir(parents=True)
-    found = identity(Reading(host.root), OBSERVED)
+    found = identity(host.look(), OBSERVED)
     assert found == dict(
         OBSERVED,
         os={"id": "debian", "version": "12", "name": "Debian GNU/Linux 12"},
@@ -51,7 +50,7 @@ def test_another_distribution(host):
     host.put("/usr/lib/systemd/libsystemd-shared-257.so", "")
     host.put("/proc/1/comm", "init\n")
     host.put("/proc/self/uid_map", "0 100000 65536\n")
-    found = identity(Reading(host.root), OBSERVED)
+    found = identity(host.look(), OBSERVED)
     assert (found["os"]["id"], found["systemd"], found["pam"], found["init"]) == ("rocky", "257", None, "init")
     assert found["first_user_namespace"] is False
 
@@ -67,7 +66,7 @@ def test_another_distribution(host):
 )
 def test_containers(host, path, text, kind):
     host.put(path, text)
-    found = identity(Reading(host.root), OBSERVED)
+    found = identity(host.look(), OBSERVED)
     assert (found["container"], found["container_kind"]) == (True, kind)
 
 

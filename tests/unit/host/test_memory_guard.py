@@ -8,7 +8,6 @@ import resource
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import memory_guard
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 
 KIB = 1024
 
@@ -30,7 +29,7 @@ def group(host, limit, used, cache=0):
 
 
 def left(host, reserve=lambda total: 0):
-    return memory_guard.left(Reading(host.root), reserve)
+    return memory_guard.left(host.look(), reserve)
 
 
 UNUSED = (500000 + 30) * KIB - 100 * resource.getpagesize()

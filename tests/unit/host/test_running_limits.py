@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import running_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 
 TABLE = (
     "Limit                     Soft Limit           Hard Limit           Units     \n"
@@ -22,13 +23,13 @@ def test_all_processes_in_one_pass(host):
     host.put("/proc/11/comm", "gone\n")
     host.put("/proc/12/limits", "no such row\n")
     host.put("/proc/self/limits", TABLE % (1, 1))
-    found = running_limits.processes(host.root)
+    found = running_limits.processes(host.look())
     assert found == [(9, "", None, 5, 6, 3, None), (10, "cron", "cron.service", 1024, 524288, 3, None)]
     assert found[1].path == "/proc/10/limits"
 
 
 def test_no_proc_no_processes(host):
-    assert running_limits.processes(host.root) == []
+    assert running_limits.processes(host.look()) == []
 
 
 def test_a_process_that_ends_while_it_is_read(host, monkeypatch):
@@ -38,11 +39,11 @@ def test_a_process_that_ends_while_it_is_read(host, monkeypatch):
         raise ProcessLookupError(3, "No such process")
 
     monkeypatch.setattr(running_limits, "read_text", read_text)
-    assert running_limits.processes(host.root) == []
+    assert running_limits.processes(host.look()) == []
 
 
 def test_the_real_proc():
-    assert any(process.pid == 1 for process in running_limits.processes("/"))
+    assert any(process.pid == 1 for process in running_limits.processes(Host("/")))
 
 
 @pytest.mark.parametrize(

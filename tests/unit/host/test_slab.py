@@ -6,7 +6,6 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import slab
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 
 SLABINFO = """slabinfo - version: 2.1
 # name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount>
@@ -37,7 +36,7 @@ def put(host, sizes):
 
 def test_a_socket_takes_its_share_of_the_slabs(host):
     put(host, SIZES)
-    found = slab.sizes(Reading(host.root), 4096)
+    found = slab.sizes(host.look(), 4096)
     assert found["source"] == "/sys/kernel/slab"
     assert found["objects"]["TCP"] == 2368
     # 8 pages for 13, 4 pages for 19, and so on: more than the sum of the objects.
@@ -50,22 +49,22 @@ def test_a_socket_takes_its_share_of_the_slabs(host):
 
 def test_memory_cgroups_add_a_pointer_for_each_object(host):
     put(host, SIZES)
-    without = slab.sizes(Reading(host.root), 4096)
+    without = slab.sizes(host.look(), 4096)
     host.put("/proc/cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t4\t20\t1\n")
-    found = slab.sizes(Reading(host.root), 4096)
+    found = slab.sizes(host.look(), 4096)
     assert found["per_socket"] == without["per_socket"] + 5 * 8
     assert found["taken"]["lsm_inode_cache"] == without["taken"]["lsm_inode_cache"]
     host.put("/proc/cgroups", "memory\t4\t20\t0\n")
-    assert slab.sizes(Reading(host.root), 4096) == without
+    assert slab.sizes(host.look(), 4096) == without
 
 
 def test_before_6_1_the_bucket_of_the_port_counts(host):
     put(host, {name: size for name, size in SIZES.items() if name != "tcp_bind2_bucket"})
-    found = slab.sizes(Reading(host.root), 4096)
+    found = slab.sizes(host.look(), 4096)
     assert "tcp_bind2_bucket" not in found["objects"]
     assert found["per_port"] == 0
     put(host, SIZES)
-    assert slab.sizes(Reading(host.root), 4096)["per_socket"] == found["per_socket"]
+    assert slab.sizes(host.look(), 4096)["per_socket"] == found["per_socket"]
 
 
 def test_a_merged_cache_is_a_link(host):
@@ -73,17 +72,17 @@ def test_a_merged_cache_is_a_link(host):
     put(host, {":A-0000128": (128, 0, 32)})
     for name in ("tcp_bind_bucket", "tcp_bind2_bucket"):
         (host.path / "sys/kernel/slab" / name).symlink_to(":A-0000128")
-    assert slab.sizes(Reading(host.root), 4096)["taken"]["tcp_bind2_bucket"] == 128
+    assert slab.sizes(host.look(), 4096)["taken"]["tcp_bind2_bucket"] == 128
 
 
 def test_large_pages(host):
     put(host, dict(SIZES, TCP=(2368, 1, 55)))
-    assert slab.sizes(Reading(host.root), 65536)["taken"]["TCP"] == round(2 * 65536 / 55)
+    assert slab.sizes(host.look(), 65536)["taken"]["TCP"] == round(2 * 65536 / 55)
 
 
 def test_slabinfo_where_there_is_no_sysfs(host):
     host.put("/proc/slabinfo", SLABINFO)
-    found = slab.sizes(Reading(host.root), 4096)
+    found = slab.sizes(host.look(), 4096)
     assert found["source"].startswith("/proc/slabinfo; defaults for eventpoll_epi, ")
     assert found["taken"]["sock_inode_cache"] == round(4 * 4096 / 19)
     assert found["objects"]["tcp_bind_bucket"] == 128
@@ -91,25 +90,25 @@ def test_slabinfo_where_there_is_no_sysfs(host):
 
 
 def test_defaults_say_so(host):
-    found = slab.sizes(Reading(host.root), 4096)
+    found = slab.sizes(host.look(), 4096)
     assert found["source"].startswith("defaults: ")
     assert found["per_socket"] == pytest.approx(4000, rel=0.03)
-    assert slab.sizes(Reading(host.root), 65536) == found
+    assert slab.sizes(host.look(), 65536) == found
 
 
 def test_an_unreadable_cache_ends_in_defaults(host):
     host.put("/sys/kernel/slab/TCP/slab_size", "")
-    assert slab.sizes(Reading(host.root), 4096)["source"].startswith("defaults: ")
+    assert slab.sizes(host.look(), 4096)["source"].startswith("defaults: ")
 
 
 @pytest.mark.parametrize(("attribute", "text"), [("objs_per_slab", "0"), ("order", "99"), ("slab_size", "1_0")])
 def test_a_cache_that_cannot_be_ends_in_defaults(host, attribute, text):
     put(host, SIZES)
     host.put("/sys/kernel/slab/TCP/" + attribute, text)
-    assert slab.sizes(Reading(host.root), 4096)["source"].startswith("defaults: ")
+    assert slab.sizes(host.look(), 4096)["source"].startswith("defaults: ")
 
 
 @pytest.mark.parametrize("line", ["TCP 10 13 2368 0 8 : x", "TCP 10 13 2368 13 : x", "TCP"])
 def test_a_line_of_slabinfo_that_cannot_be_is_passed_over(host, line):
     host.put("/proc/slabinfo", line + "\n")
-    assert slab.sizes(Reading(host.root), 4096)["objects"]["TCP"] == 2368
+    assert slab.sizes(host.look(), 4096)["objects"]["TCP"] == 2368

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
@@ -41,7 +40,7 @@ def process(host, pid, name, soft, hard, unit="app.service"):
 
 
 def ask(host, accounts=None):
-    return Subjects(Reading(host.root), accounts or {})
+    return Subjects(host.look(), accounts or {})
 
 
 def limits(subject, when="now"):
@@ -251,8 +250,8 @@ def test_what_cannot_be_read_is_unknown(debian, monkeypatch):
     def refuse(*_arguments):
         raise PermissionError(13, "Permission denied", debian.root + DROP_IN)
 
-    subjects = ask(debian)
     debian.put(UNIT, "[Service]\n")
+    subjects = ask(debian)
     monkeypatch.setattr("ansible_collections.fourtuple.clients.plugins.module_utils.config.pam_limits.entries", refuse)
     monkeypatch.setattr(
         "ansible_collections.fourtuple.clients.plugins.module_utils.config.systemd_limits.default", refuse
@@ -260,4 +259,4 @@ def test_what_cannot_be_read_is_unknown(debian, monkeypatch):
     assert subjects.user("users", "ann")["now"] is None
     assert subjects.unit("units", "app.service")["after_boot"] is None
     assert subjects.every_unit()["now"] is None
-    assert [entry["what"] for entry in subjects.reading.unread] == [DROP_IN]
+    assert [entry["what"] for entry in subjects.host.unread] == [DROP_IN]

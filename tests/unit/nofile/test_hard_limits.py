@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.tree import HostTree
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -24,14 +23,14 @@ def systemd(host):
 def above(host, maximum, **options):
     return [
         (o.limit.source, o.limit.line, o.limit.name, o.limit.shown, o.when)
-        for o in hard_limits.limits_above(host.root, maximum, **options)
+        for o in hard_limits.limits_above(host.look(), maximum, **options)
     ]
 
 
 def test_nr_open_now(host):
-    assert hard_limits.nr_open_now(host.root) is None
+    assert hard_limits.nr_open_now(host.look()) is None
     host.sysctl(fs__nr_open=5000)
-    assert hard_limits.nr_open_now(host.root) == 5000
+    assert hard_limits.nr_open_now(host.look()) == 5000
 
 
 @pytest.mark.parametrize(
@@ -51,7 +50,7 @@ def test_nr_open_now(host):
 )
 def test_nr_open_after_boot_from_a_file(systemd, value, expected):
     systemd.put("/etc/sysctl.d/50.conf", "#\nfs.nr_open=%s\n" % value)
-    found = hard_limits.nr_open_after_boot(systemd.root)
+    found = hard_limits.nr_open_after_boot(systemd.look())
     assert found.value == expected
     if expected != 1048576:
         assert (found.source, found.line) == ("/etc/sysctl.d/50.conf", 2)
@@ -59,33 +58,33 @@ def test_nr_open_after_boot_from_a_file(systemd, value, expected):
 
 def test_nr_open_after_boot_without_a_file(systemd):
     systemd.sysctl(fs__nr_open=2000000)
-    assert hard_limits.nr_open_after_boot(systemd.root).value == 1048576
+    assert hard_limits.nr_open_after_boot(systemd.look()).value == 1048576
     systemd.sysctl(fs__nr_open=1073741816)
-    assert hard_limits.nr_open_after_boot(systemd.root).value == 1073741816
+    assert hard_limits.nr_open_after_boot(systemd.look()).value == 1073741816
     systemd.sysctl(fs__nr_open=1048576)
     systemd.put("/proc/1/limits", TABLE % (1073741816, 1073741816))
-    assert hard_limits.nr_open_after_boot(systemd.root).value == 1073741816
+    assert hard_limits.nr_open_after_boot(systemd.look()).value == 1073741816
 
 
 def test_nr_open_after_boot_counts_neither_on_what_the_boot_takes_nor_on_its_being_gone(systemd):
     systemd.put("/run/sysctl.d/99-zzz.conf", "fs.nr_open=3000000\n")
-    assert hard_limits.nr_open_after_boot(systemd.root) == (1048576, "no sysctl.d file sets it: the default", 0)
+    assert hard_limits.nr_open_after_boot(systemd.look()) == (1048576, "no sysctl.d file sets it: the default", 0)
     systemd.put("/etc/sysctl.d/50.conf", "fs.nr_open=2000000\n")
-    assert hard_limits.nr_open_after_boot(systemd.root) == (2000000, "/etc/sysctl.d/50.conf", 1)
+    assert hard_limits.nr_open_after_boot(systemd.look()) == (2000000, "/etc/sysctl.d/50.conf", 1)
     systemd.put("/run/sysctl.d/99-zzz.conf", "fs.nr_open=1500000\n")
-    assert hard_limits.nr_open_after_boot(systemd.root) == (1500000, "/run/sysctl.d/99-zzz.conf", 1)
+    assert hard_limits.nr_open_after_boot(systemd.look()) == (1500000, "/run/sysctl.d/99-zzz.conf", 1)
 
 
 def test_nr_open_after_boot_without_systemd(host):
     host.sysctl(fs__nr_open=1073741816)
-    assert hard_limits.nr_open_after_boot(host.root).value == 1048576
+    assert hard_limits.nr_open_after_boot(host.look()).value == 1048576
 
 
 def test_nr_open_of_a_container_is_the_machines(systemd):
     systemd.put("/run/systemd/container", "podman\n")
     systemd.sysctl(fs__nr_open=300000)
     systemd.put("/etc/sysctl.d/50.conf", "fs.nr_open=2000000\n")
-    assert hard_limits.nr_open_after_boot(systemd.root).value == 300000
+    assert hard_limits.nr_open_after_boot(systemd.look()).value == 300000
     # systemd's own default is capped where nr_open cannot change after PID 1 has read it.
     assert above(systemd, 300000) == []
 
@@ -143,8 +142,8 @@ def test_our_own_files_may_be_left_out(systemd):
         "/etc/systemd/system/a.service.d/zzzz-fourtuple.conf", hard_limits.HEADER + "\n[Service]\nLimitNOFILE=2000000\n"
     )
     assert len(above(systemd, 1048576)) == 4
-    assert above(systemd, 1048576, own_gone=True) == []
-    assert hard_limits.own_files(HostTree(systemd.root)) == [
+    assert hard_limits.limits_above(hard_limits.without_own(systemd.look()), 1048576) == []
+    assert hard_limits.own_files(systemd.look()) == [
         "/etc/security/limits.d/99-zz-fourtuple.conf",
         "/etc/systemd/system/a.service.d/zzzz-fourtuple.conf",
     ]
@@ -153,4 +152,4 @@ def test_our_own_files_may_be_left_out(systemd):
 def test_a_file_with_our_name_and_another_owner_is_refused(host):
     host.put("/etc/systemd/system.conf.d/zzzz-fourtuple.conf", "[Manager]\n")
     with pytest.raises(Refusal, match=r"system.conf.d/zzzz-fourtuple.conf:1 is '\[Manager\]'"):
-        hard_limits.own_files(HostTree(host.root))
+        hard_limits.own_files(host.look())

@@ -21,7 +21,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import (
     request as probe_request,
 )
@@ -32,7 +31,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces imp
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 TARGET = ("192.0.2.1", 7000)
-HOST = probe_run.Host(ports=(20000, 20099), usable=100, narrowing=True, nofile=1000)
+HOST = probe_run.Facts(ports=(20000, 20099), usable=100, narrowing=True, nofile=1000)
 NOTHING = {"opened": 0, "returned": 0, "errors": {}, "exhausted": None, "rest": 0, "idle": False}
 
 
@@ -306,11 +305,11 @@ def test_a_worker_that_cannot_be_started(monkeypatch, collector, number, limit):
 def test_a_connection_table_that_is_full(host, used, most, full):
     host.put("/proc/sys/net/netfilter/nf_conntrack_max", most + "\n")
     host.put("/proc/sys/net/netfilter/nf_conntrack_count", used + "\n")
-    assert probe_run.conntrack_full(Reading(host.root)) is full
+    assert probe_run.conntrack_full(host.look()) is full
 
 
 def test_without_a_connection_table(host):
-    assert probe_run.conntrack_full(Reading(host.root)) is False
+    assert probe_run.conntrack_full(host.look()) is False
 
 
 @pytest.fixture

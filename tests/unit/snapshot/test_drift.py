@@ -7,7 +7,6 @@ import json
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import drift
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import Keys
@@ -56,7 +55,7 @@ LIVE = {
 
 
 def ask(host, addresses=LIVE):
-    reading = Reading(host.root)
+    reading = host.look()
     own = drift.applied(reading)
     found = drift.drift(reading, Keys(reading), Subjects(reading, {}), own, addresses)
     assert reading.unread == []
@@ -64,7 +63,7 @@ def ask(host, addresses=LIVE):
 
 
 def test_what_is_applied(tuned_host):
-    own = drift.applied(Reading(tuned_host.root))
+    own = drift.applied(tuned_host.look())
     assert drift.shown(own) == {
         "sysctl": {"fs.nr_open": "2000000", "kernel.x": "5", "net.ipv4.ip_local_port_range": "1024 65535"},
         "nofile": {
@@ -78,7 +77,7 @@ def test_what_is_applied(tuned_host):
 
 
 def test_nothing_applied(host):
-    own = drift.applied(Reading(host.root))
+    own = drift.applied(host.look())
     nothing = {"domains": {}, "units": {}, "default": None}
     assert drift.shown(own) == {"sysctl": {}, "nofile": nothing, "addresses": []}
     assert ask(host, None) == []
@@ -87,7 +86,7 @@ def test_nothing_applied(host):
 def test_foreign_files_of_our_name_are_not_ours(tuned_host):
     for path in (SYSCTL, LIMITS, UNIT, DEFAULT):
         tuned_host.put(path, tuned_host.text(path).replace(MARK, "# somebody\n"))
-    shown = drift.shown(drift.applied(Reading(tuned_host.root)))
+    shown = drift.shown(drift.applied(tuned_host.look()))
     assert (shown["sysctl"], shown["nofile"]) == ({}, {"domains": {}, "units": {}, "default": None})
 
 
@@ -157,7 +156,7 @@ def test_limits_that_others_lower(tuned_host):
 
 def test_a_user_whom_a_star_concerns(tuned_host):
     tuned_host.put("/etc/security/limits.d/99-zzz.conf", "@ann hard nofile 100\nann - nofile 200\n")
-    reading = Reading(tuned_host.root)
+    reading = tuned_host.look()
     arguments = (reading, Keys(reading), Subjects(reading, {}), drift.applied(reading), None)
     assert drift.drift(*arguments, users=["root"]) == []
     assert [(entry["what"], entry["found"]) for entry in drift.drift(*arguments, users=["ann"])] == [

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.reading import Reading
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.overrides import overrides
 
 RANGE = "net.ipv4.ip_local_port_range"
@@ -19,7 +18,7 @@ def machine(host):
 
 
 def ask(host, **ours):
-    found = overrides(Reading(host.root), {key.replace("__", "."): value for key, value in ours.items()})
+    found = overrides(host.look(), {key.replace("__", "."): value for key, value in ours.items()})
     return [(entry["key"], entry["file"], entry["value"], entry["who"]) for entry in found]
 
 
