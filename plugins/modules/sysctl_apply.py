@@ -225,6 +225,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import sy
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import locked
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
@@ -301,9 +302,7 @@ def main() -> None:
         done = change.keys
         if not module.check_mode:
             missing = {
-                sysctl_change.kernel_module_of(key.key)
-                for key in change.keys
-                if key.before is None and key.target is not None
+                sysctl_table.module_of(key.key) for key in change.keys if key.before is None and key.target is not None
             }
             load_kernel_modules(module, sorted(name for name in missing if name))
             # Planned once more: another run must not come between what is seen and what is done about it.

@@ -18,11 +18,11 @@ import pytest
 import value_texts
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import (
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import Kernel
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import (
     PORT_RANGE,
     RESERVED_PORTS,
     UNPRIVILEGED_START,
-    Kernel,
 )
 
 _ORACLE = pathlib.Path(__file__).parent / "oracles/kernel.py"

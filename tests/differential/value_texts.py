@@ -8,11 +8,8 @@ from __future__ import annotations
 import random
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import (
-    PORT_RANGE,
-    RESERVED_PORTS,
-    Kernel,
-)
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import Kernel
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE, RESERVED_PORTS
 
 _EDGES = [0, 1, 7, 64, 1023, 1024, 8080, 65535, 65536, 2147483, 8589934, 8589935]
 _EDGES += [2**power + more for power in (7, 8, 24, 31, 32, 63, 64) for more in (-1, 0, 1)]

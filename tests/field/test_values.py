@@ -16,7 +16,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import (
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import (
     NR_OPEN,
     PORT_RANGE,
     RESERVED_PORTS,

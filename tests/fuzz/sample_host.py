@@ -12,8 +12,7 @@ import typing as t
 
 from recorded import Recording
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import kernel_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_table
 
 #: As much of a snapshot as no file has: what observation.observe() returns.
 OBSERVATION: dict[str, t.Any] = Recording.load("debian-12").content["observation"]
@@ -218,9 +217,9 @@ FILES: dict[str, str] = {
 }
 FILES.update(
     {
-        "/proc/sys/" + key.replace(".", "/"): "1024 65535\n" if key == sysctl_keys.PORT_RANGE else "1048576\n"
-        for key in kernel_limits.KEYS
-        if key not in ("net.ipv4.tcp_mem", sysctl_keys.RESERVED_PORTS)
+        "/proc/sys/" + key.replace(".", "/"): "1024 65535\n" if key == sysctl_table.PORT_RANGE else "1048576\n"
+        for key in sysctl_table.OF_SNAPSHOT
+        if key not in ("net.ipv4.tcp_mem", sysctl_table.RESERVED_PORTS)
     }
 )
 FILES["/proc/sys/net/ipv4/ip_local_reserved_ports"] = "8080\n"

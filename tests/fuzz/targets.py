@@ -61,6 +61,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import (
     port_set,
     refusal,
     sysctl_keys,
+    sysctl_table,
     taken_addresses,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
@@ -134,7 +135,7 @@ def _sysctl_key(text: str) -> object:
     )
 
 
-_VALUES_OF = ("fs.nr_open", sysctl_keys.PORT_RANGE, sysctl_keys.RESERVED_PORTS, "net.ipv4.tcp_rmem", "fs.x")
+_VALUES_OF = ("fs.nr_open", sysctl_table.PORT_RANGE, sysctl_table.RESERVED_PORTS, "net.ipv4.tcp_rmem", "fs.x")
 
 
 def _kernel_number(text: str) -> object:

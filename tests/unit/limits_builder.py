@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import KEYS
+
 _KEYS = {
     "net.ipv4.ip_local_port_range": "32768 60999",
     "net.ipv4.ip_local_reserved_ports": "",
@@ -170,26 +172,17 @@ def container(**more: t.Any) -> dict[str, t.Any]:
     return limits
 
 
-_FOLLOWS: dict[str, tuple[str, ...]] = {
-    "fs.nr_open": ("nofile", "nr_open", "now"),
-    "fs.file-max": ("nofile", "file_max", "now"),
-    "fs.epoll.max_user_watches": ("epoll", "max_user_watches"),
-    "net.netfilter.nf_conntrack_max": ("conntrack", "max"),
-    "net.ipv4.tcp_max_tw_buckets": ("tcp", "max_tw_buckets"),
-    "net.ipv4.tcp_tw_reuse": ("tcp", "tw_reuse"),
-}
-
-
 def _merge(limits: dict[str, t.Any], change: t.Mapping[str, t.Any]) -> None:
     rest = dict(change)
     for key, value in rest.pop("keys", {}).items():
         entry = limits["keys"].setdefault(key, {"after_boot": None, "by": None, "scope": "namespace", "writable": True})
         entry.update(value if isinstance(value, dict) else {"now": str(value)})
-        if key in _FOLLOWS:
+        row = KEYS.get(key)
+        if row is not None and row.place:
             inner = limits
-            for name in _FOLLOWS[key][:-1]:
+            for name in row.place[:-1]:
                 inner = inner[name]
-            inner[_FOLLOWS[key][-1]] = int(entry["now"])
+            inner[row.place[-1]] = int(entry["now"])
         if key == "net.ipv4.ip_local_port_range":
             low, high = map(int, entry["now"].split())
             limits["ports"].update(low=low, high=high, usable=high - low + 1)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import obse
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import Request
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -141,6 +143,13 @@ def test_every_key_is_documented_and_every_documented_key_is_there(rich):
         limits = whole.snapshot(rich.look(), OBSERVED, request)
         assert list(undocumented(limits, documented)) == []
     assert set(leaves(documented)) - SEEN == set()
+
+
+@pytest.mark.parametrize("key", [key for key, row in sysctl_table.KEYS.items() if row.place])
+def test_the_snapshot_has_a_keys_number_where_its_row_says(rich, key):
+    limits = whole.snapshot(rich.look(), OBSERVED, Request())
+    found = functools.reduce(lambda part, name: part[name], sysctl_table.KEYS[key].place, limits)
+    assert found == (int(limits["keys"][key]["now"]) if key in limits["keys"] else None)
 
 
 def test_a_snapshot_is_json_and_versioned(rich):

@@ -33,17 +33,14 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.files impor
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, port_set, sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, port_set, sysctl_keys, sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import (
     RUN_DIRECTORY,
     STATE_DIRECTORY,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, decimal, whole_number
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import (
-    PORT_RANGE,
-    RESERVED_PORTS,
-    Kernel,
-)
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import Kernel
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE, RESERVED_PORTS
 
 #: So many ports stay reserved on which somebody waited at an earlier run and nobody does now: services that happen to
 #: be stopped. Of more, as of a daemon that picks a port itself at each start, the oldest are given back.
@@ -52,32 +49,6 @@ _MAX_UNUSED = 64
 MODULES_LOAD = "/etc/modules-load.d/fourtuple.conf"
 
 _TOPIC = "sysctl"
-
-_FILE_MAX = "fs.file-max"
-
-#: Registered for the first network namespace only (net/ipv4/sysctl_net_ipv4.c ipv4_table and
-#: net/core/sysctl_net_core.c net_core_table): real keys, though absent in a container.
-_FIRST_NAMESPACE_ONLY = frozenset(
-    (
-        "net.core.default_qdisc",
-        "net.core.netdev_budget",
-        "net.core.netdev_budget_usecs",
-        "net.core.netdev_max_backlog",
-        "net.core.rps_sock_flow_entries",
-        "net.ipv4.inet_peer_threshold",
-        "net.ipv4.tcp_low_latency",
-        "net.ipv4.tcp_max_orphans",
-        "net.ipv4.tcp_mem",
-        "net.ipv4.udp_mem",
-    )
-)
-
-#: Keys that exist only while a kernel module is loaded.
-_MODULE_OF_PREFIX = (
-    ("net.netfilter.nf_conntrack_", "nf_conntrack"),
-    ("net.nf_conntrack_max", "nf_conntrack"),
-    ("net.bridge.bridge-nf-", "br_netfilter"),
-)
 
 # The classes of a key, in the words that sysctl_apply documents.
 APPLIED = "applied"
@@ -133,11 +104,6 @@ class Change(t.NamedTuple):
     listeners: t.Sequence[int] = ()
 
 
-def kernel_module_of(key: str) -> t.Optional[str]:
-    """Return the kernel module that brings ``key``, or None for a key of the kernel itself."""
-    return next((module for prefix, module in _MODULE_OF_PREFIX if key.startswith(prefix)), None)
-
-
 def plan_present(host: Host, request: Request, modules_loadable: bool = True) -> Change:
     """Return the change that makes the host meet ``request``; refuse what cannot be.
 
@@ -167,7 +133,7 @@ def plan_present(host: Host, request: Request, modules_loadable: bool = True) ->
     dropped = [plan for plan in _plan_undo(host) if plan.key not in asked]
     persisted = {plan.key: plan.persist for plan in keys if plan.persist is not None}
     _refuse_limits_above_next_boot(host, persisted)
-    modules = sorted({module for module in map(kernel_module_of, persisted) if module})
+    modules = sorted({module for module in map(sysctl_table.module_of, persisted) if module})
     then = host.planning(sysctl_d.drop_in(persisted))
     refused = sysctl_d.refused_lines(then, persisted)
     return Change(keys + dropped, modules, _overridden(then, persisted), refused, warnings, reserved.listeners)
@@ -421,12 +387,12 @@ def _at_start(host: Host, key: str) -> t.Optional[str]:
     """
     if key == hard_limits.NR_OPEN:
         return str(hard_limits.nr_open_at_start(host))
-    if key != _FILE_MAX or not identity.boots_with_systemd(host):
+    if key != sysctl_table.FILE_MAX or not identity.boots_with_systemd(host):
         return None
     version = re.match(r"[0-9]+", identity.systemd_version(host) or "")
     if version is None or int(version.group()) < 240:
         return None
-    _least, most = sysctl_keys.bounds(_FILE_MAX, sysctl_d.kernel_at_start(host)) or (0, 0)
+    _least, most = sysctl_keys.bounds(sysctl_table.FILE_MAX, sysctl_d.kernel_at_start(host)) or (0, 0)
     return str(most)
 
 
@@ -476,10 +442,10 @@ def _plan_key(
 
 
 def _plan_missing(plan: KeyPlan, place: str, contained: bool, modules_loadable: bool) -> KeyPlan:
-    module = kernel_module_of(plan.key)
+    module = sysctl_table.module_of(plan.key)
     if module and modules_loadable and not contained:
         return plan._replace(outcome=APPLIED, target=plan.wanted, why="with the kernel module %s" % module)
-    if plan.kind == "value" and not module and plan.key not in _FIRST_NAMESPACE_ONLY:
+    if plan.kind == "value" and not module and not _is_of_first_namespace(plan.key):
         raise Refusal(
             place,
             plan.wanted,
@@ -491,6 +457,12 @@ def _plan_missing(plan: KeyPlan, place: str, contained: bool, modules_loadable: 
         persist=None,
         why="needs the kernel module %s" % module if module else "this host has no such key",
     )
+
+
+def _is_of_first_namespace(key: str) -> bool:
+    """Tell whether a key is a real one though it is absent in a container."""
+    row = sysctl_table.KEYS.get(key)
+    return row is not None and row.namespaces == sysctl_table.FIRST_ONLY
 
 
 def _who_needs(host: Host, nr_open: int) -> str:

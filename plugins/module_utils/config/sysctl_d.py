@@ -26,10 +26,10 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment, identity
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host, looked_at_once
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import (
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import Kernel
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import (
     PORT_RANGE,
     UNPRIVILEGED_START,
-    Kernel,
 )
 
 #: Lost with every boot, and read by whoever applies sysctl.d until then.

@@ -24,11 +24,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import iden
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.containment import in_container
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import unfinished
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host, looked_at_once
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys, sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
-NR_OPEN = sysctl_keys.NR_OPEN
+NR_OPEN = sysctl_table.NR_OPEN
 
 #: fs/file.c: sysctl_nr_open, the kernel's own.
 NR_OPEN_KERNEL = 1048576

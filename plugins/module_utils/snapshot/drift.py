@@ -20,7 +20,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import Keys
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, port_set, sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, port_set, sysctl_keys, sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Pair, in_order
 
 LIVE, AFTER_BOOT, FILE = "live", "after_boot", "file"
@@ -81,7 +81,7 @@ def applied(host: Host) -> Applied:
     links = _links(host)
     at_boot = host.attempt("our address files", lambda: network_providers.at_boot(host, links)) or {}
     missing = [owned.SYSCTL_DROP_IN] if record and drop_in is None else []
-    if any(map(sysctl_change.kernel_module_of, keys)) and _own_text(host, sysctl_change.MODULES_LOAD) is None:
+    if any(map(sysctl_table.module_of, keys)) and _own_text(host, sysctl_change.MODULES_LOAD) is None:
         missing.append(sysctl_change.MODULES_LOAD)
     return Applied(
         keys,
@@ -159,7 +159,7 @@ def _holds(own: Applied, key: str, ours: str, value: t.Optional[str], kernel: sy
     """Tell whether ``value`` is as good as ``ours``: the same, for a floor no less, for a set of ports no fewer."""
     if value is None:
         return False
-    if key == sysctl_keys.RESERVED_PORTS:
+    if key == sysctl_table.RESERVED_PORTS:
         return port_set.parse_kernel_list(ours) <= port_set.parse_kernel_list(value)
     if sysctl_keys.same(key, value, ours, kernel):
         return True

@@ -13,40 +13,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import cont
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.socket_count import parse_sockstat
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, sysctl_keys, sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import PORT_RANGE, RESERVED_PORTS
-
-#: Every key that the ceilings, the planner or the report use.
-KEYS = (
-    PORT_RANGE,
-    RESERVED_PORTS,
-    "fs.nr_open",
-    "fs.file-max",
-    "fs.epoll.max_user_watches",
-    "net.netfilter.nf_conntrack_max",
-    "net.netfilter.nf_conntrack_buckets",
-    "net.ipv4.tcp_mem",
-    "net.ipv4.tcp_max_orphans",
-    "net.ipv4.tcp_max_tw_buckets",
-    "net.ipv4.tcp_tw_reuse",
-    "net.ipv4.tcp_fin_timeout",
-    "net.core.somaxconn",
-    "net.ipv4.tcp_max_syn_backlog",
-    "net.core.netdev_max_backlog",
-    "net.ipv4.tcp_ehash_entries",
-    "net.ipv4.tcp_child_ehash_entries",
-    "net.ipv4.neigh.default.gc_thresh3",
-    "kernel.threads-max",
-    "kernel.pid_max",
-    "net.ipv4.ip_nonlocal_bind",
-)
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE, RESERVED_PORTS
 
 NAMESPACE, MACHINE = "namespace", "machine"
-
-#: net/netfilter/nf_conntrack_standalone.c and net/ipv4/sysctl_net_ipv4.c show these in every network namespace,
-#: read-only, and the values are the first one's.
-_FIRST_NAMESPACES = ("net.netfilter.nf_conntrack_max", "net.netfilter.nf_conntrack_buckets")
 
 #: TCP_TIMEWAIT_LEN, built into the kernel (include/net/tcp.h); tcp_fin_timeout is about FIN-WAIT-2.
 TIMEWAIT_SECONDS = 60
@@ -87,7 +58,7 @@ class Keys:
         ``after_boot`` is null where no file sets the key: then the next boot computes the kernel's default again.
         """
         found = {}
-        for key in KEYS:
+        for key in sysctl_table.OF_SNAPSHOT:
             now = self.live(key)
             if now is not None:
                 writable = proc_sys.is_writable(self._host, key, self._mounted, self._host.uid)
@@ -98,7 +69,9 @@ class Keys:
         """Return whose the key is: this host's or namespace's own, or the machine's under a container."""
         if not self._contained:
             return NAMESPACE
-        if key in _FIRST_NAMESPACES or containment.is_machine_wide(self._host, key):
+        row = sysctl_table.KEYS.get(key)
+        shown = row is not None and row.namespaces == sysctl_table.SHOWN
+        if shown or containment.is_machine_wide(self._host, key):
             return MACHINE
         return NAMESPACE
 

@@ -16,8 +16,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import kernel_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys, sysctl_table
 
 _SYSCTL_CONF = "/etc/sysctl.conf"
 
@@ -79,7 +78,7 @@ def _keys(host: Host, ours: t.Mapping[str, str]) -> t.List[str]:
     contained = containment.in_container(host)
     return [
         key
-        for key in sorted(set(kernel_limits.KEYS) | set(ours))
+        for key in sorted(set(sysctl_table.OF_SNAPSHOT) | set(ours))
         if not (contained and containment.is_machine_wide(host, key))
     ]
 

@@ -37,7 +37,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import 
     kernel_limits,
     overrides,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
 SCHEMA = 1
@@ -100,7 +100,7 @@ def _ports(host: Host, keys: kernel_limits.Keys, observation: t.Mapping[str, t.A
     """Return the local ports; an observation that does not tell automatic ones is one of an earlier release."""
     listeners, automatic = observation["listeners"], observation.get("automatic_listeners")
     if automatic is None:
-        low, high = listening.range_in_force(keys.live(sysctl_keys.PORT_RANGE))
+        low, high = listening.range_in_force(keys.live(sysctl_table.PORT_RANGE))
         automatic = listening.guessed(listeners, low, high).automatic
     claims = host.attempt("claims of ports", lambda: port_claims.claims(host)) or []
     udp = observation.get("udp_listeners") or ()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel makes of a text that is written to a sysctl key: the one table of keys, and their grammar.
+"""What the kernel makes of a text that is written to a sysctl key, by the rows of sysctl_table.
 
 Pure. As Linux since 5.2 does it (kernel/sysctl.c; handlers and bounds in fs/file_table.c, fs/eventpoll.c,
 kernel/fork.c, kernel/pid.c, net/core/sysctl_net_core.c, net/ipv4/sysctl_net_ipv4.c, net/core/neighbour.c,
@@ -15,29 +15,31 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.kernel_number import (
     Number,
     read_number,
     skip_spaces,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
-
-PORT_RANGE = "net.ipv4.ip_local_port_range"
-RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
-UNPRIVILEGED_START = "net.ipv4.ip_unprivileged_port_start"
-NR_OPEN = "fs.nr_open"
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import (
+    INT,
+    JIFFIES,
+    NR_OPEN_HIGH,
+    NR_OPEN_LOW,
+    PORTS,
+    RANGE,
+    U8,
+    UINT,
+    ULONG,
+    UNPRIVILEGED_START,
+)
 
 #: PROT_SOCK (include/net/ip.h), which every network namespace begins with.
 _FIRST_UNPRIVILEGED = 1024
 #: The local port range of a new namespace begins here (net/ipv4/af_inet.c, inet_init_net).
 _FIRST_LOCAL = 32768
 _INT_MAX = 2**31 - 1
-
-#: The handlers of kernel/sysctl.c: proc_dointvec and _minmax, proc_douintvec, proc_doulongvec_minmax,
-#: proc_dou8vec_minmax, proc_dointvec_jiffies, ipv4_local_port_range around proc_dointvec_minmax,
-#: proc_do_large_bitmap.
-INT, UINT, ULONG, U8, JIFFIES, RANGE, PORTS = "int", "uint", "ulong", "u8", "jiffies", "range", "ports"
 
 
 class Kernel(t.NamedTuple):
@@ -68,102 +70,6 @@ class Written(t.NamedTuple):
     value: t.Optional[str]
     refused: bool
 
-
-class _Key(t.NamedTuple):
-    """One key: ``low`` and ``high`` bound each of its numbers.
-
-    A bound that is None is the one of the kind, a pair is that of a word of 64 and of 32 bits.
-    """
-
-    kind: str
-    low: t.Optional[t.Union[int, t.Tuple[int, int]]] = None
-    high: t.Optional[t.Union[int, t.Tuple[int, int]]] = None
-    numbers: int = 1
-
-
-_ANY_INT = _Key(INT)
-_NOT_NEGATIVE = _Key(INT, 0)
-_LONG = _Key(ULONG, 0, (2**63 - 1, 2**31 - 1))
-_BYTE = _Key(U8)
-_SECONDS = _Key(JIFFIES)
-_BUFFERS = _Key(INT, 1, numbers=3)
-_PAGES = _Key(ULONG, numbers=3)
-#: SOCK_MIN_SNDBUF and SOCK_MIN_RCVBUF (include/net/sock.h): 2048 and a struct sk_buff, twice to send.
-_SEND, _RECEIVE = _Key(INT, (4608, 4480)), _Key(INT, (2304, 2240))
-#: The kernel rounds it up so that it fills pages (nf_ct_alloc_hashtable), which is not followed here.
-_BUCKETS = _Key(INT, 1)
-
-#: fs/file.c: BITS_PER_LONG, and min(INT_MAX, ~0UL / sizeof(void *)) rounded down to a multiple of it.
-_NR_OPEN_LOW = (64, 32)
-_NR_OPEN_HIGH = (2**31 - 64, 2**30 - 32)
-
-_KEYS: t.Dict[str, _Key] = {
-    "fs.aio-max-nr": _Key(ULONG),
-    "fs.epoll.max_user_watches": _LONG,
-    "fs.file-max": _LONG,
-    NR_OPEN: _Key(UINT, _NR_OPEN_LOW, _NR_OPEN_HIGH),
-    # RESERVED_PIDS + 1 and PID_MAX_LIMIT; machines of more than 37 processors begin higher.
-    "kernel.pid_max": _Key(INT, 301, (2**22, 2**15)),
-    # FUTEX_TID_MASK
-    "kernel.threads-max": _Key(INT, 1, 0x3FFFFFFF),
-    "net.core.netdev_budget": _ANY_INT,
-    "net.core.netdev_max_backlog": _ANY_INT,
-    "net.core.optmem_max": _NOT_NEGATIVE,
-    "net.core.rmem_default": _RECEIVE,
-    "net.core.rmem_max": _RECEIVE,
-    "net.core.somaxconn": _NOT_NEGATIVE,
-    "net.core.wmem_default": _SEND,
-    "net.core.wmem_max": _SEND,
-    "net.ipv4.ip_default_ttl": _Key(INT, 1, 255),
-    "net.ipv4.ip_forward": _ANY_INT,
-    PORT_RANGE: _Key(RANGE, 1, 65535, numbers=2),
-    RESERVED_PORTS: _Key(PORTS),
-    "net.ipv4.ip_nonlocal_bind": _BYTE,
-    UNPRIVILEGED_START: _Key(INT),
-    "net.ipv4.neigh.default.gc_thresh1": _NOT_NEGATIVE,
-    "net.ipv4.neigh.default.gc_thresh2": _NOT_NEGATIVE,
-    "net.ipv4.neigh.default.gc_thresh3": _NOT_NEGATIVE,
-    "net.ipv4.tcp_abort_on_overflow": _BYTE,
-    "net.ipv4.tcp_child_ehash_entries": _Key(UINT, 0, 2**24),
-    "net.ipv4.tcp_comp_sack_delay_ns": _Key(ULONG),
-    "net.ipv4.tcp_fastopen": _ANY_INT,
-    "net.ipv4.tcp_fin_timeout": _SECONDS,
-    "net.ipv4.tcp_keepalive_intvl": _SECONDS,
-    "net.ipv4.tcp_keepalive_probes": _BYTE,
-    "net.ipv4.tcp_keepalive_time": _SECONDS,
-    "net.ipv4.tcp_max_orphans": _ANY_INT,
-    "net.ipv4.tcp_max_syn_backlog": _ANY_INT,
-    "net.ipv4.tcp_max_tw_buckets": _ANY_INT,
-    "net.ipv4.tcp_mem": _PAGES,
-    "net.ipv4.tcp_moderate_rcvbuf": _BYTE,
-    "net.ipv4.tcp_mtu_probing": _BYTE,
-    "net.ipv4.tcp_no_metrics_save": _BYTE,
-    "net.ipv4.tcp_notsent_lowat": _Key(UINT),
-    "net.ipv4.tcp_orphan_retries": _BYTE,
-    "net.ipv4.tcp_retries1": _BYTE,
-    "net.ipv4.tcp_retries2": _BYTE,
-    "net.ipv4.tcp_rfc1337": _BYTE,
-    "net.ipv4.tcp_rmem": _BUFFERS,
-    "net.ipv4.tcp_sack": _BYTE,
-    "net.ipv4.tcp_slow_start_after_idle": _BYTE,
-    "net.ipv4.tcp_syn_retries": _Key(U8, 1, 127),
-    "net.ipv4.tcp_synack_retries": _BYTE,
-    "net.ipv4.tcp_syncookies": _BYTE,
-    "net.ipv4.tcp_timestamps": _BYTE,
-    "net.ipv4.tcp_tw_reuse": _Key(U8, 0, 2),
-    "net.ipv4.tcp_window_scaling": _BYTE,
-    "net.ipv4.tcp_wmem": _BUFFERS,
-    "net.ipv4.udp_mem": _PAGES,
-    "net.netfilter.nf_conntrack_buckets": _BUCKETS,
-    "net.netfilter.nf_conntrack_max": _NOT_NEGATIVE,
-    "net.netfilter.nf_conntrack_tcp_timeout_close_wait": _SECONDS,
-    "net.netfilter.nf_conntrack_tcp_timeout_established": _SECONDS,
-    "net.netfilter.nf_conntrack_tcp_timeout_fin_wait": _SECONDS,
-    "net.netfilter.nf_conntrack_tcp_timeout_time_wait": _SECONDS,
-    # The same number by its old name.
-    "net.nf_conntrack_max": _NOT_NEGATIVE,
-    "vm.max_map_count": _NOT_NEGATIVE,
-}
 
 #: What uname(2) calls the machines whose long has 32 bits.
 _MACHINES_OF_32_BITS = re.compile(
@@ -218,9 +124,15 @@ def first_number(value: t.Optional[str]) -> t.Optional[int]:
     return decimal(value.split()[0]) if value and value.split() else None
 
 
+def _known(key: str) -> t.Optional[sysctl_table.Key]:
+    """Return the row of a key, None for one of whose grammar nothing is known."""
+    row = sysctl_table.KEYS.get(key)
+    return None if row is None or row.kind == sysctl_table.TEXT else row
+
+
 def bounds(key: str, kernel: Kernel) -> t.Optional[t.Tuple[int, int]]:
     """Return the least and the greatest number that ``key`` takes, None for an unknown key or a list of ports."""
-    spec = _KEYS.get(key)
+    spec = _known(key)
     if spec is None or spec.kind == PORTS:
         return None
     low, high = _bounds_of_kind(spec.kind, kernel)
@@ -235,25 +147,24 @@ def bounds(key: str, kernel: Kernel) -> t.Optional[t.Tuple[int, int]]:
 
 def holds_one_number(key: str) -> bool:
     """Tell whether ``key`` may be raised as a number: not where it holds several, or ports."""
-    spec = _KEYS.get(key)
+    spec = _known(key)
     return spec is None or (spec.numbers == 1 and spec.kind != PORTS)
 
 
 def bounds_of_nr_open(kernel: Kernel) -> t.Tuple[int, int]:
     """Return the least and the greatest fs.nr_open, which bounds every hard nofile."""
-    return _of_word(_NR_OPEN_LOW, kernel), _of_word(_NR_OPEN_HIGH, kernel)
+    return _of_word(NR_OPEN_LOW, kernel), _of_word(NR_OPEN_HIGH, kernel)
 
 
 def allowed(key: str, kernel: Kernel) -> str:
     """Return in words what ``key`` takes."""
-    limits = bounds(key, kernel)
-    if limits is None:
+    limits, spec = bounds(key, kernel), _known(key)
+    if limits is None or spec is None:
         return (
             "ports from 0 to 65535 and ranges of them, separated by commas alone"
-            if key in _KEYS
+            if spec is not None
             else "one line of text"
         )
-    spec = _KEYS[key]
     if spec.kind == RANGE:
         return "two ports from %d to 65535, white space between them, the first not above the last" % max(
             1, kernel.unprivileged_start
@@ -265,7 +176,7 @@ def allowed(key: str, kernel: Kernel) -> str:
 
 def written(key: str, data: bytes, kernel: Kernel, before: t.Optional[str] = None) -> Written:
     """Return what one write(2) of ``data`` does to ``key``, from its start; ``before`` as in taken()."""
-    spec = _KEYS.get(key)
+    spec = _known(key)
     if spec is None:
         return Written(" ".join(data.decode("utf-8", "surrogateescape").split()), False)
     if not data:

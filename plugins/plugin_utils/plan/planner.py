@@ -28,6 +28,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import (
     owned,
     port_set,
     sysctl_keys,
+    sysctl_table,
     taken_addresses,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
@@ -44,8 +45,8 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import (
 
 Settings = dict[str, t.Any]
 
-PORT_RANGE = sysctl_keys.PORT_RANGE
-RESERVED_PORTS = sysctl_keys.RESERVED_PORTS
+PORT_RANGE = sysctl_table.PORT_RANGE
+RESERVED_PORTS = sysctl_table.RESERVED_PORTS
 CONNTRACK_MAX = "net.netfilter.nf_conntrack_max"
 
 #: The kernel's own fs.nr_open (include/uapi/linux/fs.h, NR_OPEN is 1024 * 1024), at least what any distribution

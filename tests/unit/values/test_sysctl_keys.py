@@ -5,16 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import kernel_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import (
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys, sysctl_table
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import Kernel, taken, written
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import (
     NR_OPEN,
     PORT_RANGE,
     RESERVED_PORTS,
     UNPRIVILEGED_START,
-    Kernel,
-    taken,
-    written,
 )
 
 KERNEL = Kernel()
@@ -23,7 +20,7 @@ RMEM = "net.ipv4.tcp_rmem"
 
 
 def test_every_key_of_a_snapshot_is_in_the_table_but_the_one_that_nobody_can_write():
-    unknown = {key for key in kernel_limits.KEYS if sysctl_keys.allowed(key, KERNEL) == "one line of text"}
+    unknown = {key for key in sysctl_table.OF_SNAPSHOT if sysctl_keys.allowed(key, KERNEL) == "one line of text"}
     assert unknown == {"net.ipv4.tcp_ehash_entries"}
 
 
