@@ -20,6 +20,7 @@ import oracle
 import recorded
 from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
+from oracle import KERNEL, NETWORK_FILE
 from role_tasks import Play, Result, Stopped, TaskFailed, Variables
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import files as host_files
@@ -45,16 +46,6 @@ _MODULES = {
 #: Where files come and go; the rest of a host is the distribution's.
 MUTABLE = ("/etc", "/run/sysctl.d", "/run/fourtuple", "/var/lib/fourtuple")
 
-#: The keys that the tests change, with the kernel's own values.
-KERNEL = {
-    "fs.nr_open": "1048576",
-    "fs.file-max": "1628000",
-    "net.core.somaxconn": "4096",
-    "net.ipv4.tcp_max_syn_backlog": "512",
-    "net.ipv4.ip_local_port_range": "32768 60999",
-    "net.ipv4.ip_local_reserved_ports": "",
-    "net.ipv4.tcp_tw_reuse": "2",
-}
 _LONG_MAX = str(2**63 - 1)
 _MAX = str(2**30 - 8)
 
@@ -64,7 +55,6 @@ RAISED = {
     "debian-13": {"fs.file-max": _LONG_MAX, "fs.nr_open": _MAX},
 }
 
-NETWORK_FILE = "/etc/systemd/network/10-eth0.network"
 _LINK = "ADMIN_STATE=configured\nNETWORK_FILE=%s\n" % NETWORK_FILE
 _LIMITS = "Limit                     Soft Limit           Hard Limit           Units\nMax open files %d %d files\n"
 _PRIMARY = "192.0.2.10/24"

@@ -29,9 +29,9 @@ import dataclasses
 import typing as t
 
 import oracle
-from folder_host import KERNEL, NETWORK_FILE
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from oracle import KERNEL, NETWORK_FILE
 
 PID_1_RAISES = ("fs.file-max", oracle.NR_OPEN)
 MARK = "# Managed by fourtuple.clients"

@@ -24,6 +24,20 @@ INFINITY = 2**64 - 1
 #: systemd.directives(7), DefaultLimitNOFILE=
 DEFAULT = (1024, 524288)
 
+#: The keys that somebody changes, with the kernel's own values.
+KERNEL = {
+    "fs.nr_open": "1048576",
+    "fs.file-max": "1628000",
+    "net.core.somaxconn": "4096",
+    "net.ipv4.tcp_max_syn_backlog": "512",
+    "net.ipv4.ip_local_port_range": "32768 60999",
+    "net.ipv4.ip_local_reserved_ports": "",
+    "net.ipv4.tcp_tw_reuse": "2",
+}
+
+#: Gives the host its own address.
+NETWORK_FILE = "/etc/systemd/network/10-eth0.network"
+
 UNITS = ("ssh.service", "app.service")
 #: User -> groups.
 USERS = {"root": ("root",), "tester": ("tester", "ops")}

@@ -11,7 +11,8 @@ import re
 import typing as t
 
 import oracle
-from folder_host import KERNEL, MUTABLE
+from folder_host import MUTABLE
+from oracle import KERNEL
 from sandbox import BOOT_VALUES, PASSING, Sandbox
 
 IMAGES = {"debian-12": "bookworm", "debian-13": "trixie"}
