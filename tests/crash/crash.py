@@ -68,8 +68,8 @@ NETWORK_ERRORS = ("ENOBUFS", "EPERM")
 _SYSTEMD_DEFAULT = 524288
 
 
-#: Seconds that a command is given to come to the lock; alone it takes a third of one for all.
-_PATIENCE = 3.0
+#: Seconds that a command is given to come to the lock; alone it takes a third of one for all, beside other gates more.
+_PATIENCE = 6.0
 
 #: What Sandbox.state() returns.
 State = dict[str, dict[str, str]]
