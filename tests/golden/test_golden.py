@@ -25,8 +25,8 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.planner imp
 
 GOLDEN = pathlib.Path(__file__).parent
 
-#: Chosen because they differ: they run through 99 % of the branches that seventeen recorded hosts ran through; unit tests
-#: run through the rest.
+#: Chosen because they differ: they run through 99 % of the branches that seventeen recorded hosts ran through, and
+#: unit tests through the rest.
 CHOSEN = (
     "debian-13-busy",  # thousands of connections, from a prefix that is local as a whole; memory binds
     "debian-13-tuned",  # files of ours, and somebody who changed a value since
