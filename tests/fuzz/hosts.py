@@ -70,6 +70,7 @@ def _sums(root: str) -> object:
     looked = Host(root)
     return (
         socket_count.count(root),
+        socket_count.listeners(root),
         memory_guard.left(looked, lambda total: total // 10),
         run.conntrack_full(looked),
         conntrack.conntrack(looked, 5, containment.in_container(Host(root))),
