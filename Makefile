@@ -47,16 +47,16 @@ two_at_a_time = $(MAKE) --jobs=2 --output-sync=target side_by_side=yes \
     profile="$(profile)" trees="$(trees)" faults="$(faults)" releases="$(releases)"
 export FOURTUPLE_GATE = $@
 
-quick_gates := unit lint examples packaging
+quick_gates := unit-quick lint examples packaging
 .PHONY: test
 test: root $(environment) system-containers system-machines system-browser ## the gates that fit into a run of CI, as .ci/run does
-	@$(two_at_a_time) machines images $(quick_gates) sanity fuzz report
+	@$(two_at_a_time) machines images unit fuzz lint sanity playbooks packaging report examples
 	@$(MAKE) first-host
 	@$(two_at_a_time) reboot crash scenarios differential stateful demo
 	@$(MAKE) million
 
 .PHONY: test-quick
-test-quick: $(environment) ## what every change needs: lint, unit and golden tests, documentation, packaging
+test-quick: $(environment) ## in three minutes: lint, unit-quick, examples and packaging, two at a time
 	@$(two_at_a_time) $(quick_gates)
 
 # `make test` leaves out some gates, and a part of what others can generate and combine.
@@ -84,8 +84,14 @@ lint: $(environment) ## ansible-lint, yamllint, ruff, mypy, shellcheck
 .PHONY: unit
 unit: $(environment) ## unit tests, recorded hosts and cases from the field, with the coverage of module_utils
 	@echo "unit: the unit tests, the recorded hosts, the cases from the field, and the coverage of plugins/module_utils"
-	pytest tests/unit tests/golden tests/field --cov --cov-report=term-missing:skip-covered
+	pytest tests/unit tests/golden tests/field --cov --cov-report=term-missing:skip-covered $(profile)
 	# Apart: once something of the controller's is imported, modules hand their warnings to it.
+	pytest tests/controller
+
+.PHONY: unit-quick
+unit-quick: $(environment) ## unit without what needs root, with fewer generated cases, and without coverage
+	@echo "unit-quick: the unit tests, the recorded hosts and the cases from the field that need no root"
+	pytest tests/unit tests/golden tests/field -m "not root" --hypothesis-profile=quick
 	pytest tests/controller
 
 .PHONY: fuzz
@@ -102,6 +108,11 @@ sanity: $(environment) ## ansible-test sanity on the built collection
 packaging: $(environment) ## what the tarball holds, and its use: from a checkout, from a copy, installed
 	@echo "packaging: the tarball, and the playbooks from a checkout and installed"
 	pytest tests/packaging
+
+.PHONY: playbooks
+playbooks: $(environment) ## whom a run of the playbooks reaches, and that each host's plan is its own
+	@echo "playbooks: runs on this machine, which is only looked at"
+	pytest tests/playbooks
 
 .PHONY: examples
 examples: $(environment) ## documentation against the code: arguments, examples, links, changelog

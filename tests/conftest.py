@@ -15,11 +15,20 @@ import typing as t
 import hypothesis
 import pytest
 
-# A loaded machine is no failure: the time that one example takes says nothing.
+# A loaded machine is no failure: the time that one example takes says nothing. `make test-quick` looks at fewer
+# examples than `make test`, and `make nightly` at more; tests/fuzz has numbers of its own.
 hypothesis.settings.register_profile("fourtuple", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
+hypothesis.settings.register_profile("nightly", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("fourtuple")
 
 CHECKOUT = pathlib.Path(__file__).parents[1]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("root") and os.geteuid():
+        pytest.skip("namespaces of its own take root")
+
 
 #: What a clean clone does not have.
 _NOT_CLONED = (".git", ".venv", ".cache", ".ansible", ".*_cache", ".hypothesis", "__pycache__", "*.tar.gz")

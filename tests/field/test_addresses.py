@@ -221,7 +221,9 @@ def test_a_large_inventory_costs_by_the_host() -> None:
         return made - begun, time.process_time() - made
 
     cost(100)
-    (made, looked), (made_twice, looked_twice) = cost(1000), cost(2000)
+    # The least of some: a busy machine makes one of them look dear.
+    costs = {number: [cost(number) for _ in range(3)] for number in (1000, 2000)}
+    (made, looked), (made_twice, looked_twice) = (tuple(map(min, zip(*costs[number], strict=True))) for number in costs)
     assert made_twice < 3 * made
     assert looked_twice < 3 * looked
     assert looked < made

@@ -12,8 +12,8 @@ _TESTS = pathlib.Path(__file__).parents[1]
 # What stands beside these tests, the recorded hosts, and the builder of snapshots.
 sys.path[:0] = [str(_TESTS / "fuzz"), str(_TESTS / "hosts"), str(_TESTS / "unit")]
 
-# `pytest tests/fuzz` is for every change; with --hypothesis-profile=nightly it looks 25 times as long.
+# `pytest tests/fuzz` is for every change; with --hypothesis-profile=nightly it looks 50 times as long.
 _SLOW = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large]
-hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=200, suppress_health_check=_SLOW)
+hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=100, suppress_health_check=_SLOW)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=5000, suppress_health_check=_SLOW)
 hypothesis.settings.load_profile("fuzz")

@@ -138,7 +138,7 @@ def test_sample_host_is_read_without_a_complaint(host: SampleHost) -> None:
 
 
 #: A host is read in three quarters of a second.
-@settings(max_examples=settings().max_examples // 16)
+@settings(max_examples=settings().max_examples // 8)
 @given(places=st.lists(_PLACES, min_size=1, max_size=5), more=st.lists(_MORE, max_size=2))
 def test_any_files(host: SampleHost, outside: pathlib.Path, places: list[Place], more: list[Place]) -> None:
     with _with(host, outside, places + more):

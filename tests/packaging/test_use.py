@@ -14,7 +14,9 @@ import pytest
 if t.TYPE_CHECKING:
     from conftest import Run
 
+#: All in one run of ansible-playbook, which ends at the first that it does not understand.
 PLAYBOOKS = sorted(path.stem for path in pathlib.Path(__file__).parents[2].glob("playbooks/*.yml"))
+AT_THE_ROOT = ["playbooks/%s.yml" % name for name in PLAYBOOKS]
 MODULES = sorted(path.stem for path in pathlib.Path(__file__).parents[2].glob("plugins/modules/*.py"))
 ROLES = sorted(path.name for path in pathlib.Path(__file__).parents[2].glob("roles/*"))
 
@@ -26,39 +28,28 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return path
 
 
-@pytest.mark.parametrize("playbook", PLAYBOOKS)
-def test_at_the_root_of_a_checkout(
-    run: Run, copied_checkout: pathlib.Path, inventory: pathlib.Path, playbook: str
-) -> None:
-    path = "playbooks/%s.yml" % playbook
-    run("ansible-playbook", path, "-i", inventory, "--syntax-check", cwd=copied_checkout)
+def test_at_the_root_of_a_checkout(run: Run, copied_checkout: pathlib.Path, inventory: pathlib.Path) -> None:
+    run("ansible-playbook", *AT_THE_ROOT, "-i", inventory, "--syntax-check", cwd=copied_checkout)
 
 
-@pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_at_the_root_without_our_ansible_cfg(
-    run: Run, copied_checkout: pathlib.Path, inventory: pathlib.Path, tmp_path: pathlib.Path, playbook: str
+    run: Run, copied_checkout: pathlib.Path, inventory: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     """Ansible ignores the file where everyone may write to the folder."""
     empty = tmp_path / "ansible.cfg"
     empty.touch()
-    path = "playbooks/%s.yml" % playbook
-    run("ansible-playbook", path, "-i", inventory, "--syntax-check", cwd=copied_checkout, ANSIBLE_CONFIG=str(empty))
+    command = ("ansible-playbook", *AT_THE_ROOT, "-i", inventory, "--syntax-check")
+    run(*command, cwd=copied_checkout, ANSIBLE_CONFIG=str(empty))
 
 
-@pytest.mark.parametrize("playbook", PLAYBOOKS)
-def test_inside_playbooks_of_a_checkout(
-    run: Run, copied_checkout: pathlib.Path, inventory: pathlib.Path, playbook: str
-) -> None:
-    path = "%s.yml" % playbook
-    run("ansible-playbook", path, "-i", inventory, "--syntax-check", cwd=copied_checkout / "playbooks")
+def test_inside_playbooks_of_a_checkout(run: Run, copied_checkout: pathlib.Path, inventory: pathlib.Path) -> None:
+    paths = ["%s.yml" % name for name in PLAYBOOKS]
+    run("ansible-playbook", *paths, "-i", inventory, "--syntax-check", cwd=copied_checkout / "playbooks")
 
 
-@pytest.mark.parametrize("playbook", PLAYBOOKS)
-def test_installed(
-    run: Run, collections: pathlib.Path, inventory: pathlib.Path, tmp_path: pathlib.Path, playbook: str
-) -> None:
-    name = "fourtuple.clients." + playbook
-    command = ("ansible-playbook", name, "-i", inventory, "--syntax-check")
+def test_installed(run: Run, collections: pathlib.Path, inventory: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    names = ["fourtuple.clients." + name for name in PLAYBOOKS]
+    command = ("ansible-playbook", *names, "-i", inventory, "--syntax-check")
     run(*command, cwd=tmp_path, ANSIBLE_COLLECTIONS_PATH=str(collections))
 
 

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import typing as t
 
 import pytest
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace of its own takes root")
+#: For a test in namespaces of its own: skipped without root, and left to `make unit` by `make test-quick`.
+needs_root = pytest.mark.root
 
 #: unshare(1) dies with this process (PR_SET_PDEATHSIG, prctl(2)), and what it started with it.
 _OURS = ("setpriv", "--pdeathsig", "KILL")

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
-import os
 import random
 import socket
 import struct
@@ -20,8 +19,6 @@ from hypothesis import strategies as st
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import interface_addresses, netlink
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace of its own takes root")
 
 NAMES = {1: "lo", 2: "eth0", 3: "eth1"}
 EMPTY = {"addresses": [], "anyip": [], "default_routes": []}
@@ -316,7 +313,7 @@ print(json.dumps({"observed": observed, "shown": json.loads(shown)}))
 """
 
 
-@needs_root
+@namespaces.needs_root
 def test_the_real_kernel_against_ip():
     done = subprocess.run(
         ["unshare", "--net", sys.executable, "-c", IN_NAMESPACE, json.dumps(sys.path)],

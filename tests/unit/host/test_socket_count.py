@@ -8,7 +8,6 @@ import contextlib
 import errno
 import ipaddress
 import json
-import os
 import pathlib
 import socket
 import struct
@@ -19,13 +18,12 @@ import typing as t
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from namespaces import needs_root
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import netlink, socket_count
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
 
 BENCH = pathlib.Path(__file__).parents[2] / "bench/count_sockets"
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace of its own takes root")
 
 #: As Linux 6.18 sent them to root: an established socket of 127.1.30.1, with SHUTDOWN, MARK, CGROUP_ID and SOCKOPT;
 RECORDED_ESTABLISHED = bytes.fromhex(
