@@ -14,6 +14,7 @@ import typing as t
 
 import hypothesis
 import pytest
+from host_folder import HostFolder
 
 # A loaded machine is no failure: the time that one example takes says nothing. `make test-quick` looks at fewer
 # examples than `make test`, and `make nightly` at more; tests/fuzz has numbers of its own.
@@ -100,42 +101,6 @@ def collections(run: Run, tarball: pathlib.Path, tmp_path_factory: pytest.TempPa
     return path
 
 
-class FolderHost:
-    """A folder that stands for a host: what the code under test reads and writes lies below it."""
-
-    def __init__(self, root: pathlib.Path) -> None:
-        self.path = root
-        self.root = str(root)
-
-    def put(self, path: str, text: str) -> None:
-        target = self.path / path.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, newline="")
-        if text.startswith("#!"):
-            target.chmod(0o755)
-
-    def text(self, path: str) -> str:
-        return (self.path / path.lstrip("/")).read_text()
-
-    def exists(self, path: str) -> bool:
-        return (self.path / path.lstrip("/")).exists()
-
-    def sysctl(self, **keys: int | str) -> None:
-        """Set live keys; two underscores stand for a dot: ``fs__nr_open=1048576``."""
-        for key, value in keys.items():
-            self.put("/proc/sys/" + key.replace("__", "/"), "%s\n" % value)
-
-    def look(self, live: bool = False, uid: int = 0) -> t.Any:
-        """Return a look at it, for the code under test; ``live``: as at a running host."""
-        # Not before the collection's place is known.
-        from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-
-        return Host(self.root, uid, live)
-
-    def live(self, key: str) -> str:
-        return self.text("/proc/sys/" + key.replace(".", "/")).strip()
-
-
 @pytest.fixture
-def host(tmp_path: pathlib.Path) -> FolderHost:
-    return FolderHost(tmp_path / "host")
+def host(tmp_path: pathlib.Path) -> HostFolder:
+    return HostFolder(tmp_path / "host")

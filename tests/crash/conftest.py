@@ -8,14 +8,10 @@ from __future__ import annotations
 import functools
 import pathlib
 import subprocess
-import sys
 import typing as t
 
+import crash
 import pytest
-
-sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "sandbox")]
-
-import crash  # noqa: E402
 
 MACHINE_GUARD = pathlib.Path(__file__).parents[1] / "tools/machine_guard"
 

@@ -3,16 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import pathlib
 import random
-import sys
 import typing as t
 
-import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-
 import differential
+import pytest
 
 _COMPARISONS: list[differential.Comparison] = []
 

@@ -14,16 +14,16 @@ import typing as t
 import pytest
 from limits_builder import address, limits_of
 from namespaces import inside, needs_root
-from test_connection_limits_info import OBSERVED
+from observed import OBSERVED
 
 from ansible_collections.fourtuple.clients.plugins.filter.fleet import FilterModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import name_servers, ssh_session
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import Request, snapshot
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
 if t.TYPE_CHECKING:
-    from conftest import Host, Run
+    from conftest import Run
+    from host_folder import HostFolder
 
 FILTERS = FilterModule().filters()
 
@@ -244,7 +244,7 @@ def test_a_large_inventory_costs_by_the_host() -> None:
         ("NO_SSH_CONNECTION=192.0.2.7 1 2 3", None),
     ],
 )
-def test_the_session_behind_sudo(host: Host, variable: str, peer: str | None) -> None:
+def test_the_session_behind_sudo(host: HostFolder, variable: str, peer: str | None) -> None:
     """sudo has dropped the variables: the shell of the session, its parent, has them."""
     host.put("/proc/40/environ", "PATH=/bin\0SUDO_USER=me\0")
     host.put("/proc/40/stat", "40 (python3 (x) ) y) S 30 40 40 0 -1 4194560\n")
@@ -257,13 +257,13 @@ def test_the_session_behind_sudo(host: Host, variable: str, peer: str | None) ->
     assert ssh_session.peers(host.look(), 40, own=["192.0.2.7", "2001:db8::7", "fe80::7"]) == []
 
 
-def test_parents_in_a_circle_end(host: Host) -> None:
+def test_parents_in_a_circle_end(host: HostFolder) -> None:
     host.put("/proc/40/stat", "40 (x) S 40 40\n")
     host.put("/proc/40/environ", "SSH_CLIENT=192.0.2.7 1 2\0")
     assert len(ssh_session.peers(host.look(), 40)) == 1
 
 
-def test_name_servers_behind_a_stub(host: Host) -> None:
+def test_name_servers_behind_a_stub(host: HostFolder) -> None:
     """As systemd-resolved and NetworkManager leave them; a keyword counts at the beginning of a line only."""
     host.put("/etc/resolv.conf", "nameserver 127.0.0.53\n# nameserver 192.0.2.1\n nameserver 192.0.2.2\nnameserver\n")
     host.put(
@@ -556,7 +556,7 @@ def test_the_roles_know_the_whole_inventory(run: Run, copied_checkout: pathlib.P
 # --- drift ---
 
 
-def test_what_an_earlier_version_added_is_drift(host: Host) -> None:
+def test_what_an_earlier_version_added_is_drift(host: HostFolder) -> None:
     """an earlier version gave our IPv6 addresses a preferred lifetime, live and in the files."""
     host.put("/var/lib/fourtuple/addresses.json", json.dumps({"added": [["eth0", "2001:db8::7/128"]]}))
     batch = "# Managed by fourtuple.clients\naddress replace 2001:db8::7/128 dev eth0 nodad%s\n"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from limits_builder import limits_of
-from test_connection_limits_info import OBSERVED
+from observed import OBSERVED
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d

@@ -3,15 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import pathlib
-import sys
-
 import pytest
-
-_TESTS = pathlib.Path(__file__).parents[1]
-
-# The recorded hosts, and what carries out the roles on a folder.
-sys.path[:0] = [str(_TESTS / name) for name in ("hosts", "sandbox", "stateful")]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,14 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import pathlib
-import sys
-
 import hypothesis
-
-_TESTS = pathlib.Path(__file__).parents[1]
-# What stands beside these tests, the recorded hosts, and the builder of snapshots.
-sys.path[:0] = [str(_TESTS / "fuzz"), str(_TESTS / "hosts"), str(_TESTS / "unit")]
 
 # `pytest tests/fuzz` is for every change; with --hypothesis-profile=nightly it looks 50 times as long.
 _SLOW = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large]

@@ -10,6 +10,7 @@ import os
 import pathlib
 import typing as t
 
+from host_folder import HostFolder
 from recorded import Recording
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_table
@@ -248,20 +249,17 @@ def _encode_any(text: str) -> bytes:
         return text.encode("utf-8", "replace")
 
 
-class SampleHost:
+class SampleHost(HostFolder):
     """The host's files in a folder, to be changed and put back."""
 
     def __init__(self, root: pathlib.Path) -> None:
-        self.path, self.root = root, str(root)
+        super().__init__(root)
         for path in FILES:
             self.put(path)
         for path, target in LINKS_ON_DISK.items():
             self.below(path).symlink_to(target)
         for path in FOLDERS:
             self.below(path).mkdir(parents=True, exist_ok=True)
-
-    def below(self, path: str) -> pathlib.Path:
-        return self.path / path.lstrip("/")
 
     def put(self, path: str, text: str | None = None) -> None:
         self.below(path).parent.mkdir(parents=True, exist_ok=True)

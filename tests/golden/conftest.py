@@ -3,13 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import pathlib
-import sys
-
 import pytest
-
-# The recorded hosts and what reads them; `record` uses it too, outside of pytest.
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "hosts"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -20,6 +20,7 @@ import oracle
 import recorded
 from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
+from host_folder import HostFolder
 from oracle import KERNEL, NETWORK_FILE
 from role_tasks import Play, Result, Stopped, TaskFailed, Variables
 
@@ -92,7 +93,7 @@ def template(release: str, path: pathlib.Path) -> None:
         }
     )
     recording.materialise(path)
-    put = _writer(path)
+    put = HostFolder(path).put
     put("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\ntester:x:1000:1000::/home/tester:/bin/bash\n")
     put("/etc/group", "root:x:0:\ntester:x:1000:\nops:x:2000:tester\n")
     put("/usr/lib/systemd/system/app.service", "[Service]\nExecStart=/usr/bin/app\n")
@@ -111,21 +112,11 @@ def template(release: str, path: pathlib.Path) -> None:
     put("/proc/observation.json", json.dumps(observation))
 
 
-def _writer(root: pathlib.Path) -> t.Callable[[str, str], None]:
-    def put(path: str, text: str) -> None:
-        target = root / path[1:]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-
-    return put
-
-
-class Folder:
-    """A folder with a host's files, on which the collection's modules and roles can be run."""
+class Folder(HostFolder):
+    """A host's files, on which the collection's modules and roles can be run."""
 
     def __init__(self, path: pathlib.Path, observation: t.Mapping[str, t.Any]) -> None:
-        self.path, self.root = path, str(path)
-        self.put = _writer(path)
+        super().__init__(path)
         self.observation = observation
         self.addresses: dict[str, list[str]] = {}
         for entry in observation["interfaces"]["addresses"]:
@@ -139,14 +130,8 @@ class Folder:
     def start_unit(self, name: str) -> bool:
         raise NotImplementedError
 
-    def exists(self, path: str) -> bool:
-        return os.path.lexists(self.path / path[1:])
-
-    def text(self, path: str) -> str:
-        return (self.path / path[1:]).read_text()
-
     def remove(self, path: str) -> None:
-        (self.path / path[1:]).unlink()
+        self.below(path).unlink()
 
     def files(self, *folders: str) -> dict[str, str]:
         """Return path -> text of what may change, and of the distribution's units and sysctl.d."""
@@ -173,14 +158,8 @@ class Folder:
             for name in names
         }
 
-    def live(self, key: str) -> str:
-        return " ".join(self.text("/proc/sys/" + key.replace(".", "/")).split())
-
     def keys(self) -> dict[str, str]:
         return {key: self.live(key) for key in KERNEL}
-
-    def sysctl(self, key: str, value: str) -> None:
-        self.put("/proc/sys/" + key.replace(".", "/"), value + "\n")
 
     # --- what the roles run here ---
 
@@ -211,7 +190,7 @@ class Folder:
             raise ModuleExit(dict({"changed": False}, **result, msg=msg, failed=True))
 
         def report(_host: Host, request: safety_check.Request) -> tuple[dict[str, t.Any], str]:
-            result, message = safety_check.check(self.look(), request, self.observe()["accounts"])
+            result, message = safety_check.check(self.running(), request, self.observe()["accounts"])
             return dict(result, systemd_running=True), message
 
         replaced: list[tuple[t.Any, str, t.Any]] = [
@@ -221,21 +200,20 @@ class Folder:
             (basic.AnsibleModule, "get_bin_path", lambda _module, name, **_options: "/sbin/" + name),
             (basic.AnsibleModule, "warn", lambda _module, warning: self.warnings.append(warning)),
             (nofile_check, "report", report),
-            (sysctl_apply, "Host", self.look),
+            (sysctl_apply, "Host", self.running),
             (sysctl_apply, "locked", lambda _root: host_files.locked(self.root)),
-            (drop_in_module, "Host", self.look),
+            (drop_in_module, "Host", self.running),
             (source_addresses, "ROOT", self.root),
             (connection_limits_info, "observe", lambda _users: self.observe()),
-            (connection_limits_info, "snapshot", lambda _host, *given: whole.snapshot(self.look(), *given)),
+            (connection_limits_info, "snapshot", lambda _host, *given: whole.snapshot(self.running(), *given)),
         ]
         with contextlib.ExitStack() as stack:
             for owner, attribute, value in replaced:
                 stack.enter_context(mock.patch.object(owner, attribute, value))
             yield
 
-    def look(self) -> Host:
-        """Return the folder as a running host."""
-        return Host(self.root, live=True)
+    def running(self) -> t.Any:
+        return self.look(live=True)
 
     def observe(self) -> dict[str, t.Any]:
         entries = [
@@ -384,7 +362,7 @@ class FolderHost(Folder):
         for folder in ("run/sysctl.d", "run/fourtuple"):
             shutil.rmtree(self.path / folder, ignore_errors=True)
         for key, value in oracle.keys_after_boot(self.files(), self.kernel).items():
-            self.sysctl(key, value)
+            self.set_key(key, value)
         self.log_out()
         self.addresses = {"lo": ["127.0.0.1/8"], "eth0": self._configured_addresses()}
         most = int(self.kernel[oracle.NR_OPEN])

@@ -98,7 +98,7 @@ class SandboxHost:
             found[path.removeprefix("/proc/sys/").replace("/", ".")] = " ".join(value.split())
         return found | {key: " ".join((self.sandbox.key(key) or "").split()) for key in KERNEL if key not in net}
 
-    def sysctl(self, key: str, value: str) -> None:
+    def set_key(self, key: str, value: str) -> None:
         self.sandbox.set_key(key, value)
 
     # --- addresses ---

@@ -14,6 +14,7 @@ import time
 
 import pytest
 import yaml
+from observed import OBSERVED
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import observation
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
@@ -29,53 +30,6 @@ MODULE = REPOSITORY / "plugins/modules/connection_limits_info.py"
 BY_NAME = {"keys"}
 
 MARK = "# Managed by fourtuple.clients\n"
-OBSERVED = {
-    "hostname": "client1",
-    "kernel": "6.1.0",
-    "machine": "x86_64",
-    "page_size": 4096,
-    "cpus": 2,
-    "uid": 0,
-    "accounts": {},
-    "interfaces": {
-        "addresses": [
-            {
-                "address": "192.0.2.10",
-                "prefix": 24,
-                "interface": "eth0",
-                "family": 4,
-                "scope": "global",
-                "secondary": False,
-            },
-            {
-                "address": "198.51.100.1",
-                "prefix": 32,
-                "interface": "eth0",
-                "family": 4,
-                "scope": "global",
-                "secondary": False,
-                "deprecated": True,
-            },
-        ],
-        "anyip": [{"prefix": "10.240.0.0/16", "interface": "lo", "family": 4}],
-        "default_routes": [{"family": 4, "interface": "eth0", "metric": 0}],
-        "taken": [{"address": "192.0.2.1", "whose": "the gateway of the default route on eth0"}],
-    },
-    "session": [{"address": "192.0.2.7", "whose": "the other end of the session that Ansible uses"}],
-    "listeners": [22],
-    "sockets": {
-        "states": {"ESTABLISHED": 1},
-        "established": 1,
-        "timewait": 0,
-        "orphans": 0,
-        "memory_pages": 0,
-        "by_source": [{"address": "192.0.2.10", "established": 1}],
-        "sources": 1,
-        "by_source_other": 0,
-        "by_source_estimated": False,
-    },
-    "unread": [{"what": "an example", "why": "to see it documented"}],
-}
 
 
 def returned():

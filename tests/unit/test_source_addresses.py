@@ -15,7 +15,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned imp
 from ansible_collections.fourtuple.clients.plugins.modules import source_addresses
 
 if t.TYPE_CHECKING:
-    from conftest import Host
+    from host_folder import HostFolder
 
 STATE = "/var/lib/fourtuple/addresses.json"
 NETWORK_FILE = "/etc/systemd/network/10-eth0.network"
@@ -91,7 +91,7 @@ class Kernel:
 
 
 @pytest.fixture
-def kernel(monkeypatch: pytest.MonkeyPatch, host: Host) -> Kernel:
+def kernel(monkeypatch: pytest.MonkeyPatch, host: HostFolder) -> Kernel:
     kernel = Kernel()
     monkeypatch.setattr(
         AnsibleModule, "run_command", lambda module, command, data=None: kernel.run(module, command, data)
@@ -138,11 +138,11 @@ def outcome(result: dict[str, t.Any]) -> tuple[t.Any, ...]:
     return tuple(result[key] for key in ("changed", "added", "removed", "kept", "foreign"))
 
 
-def recorded(host: Host) -> list[list[str]]:
+def recorded(host: HostFolder) -> list[list[str]]:
     return t.cast(list[list[str]], json.loads(host.text(STATE))["added"])
 
 
-def test_adds_keeps_and_removes(run: Run, kernel: Kernel, host: Host) -> None:
+def test_adds_keeps_and_removes(run: Run, kernel: Kernel, host: HostFolder) -> None:
     first = run("198.51.100.1-198.51.100.2", "2001:db8::1")
     added = ["198.51.100.1/32", "198.51.100.2/32", "2001:db8::1/128"]
     assert outcome(first) == (True, added, [], [], [])
@@ -174,7 +174,7 @@ def test_any_number_of_addresses_is_one_call_each_way(run: Run, kernel: Kernel) 
     assert len(kernel.addresses["eth0"]) == 2 + 2046
 
 
-def test_check_mode_predicts_what_the_run_then_does(run: Run, kernel: Kernel, host: Host) -> None:
+def test_check_mode_predicts_what_the_run_then_does(run: Run, kernel: Kernel, host: HostFolder) -> None:
     for call in (
         ("198.51.100.1-198.51.100.4",),
         ("198.51.100.1-198.51.100.4",),
@@ -212,7 +212,7 @@ def test_a_correction_is_read_back(run: Run, kernel: Kernel) -> None:
     assert "not as they should be" in run("2001:db8::1")["msg"]
 
 
-def test_a_name_server_and_what_the_inventory_tells_are_refused(run: Run, kernel: Kernel, host: Host) -> None:
+def test_a_name_server_and_what_the_inventory_tells_are_refused(run: Run, kernel: Kernel, host: HostFolder) -> None:
     host.put("/etc/resolv.conf", "nameserver 203.0.113.53\n")
     taken = [{"address": "203.0.113.60-203.0.113.69", "whose": "the address of client2"}]
     for entry, whose in (("203.0.113.53", "a name server"), ("203.0.113.64/30", "the address of client2")):
@@ -225,7 +225,7 @@ def test_a_name_server_and_what_the_inventory_tells_are_refused(run: Run, kernel
     assert run("198.51.100.3", taken=[{"address": "198.51.100.3", "whose": "x"}])["foreign"] == ["198.51.100.3/32"]
 
 
-def test_a_foreign_address_stays_foreign(run: Run, kernel: Kernel, host: Host) -> None:
+def test_a_foreign_address_stays_foreign(run: Run, kernel: Kernel, host: HostFolder) -> None:
     result = run("198.51.100.3", "198.51.100.4")
     assert outcome(result) == (True, ["198.51.100.4/32"], [], [], ["198.51.100.3/32"])
     assert result["persist"]["addresses"] == ["198.51.100.4/32"]
@@ -240,7 +240,7 @@ def test_a_foreign_address_stays_foreign(run: Run, kernel: Kernel, host: Host) -
 
 @pytest.mark.parametrize("options", [{"state": "absent"}, {"state": "present"}, {"state": "absent", "interface": "no"}])
 def test_nothing_wanted_on_an_untouched_host_changes_nothing(
-    run: Run, kernel: Kernel, host: Host, options: dict[str, t.Any]
+    run: Run, kernel: Kernel, host: HostFolder, options: dict[str, t.Any]
 ) -> None:
     kernel.routes["-4"] = []
     result = run(**options)
@@ -251,7 +251,7 @@ def test_nothing_wanted_on_an_untouched_host_changes_nothing(
     assert not host.exists("/var")
 
 
-def test_absent_takes_back_and_says_which_files_go(run: Run, kernel: Kernel, host: Host) -> None:
+def test_absent_takes_back_and_says_which_files_go(run: Run, kernel: Kernel, host: HostFolder) -> None:
     run("198.51.100.1")
     host.put(DROP_IN, OWNER_MARK + "\n[Network]\nAddress=198.51.100.1/32\n")
     result = run(state="absent")
@@ -261,7 +261,7 @@ def test_absent_takes_back_and_says_which_files_go(run: Run, kernel: Kernel, hos
     assert not host.exists("/var/lib/fourtuple")
 
 
-def test_a_change_of_provider_makes_the_old_files_obsolete(run: Run, host: Host) -> None:
+def test_a_change_of_provider_makes_the_old_files_obsolete(run: Run, host: HostFolder) -> None:
     run("198.51.100.1")
     host.put(DROP_IN, OWNER_MARK + "\n[Network]\nAddress=198.51.100.1/32\n")
     host.put(NETWORK_FILE + ".d/other.conf", "")
@@ -270,7 +270,7 @@ def test_a_change_of_provider_makes_the_old_files_obsolete(run: Run, host: Host)
     assert result["persist"] == {"addresses": [], "files": {}, "obsolete": [DROP_IN]}
 
 
-def test_addresses_move_with_the_interface(run: Run, kernel: Kernel, host: Host) -> None:
+def test_addresses_move_with_the_interface(run: Run, kernel: Kernel, host: HostFolder) -> None:
     run("198.51.100.1")
     result = run("198.51.100.1", interface="eth1", provider="none")
     assert outcome(result) == (True, ["198.51.100.1/32"], ["198.51.100.1/32"], [], [])
@@ -279,7 +279,7 @@ def test_addresses_move_with_the_interface(run: Run, kernel: Kernel, host: Host)
     assert recorded(host) == [["eth1", "198.51.100.1/32"]]
 
 
-def test_a_record_without_addresses_is_still_a_change(run: Run, kernel: Kernel, host: Host) -> None:
+def test_a_record_without_addresses_is_still_a_change(run: Run, kernel: Kernel, host: HostFolder) -> None:
     run("198.51.100.1", provider="none")
     kernel.addresses["eth0"].remove("198.51.100.1/32")  # a reboot
     assert outcome(run.check(state="absent"))[0] is True
@@ -305,7 +305,7 @@ def source_addresses_main(*entries: str) -> None:
         source_addresses.main()
 
 
-def test_killed_between_record_and_file_then_rebooted(run: Run, kernel: Kernel, host: Host) -> None:
+def test_killed_between_record_and_file_then_rebooted(run: Run, kernel: Kernel, host: HostFolder) -> None:
     run("198.51.100.1")
     host.put(DROP_IN, OWNER_MARK + "\n[Network]\nAddress=198.51.100.1/32\n")
     run(state="absent")
@@ -315,7 +315,7 @@ def test_killed_between_record_and_file_then_rebooted(run: Run, kernel: Kernel, 
     assert kernel.addresses["eth0"] == ["192.0.2.10/24", "198.51.100.3/32"]
 
 
-def test_a_failure_says_what_was_done_and_is_recorded(run: Run, kernel: Kernel, host: Host) -> None:
+def test_a_failure_says_what_was_done_and_is_recorded(run: Run, kernel: Kernel, host: HostFolder) -> None:
     run("198.51.100.1")
     kernel.fails_at = 2
     result = run("198.51.100.4-198.51.100.6")
@@ -357,7 +357,7 @@ def test_reads_back_what_it_wrote(run: Run, kernel: Kernel) -> None:
     ],
 )
 def test_refuses_before_any_change(
-    run: Run, kernel: Kernel, host: Host, entries: list[object], options: dict[str, t.Any], parts: list[str]
+    run: Run, kernel: Kernel, host: HostFolder, entries: list[object], options: dict[str, t.Any], parts: list[str]
 ) -> None:
     result = run(*entries, **options)
     assert result["failed"] is True
@@ -390,11 +390,11 @@ def test_says_what_to_install_where_ip_is_missing(run: Run, kernel: Kernel) -> N
     assert "install the package iproute2" in run("10.0.0.1")["msg"]
 
 
-def test_warns_of_a_network_file_that_may_match_more(run: Run, host: Host) -> None:
+def test_warns_of_a_network_file_that_may_match_more(run: Run, host: HostFolder) -> None:
     host.put(NETWORK_FILE, "[Match]\nName=e*\n")
     assert NETWORK_FILE in str(run("10.0.0.1")["warnings"])
 
 
-def test_a_broken_record_is_named(run: Run, host: Host) -> None:
+def test_a_broken_record_is_named(run: Run, host: HostFolder) -> None:
     host.put(STATE, "{")
     assert STATE in run("10.0.0.1")["msg"]

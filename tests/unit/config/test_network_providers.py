@@ -8,12 +8,11 @@ import typing as t
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_providers
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 if t.TYPE_CHECKING:
-    from conftest import Host
+    from host_folder import HostFolder
 
 LINKS = [
     {},
@@ -25,7 +24,9 @@ NETWORK_FILE = "/etc/systemd/network/10-eth0.network"
 DROP_IN = NETWORK_FILE + ".d/fourtuple.conf"
 
 
-def networkd(host: Host, index: int = 2, network_file: str = NETWORK_FILE, admin_state: str = "configured") -> None:
+def networkd(
+    host: HostFolder, index: int = 2, network_file: str = NETWORK_FILE, admin_state: str = "configured"
+) -> None:
     host.put(
         "/run/systemd/netif/links/%d" % index,
         "# This is private data. Do not parse.\nADMIN_STATE=%s\nNETWORK_FILE=%s\n" % (admin_state, network_file),
@@ -33,17 +34,17 @@ def networkd(host: Host, index: int = 2, network_file: str = NETWORK_FILE, admin
     host.put(network_file, "[Match]\nName=eth0\n[Network]\nAddress=192.0.2.10/24\n")
 
 
-def ifupdown(host: Host, interfaces: str = "source /etc/network/interfaces.d/*\niface eth0 inet dhcp\n") -> None:
+def ifupdown(host: HostFolder, interfaces: str = "source /etc/network/interfaces.d/*\niface eth0 inet dhcp\n") -> None:
     host.put("/usr/sbin/ifup", "")
     host.put("/etc/network/interfaces", interfaces)
     host.path.joinpath("etc/network/interfaces.d").mkdir(exist_ok=True)
 
 
-def find(host: Host, provider: str = "auto") -> network_providers.Persistence:
+def find(host: HostFolder, provider: str = "auto") -> network_providers.Persistence:
     return network_providers.find(host.look(), "addresses_provider", provider, "eth0", LINKS)
 
 
-def refusal(host: Host, provider: str = "auto") -> str:
+def refusal(host: HostFolder, provider: str = "auto") -> str:
     with pytest.raises(Refusal) as caught:
         find(host, provider)
     assert caught.value.where == "addresses_provider"
@@ -52,19 +53,19 @@ def refusal(host: Host, provider: str = "auto") -> str:
     return str(caught.value)
 
 
-def test_none_is_nobody_on_any_host(host: Host) -> None:
+def test_none_is_nobody_on_any_host(host: HostFolder) -> None:
     networkd(host)
     assert find(host, "none") == ("none", {}, [])
 
 
 @pytest.mark.parametrize("provider", ["auto", "networkd"])
 @pytest.mark.parametrize("state", ["configured", "configuring", "failed"])
-def test_networkd_gets_a_drop_in_of_the_network_file(host: Host, provider: str, state: str) -> None:
+def test_networkd_gets_a_drop_in_of_the_network_file(host: HostFolder, provider: str, state: str) -> None:
     networkd(host, admin_state=state)
     assert find(host, provider) == ("networkd", {"drop_in": DROP_IN}, [])
 
 
-def test_the_drop_in_of_a_vendor_s_network_file_is_below_etc(host: Host) -> None:
+def test_the_drop_in_of_a_vendor_s_network_file_is_below_etc(host: HostFolder) -> None:
     networkd(host, network_file="/usr/lib/systemd/network/80-container-host0.network")
     assert find(host).files == {"drop_in": "/etc/systemd/network/80-container-host0.network.d/fourtuple.conf"}
 
@@ -81,7 +82,7 @@ def test_the_drop_in_of_a_vendor_s_network_file_is_below_etc(host: Host) -> None
         ("Type=ether", True),
     ],
 )
-def test_warns_of_a_network_file_that_may_match_more(host: Host, match: str, warned: bool) -> None:
+def test_warns_of_a_network_file_that_may_match_more(host: HostFolder, match: str, warned: bool) -> None:
     networkd(host)
     host.put(NETWORK_FILE, "[Match]\n%s\n[Network]\nName=eth0\n" % match)
     warnings = find(host).warnings
@@ -89,13 +90,13 @@ def test_warns_of_a_network_file_that_may_match_more(host: Host, match: str, war
     assert all(NETWORK_FILE in warning for warning in warnings)
 
 
-def test_warns_of_a_network_file_that_is_gone_or_matches_all(host: Host) -> None:
+def test_warns_of_a_network_file_that_is_gone_or_matches_all(host: HostFolder) -> None:
     networkd(host)
     host.put(NETWORK_FILE, "[Network]\nDHCP=yes\n")
     assert find(host).warnings
 
 
-def test_refuses_a_network_file_of_several_interfaces(host: Host) -> None:
+def test_refuses_a_network_file_of_several_interfaces(host: HostFolder) -> None:
     networkd(host)
     networkd(host, index=3)
     networkd(host, index=9)
@@ -105,43 +106,43 @@ def test_refuses_a_network_file_of_several_interfaces(host: Host) -> None:
     assert "applies to eth0, eth1, interface 9," in message
 
 
-def test_a_network_file_of_another_interface_does_not_count(host: Host) -> None:
+def test_a_network_file_of_another_interface_does_not_count(host: HostFolder) -> None:
     networkd(host)
     networkd(host, index=3, network_file="/etc/systemd/network/20-eth1.network")
     assert find(host).files == {"drop_in": DROP_IN}
 
 
 @pytest.mark.parametrize("state", ["unmanaged", "pending"])
-def test_networkd_by_name_needs_a_network_file(host: Host, state: str) -> None:
+def test_networkd_by_name_needs_a_network_file(host: HostFolder, state: str) -> None:
     host.put("/run/systemd/netif/links/2", "ADMIN_STATE=%s\n" % state)
     assert "does not manage eth0 (/run/systemd/netif/links/2" in refusal(host, "networkd")
 
 
-def test_refuses_netplan_on_networkd(host: Host) -> None:
+def test_refuses_netplan_on_networkd(host: HostFolder) -> None:
     networkd(host, network_file="/run/systemd/network/10-netplan-eth0.network")
     assert "managed by netplan (/run/systemd/network/10-netplan-eth0.network)" in refusal(host)
 
 
-def test_refuses_netplan_that_has_not_run_yet(host: Host) -> None:
+def test_refuses_netplan_that_has_not_run_yet(host: HostFolder) -> None:
     host.put("/etc/netplan/README", "")
     host.put("/etc/netplan/50-cloud-init.yaml", "")
     assert "managed by netplan (/etc/netplan/50-cloud-init.yaml)" in refusal(host)
 
 
-def test_refuses_network_manager(host: Host) -> None:
+def test_refuses_network_manager(host: HostFolder) -> None:
     host.put("/run/NetworkManager/devices/2", "[device]\nmanaged=true\n")
     message = refusal(host)
     assert "eth0 is managed by NetworkManager (/run/NetworkManager/devices/2)" in message
     assert "Set it to none" in message
 
 
-def test_network_manager_may_leave_an_interface_alone(host: Host) -> None:
+def test_network_manager_may_leave_an_interface_alone(host: HostFolder) -> None:
     host.put("/run/NetworkManager/devices/2", "[device]\nmanaged=false\n")
     ifupdown(host)
     assert find(host).provider == "ifupdown"
 
 
-def test_refuses_what_nobody_manages(host: Host) -> None:
+def test_refuses_what_nobody_manages(host: HostFolder) -> None:
     assert "Nobody was found to manage eth0" in refusal(host)
     assert "No `iface eth0` stanza" in refusal(host, "ifupdown")
 
@@ -156,7 +157,7 @@ def test_refuses_what_nobody_manages(host: Host) -> None:
         "source '/torn\nsource $DIR/x\nno-scripts\niface eth0 inet dhcp\n",
     ],
 )
-def test_ifupdown_gets_a_hook_and_a_batch(host: Host, provider: str, interfaces: str) -> None:
+def test_ifupdown_gets_a_hook_and_a_batch(host: HostFolder, provider: str, interfaces: str) -> None:
     ifupdown(host, interfaces)
     files = {"batch": "/etc/network/fourtuple.batch", "hook": "/etc/network/if-up.d/fourtuple"}
     assert find(host, provider) == ("ifupdown", files, [])
@@ -173,21 +174,21 @@ def test_ifupdown_gets_a_hook_and_a_batch(host: Host, provider: str, interfaces:
         "  source-directory /etc/network/interfaces.d/",
     ],
 )
-def test_the_stanza_may_stand_in_a_sourced_file(host: Host, source: str) -> None:
+def test_the_stanza_may_stand_in_a_sourced_file(host: HostFolder, source: str) -> None:
     ifupdown(host, source + "\nauto lo\n")
     host.put("/etc/network/interfaces.d/eth0", "iface eth0 inet static\n")
     host.path.joinpath("etc/network/interfaces.d/directory").mkdir()
     assert find(host).provider == "ifupdown"
 
 
-def test_source_directory_skips_names_with_a_dot(host: Host) -> None:
+def test_source_directory_skips_names_with_a_dot(host: HostFolder) -> None:
     ifupdown(host, "source-directory interfaces.d\n")
     host.put("/etc/network/interfaces.d/eth0.cfg", "iface eth0 inet static\n")
     assert "Nobody was found" in refusal(host)
 
 
 @pytest.mark.parametrize("line", ["no-scripts lo eth0", "no-scripts eth*", "no-scripts /eth*"])
-def test_refuses_where_ifupdown_would_not_run_our_hook(host: Host, line: str) -> None:
+def test_refuses_where_ifupdown_would_not_run_our_hook(host: HostFolder, line: str) -> None:
     ifupdown(host)
     host.put("/etc/network/interfaces.d/more", line + "\n")
     message = refusal(host)
@@ -195,7 +196,7 @@ def test_refuses_where_ifupdown_would_not_run_our_hook(host: Host, line: str) ->
     assert "/etc/network/if-up.d/fourtuple" in message
 
 
-def test_refuses_a_stanza_that_nothing_reads(host: Host) -> None:
+def test_refuses_a_stanza_that_nothing_reads(host: HostFolder) -> None:
     ifupdown(host)
     host.path.joinpath("usr/sbin/ifup").unlink()
     assert "ifup is not installed" in refusal(host)
@@ -204,14 +205,14 @@ def test_refuses_a_stanza_that_nothing_reads(host: Host) -> None:
 @pytest.mark.parametrize(
     ("path", "name"), [("/usr/share/ifupdown2/x", "ifupdown2"), ("/usr/libexec/ifupdown-ng/x", "ifupdown-ng")]
 )
-def test_refuses_the_other_ifupdowns(host: Host, path: str, name: str) -> None:
+def test_refuses_the_other_ifupdowns(host: HostFolder, path: str, name: str) -> None:
     ifupdown(host)
     host.put(path, "")
     assert "managed by %s" % name in refusal(host)
 
 
 @pytest.mark.parametrize("text", ["", "[Network]\nDNS=192.0.2.1\n"])
-def test_refuses_to_overwrite_somebody_s_file(host: Host, text: str) -> None:
+def test_refuses_to_overwrite_somebody_s_file(host: HostFolder, text: str) -> None:
     networkd(host)
     host.put(DROP_IN, text)
     with pytest.raises(Refusal) as caught:
@@ -221,26 +222,26 @@ def test_refuses_to_overwrite_somebody_s_file(host: Host, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["#!/bin/sh\nexit 0\n", "#!/bin/sh", "exit 0\n" + OWNER_MARK])
-def test_refuses_to_overwrite_somebody_s_hook(host: Host, text: str) -> None:
+def test_refuses_to_overwrite_somebody_s_hook(host: HostFolder, text: str) -> None:
     ifupdown(host)
     host.put("/etc/network/if-up.d/fourtuple", text)
     with pytest.raises(Refusal, match=r"/etc/network/if-up\.d/fourtuple:1"):
         find(host)
 
 
-def test_overwrites_its_own_hook(host: Host) -> None:
+def test_overwrites_its_own_hook(host: HostFolder) -> None:
     ifupdown(host)
     host.put("/etc/network/if-up.d/fourtuple", "#!/bin/sh\n" + OWNER_MARK + "\n")
     assert find(host).provider == "ifupdown"
 
 
-def test_overwrites_its_own(host: Host) -> None:
+def test_overwrites_its_own(host: HostFolder) -> None:
     networkd(host)
     host.put(DROP_IN, OWNER_MARK + " (role addresses).\n")
     assert find(host).provider == "networkd"
 
 
-def test_knows_its_own_files(host: Host) -> None:
+def test_knows_its_own_files(host: HostFolder) -> None:
     host.put(DROP_IN, OWNER_MARK + "\n")
     host.put("/etc/systemd/network/20-x.network.d/fourtuple.conf", "somebody's\n")
     host.put("/etc/systemd/network/20-x.network", "")
@@ -255,12 +256,12 @@ def test_knows_its_own_files(host: Host) -> None:
     assert network_providers.obsolete(host.look(), []) == files
 
 
-def test_an_untouched_host_has_nothing_of_ours(host: Host) -> None:
+def test_an_untouched_host_has_nothing_of_ours(host: HostFolder) -> None:
     assert network_providers.obsolete(host.look(), []) == []
     assert network_providers.persisted(host.look(), LINKS) == set()
 
 
-def test_knows_the_addresses_that_its_files_give_at_boot(host: Host) -> None:
+def test_knows_the_addresses_that_its_files_give_at_boot(host: HostFolder) -> None:
     networkd(host)
     host.put(DROP_IN, OWNER_MARK + "\n[Network]\nAddress=198.51.100.1/32\nAddress=2001:db8::1/128\n")
     host.put("/etc/network/if-up.d/fourtuple", "#!/bin/sh\n" + OWNER_MARK + "\n")
@@ -275,7 +276,7 @@ def test_knows_the_addresses_that_its_files_give_at_boot(host: Host) -> None:
     }
 
 
-def test_knows_which_addresses_of_its_files_nobody_leaves_from_unasked(host: Host) -> None:
+def test_knows_which_addresses_of_its_files_nobody_leaves_from_unasked(host: HostFolder) -> None:
     """Those that an earlier version wrote have no lifetime; IPv4 needs none."""
     networkd(host)
     section = "\n[Address]\nAddress=%s\nPreferredLifetime=0\nDuplicateAddressDetection=none\n"
@@ -297,20 +298,20 @@ def test_knows_which_addresses_of_its_files_nobody_leaves_from_unasked(host: Hos
     }
 
 
-def test_what_is_no_address_in_our_files_is_passed_over(host: Host) -> None:
+def test_what_is_no_address_in_our_files_is_passed_over(host: HostFolder) -> None:
     networkd(host)
     host.put(DROP_IN, OWNER_MARK + "\n[Network]\nAddress=garbage\nAddress=198.51.100.1/32\n")
     assert network_providers.persisted(host.look(), LINKS) == {("eth0", "198.51.100.1/32")}
 
 
 @pytest.mark.parametrize("added", ['"x"', "[1]", '[["eth0"]]', '[["eth0", "garbage"]]', "[[1, 2]]"])
-def test_a_record_that_is_not_ours(host: Host, added: str) -> None:
+def test_a_record_that_is_not_ours(host: HostFolder, added: str) -> None:
     host.put("/var/lib/fourtuple/addresses.json", '{"added": %s}' % added)
     with pytest.raises(ValueError, match="no pairs of an interface and an address"):
         network_providers.recorded(host.look())
 
 
-def test_sourced_files_stay_below_the_root(host: Host) -> None:
+def test_sourced_files_stay_below_the_root(host: HostFolder) -> None:
     ifupdown(host, "source /../../etc/network/more/*\nsource /etc/network/folder/*\n")
     (host.path / "etc/network/folder").symlink_to("/etc/network/more")
     host.put("/etc/network/more/.hidden", "iface eth0 inet dhcp\n")
