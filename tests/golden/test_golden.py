@@ -14,6 +14,7 @@ import functools
 import json
 import pathlib
 import re
+import subprocess
 import tempfile
 import typing as t
 
@@ -186,6 +187,16 @@ def test_tasks_bind_where_fewer_processes_can_start() -> None:
 
 
 class TestRecordings:
+    def test_a_host_can_be_recorded(self) -> None:
+        """This machine, as the host that `env` reaches."""
+        command = [HOSTS / "record", "--process", "python", "this machine", "env"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        # What a reader cannot take is in no recording, and told of the host alone.
+        assert "record: unread of the host" not in done.stderr, done.stderr
+        assert {"/proc/meminfo", "/proc/sys/fs/nr_open"} <= found["files"].keys()
+
     @pytest.mark.parametrize("name", names())
     def test_says_what_it_is(self, name: str) -> None:
         content = json.loads((HOSTS / (name + ".json")).read_text())

@@ -59,7 +59,10 @@ class Trace:
         real = self._resolve(path)
         if real not in self.files:
             self.files[real] = self._attempt(real, lambda: self._read(path))
-        stream = io.BytesIO(self.files[real])
+        # A file that the kernel knows too: readers ask fstat(2) what they have.
+        stream = os.fdopen(os.memfd_create("recorded"), "w+b")
+        stream.write(self.files[real])
+        stream.seek(0)
         if "b" in mode:
             return stream
         encoding, errors, newline = (options.get(name) for name in ("encoding", "errors", "newline"))
