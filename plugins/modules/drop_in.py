@@ -11,7 +11,7 @@ module: drop_in
 short_description: Write or remove a file of this collection, if nobody is locked out by it
 version_added: 0.1.0
 description:
-  - Writes one of the sysctl, module, limits and systemd files that belong to this collection, or removes it.
+  - Writes one of the files that belong to this collection, or removes it.
   - Checks in the same step, while no other run of this collection takes one, that every configured hard nofile
     is within the C(fs.nr_open) of now and of the next boot. A change that would lock somebody out is refused.
   - The file is synced to disk before it takes its name, so that a power cut leaves the old one or the new one.
@@ -33,13 +33,16 @@ options:
   path:
     description:
       - One of C(/etc/sysctl.d/99-zz-fourtuple.conf), C(/etc/modules-load.d/fourtuple.conf),
-        C(/etc/security/limits.d/99-zz-fourtuple.conf), C(/etc/systemd/system.conf.d/zzzz-fourtuple.conf) and
-        C(/etc/systemd/system/UNIT.d/zzzz-fourtuple.conf).
-      - With O(state=absent) also the last two by the name that release 0.1.0 gave them, C(fourtuple.conf).
+        C(/etc/security/limits.d/99-zz-fourtuple.conf), C(/etc/systemd/system.conf.d/zzzz-fourtuple.conf),
+        C(/etc/systemd/system/UNIT.d/zzzz-fourtuple.conf), C(/etc/systemd/network/NAME.network.d/fourtuple.conf),
+        C(/etc/network/if-up.d/fourtuple) and C(/etc/network/fourtuple.batch).
+      - With O(state=absent) also C(zzzz-fourtuple.conf) by the name that release 0.1.0 gave it, C(fourtuple.conf).
     type: path
     required: true
   content:
-    description: The whole text, which begins with C(# Managed by fourtuple.clients). Needed with O(state=present).
+    description:
+      - The whole text, which begins with C(# Managed by fourtuple.clients). Needed with O(state=present).
+      - A script has that in its second line, after the one that names its interpreter, and can then be executed.
     type: str
   state:
     description:

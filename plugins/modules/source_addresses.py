@@ -159,7 +159,7 @@ persist:
       sample:
         drop_in: /etc/systemd/network/10-eth0.network.d/fourtuple.conf
     obsolete:
-      description: Files of this collection that exist and are no longer needed, or drop-in directories with only such.
+      description: Files of this collection that exist, whole or unfinished, and are no longer needed.
       type: list
       elements: str
 not_added:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import pathlib
-import shutil
 import types
 import typing as t
 
@@ -313,36 +312,6 @@ class Play:
 
     def _systemd_service_module(self, arguments: Variables, scope: Scope, where: pathlib.Path, check: bool) -> Result:
         return {"changed": False} if check else self.host.module("systemd_service", arguments, check)
-
-    def _template_module(self, arguments: Variables, scope: Scope, where: pathlib.Path, check: bool) -> Result:
-        source = where.parents[1] / "templates" / arguments["src"]
-        text = str(_compiled(source.read_text()).render(__scope=scope))
-        target = self._below(arguments["dest"])
-        changed = not target.exists() or target.read_text() != text
-        if changed and not check:
-            # The module renames a file into place, and fails where the directory is missing.
-            target.write_text(text)
-            target.chmod(int(arguments["mode"], 8))
-        return {"changed": changed}
-
-    def _file_module(self, arguments: Variables, scope: Scope, where: pathlib.Path, check: bool) -> Result:
-        target = self._below(arguments["path"])
-        if arguments["state"] == "directory":
-            changed = not target.is_dir()
-            if changed and not check:
-                target.mkdir(parents=True)
-        else:
-            assert arguments["state"] == "absent"
-            changed = target.exists() or target.is_symlink()
-            if changed and not check:
-                if target.is_dir() and not target.is_symlink():
-                    shutil.rmtree(target)
-                else:
-                    target.unlink()
-        return {"changed": changed}
-
-    def _below(self, path: str) -> pathlib.Path:
-        return self.host.path / path.lstrip("/")
 
 
 #: Stands for Ansible's own variable.

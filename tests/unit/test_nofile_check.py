@@ -16,6 +16,7 @@ import jinja2
 import pytest
 import yaml
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import pam_limits, systemd_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
     grants,
@@ -353,14 +354,20 @@ def test_the_templates_write_what_was_checked(debian):
     debian.put("/etc/security/limits.d/50.conf", "root hard nofile unlimited\n")
     result, _message = ask(debian, **options)
     request = Request(**options)
-    tree = debian.look()
-    plan = grants.make_plan(tree, 700000, 800000, request.domains, request.units, True)
+    host = debian.look()
+    plan = grants.make_plan(host, 700000, 800000, request.domains, request.units, True)
+    planned = grants.planned(host, plan)
     write(debian, result)
-    assert {path: debian.text(path) for path in plan.files()} == plan.files()
-    assert (
-        debian.text(DROP_IN)
-        == hard_limits.HEADER + "\n* soft nofile 700000\n* hard nofile 800000\nroot soft nofile 700000\n"
-    )
+    written = debian.look()
+    assert sorted(plan.files()) == result["planned_files"] == hard_limits.own_files(written)
+    build = pam_limits.behaviour(written)
+    assert pam_limits.entries(written, build) == pam_limits.entries(planned, build)
+    assert systemd_limits.default(written) == systemd_limits.default(planned)
+    limits = [systemd_limits.units(look).limit("cron.service") for look in (written, planned)]
+    assert limits[0] == limits[1] == (700000, 800000, CRON_DROP_IN, 3)
+    first, _newline, rest = debian.text(DROP_IN).partition("\n")
+    assert first == owned.OWNER_MARK + " (role limits). Changes here are overwritten."
+    assert rest == "* soft nofile 700000\n* hard nofile 800000\nroot soft nofile 700000\n"
     again, _message = ask(debian, **options)
     assert again["grants"] == result["grants"]
     assert again["removals"] == []
@@ -374,7 +381,7 @@ def test_the_templates_write_what_was_checked(debian):
 
 def test_removal_must_not_bring_a_limit_to_light(debian):
     debian.put("/etc/security/limits.d/50.conf", "* hard nofile 2000000\nbob hard nofile 3000000\n")
-    debian.put(DROP_IN, hard_limits.HEADER + "\n* hard nofile 1000\n")
+    debian.put(DROP_IN, owned.OWNER_MARK + "\n* hard nofile 1000\n")
     result, _message = ask(debian, own_absent=True)
     assert {row[:4] for row in brief(result)} == {("/etc/security/limits.d/50.conf", 1, "*", 2000000)}
 
@@ -392,7 +399,7 @@ def test_units_that_need_a_restart(debian):
     planned = ask(debian, units=units, nofile_soft=1000000, nofile_hard=1000000)[0]
     assert planned["restart_needed"] == ["b.service", "c.service", "cron.service"]
     # A unit that is no longer named but still has our drop-in is looked at too.
-    debian.put(CRON_DROP_IN, hard_limits.HEADER + "\n[Service]\nLimitNOFILE=600000\n")
+    debian.put(CRON_DROP_IN, owned.OWNER_MARK + "\n[Service]\nLimitNOFILE=600000\n")
     assert ask(debian)[0]["restart_needed"] == ["cron.service"]
     assert ask(debian, own_absent=True)[0]["restart_needed"] == []
 

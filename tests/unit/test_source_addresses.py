@@ -256,7 +256,7 @@ def test_absent_takes_back_and_says_which_files_go(run: Run, kernel: Kernel, hos
     host.put(DROP_IN, OWNER_MARK + "\n[Network]\nAddress=198.51.100.1/32\n")
     result = run(state="absent")
     assert outcome(result) == (True, [], ["198.51.100.1/32"], [], [])
-    assert result["persist"]["obsolete"] == [NETWORK_FILE + ".d"]
+    assert result["persist"]["obsolete"] == [DROP_IN]
     assert kernel.addresses["eth0"] == ["192.0.2.10/24", "198.51.100.3/32"]
     assert not host.exists("/var/lib/fourtuple")
 

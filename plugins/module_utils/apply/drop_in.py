@@ -25,7 +25,16 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import ow
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
-_FILES = (owned.SYSCTL_DROP_IN, sysctl_change.MODULES_LOAD, owned.LIMITS_DROP_IN, owned.MANAGER_DROP_IN)
+_FILES = (
+    owned.SYSCTL_DROP_IN,
+    owned.MODULES_LOAD,
+    owned.LIMITS_DROP_IN,
+    owned.MANAGER_DROP_IN,
+    owned.IFUPDOWN_HOOK,
+    owned.IFUPDOWN_BATCH,
+)
+#: Modes.
+_FILE, _SCRIPT = 0o644, 0o755
 
 
 class Change(t.NamedTuple):
@@ -43,7 +52,11 @@ def plan(host: Host, path: str, content: t.Optional[str]) -> Change:
     """
     if not _is_ours(path, content is None):
         raise Refusal(
-            "path", path, "one of %s, and %s" % (", ".join(_FILES), owned.unit_drop_in("UNIT")), "Correct it."
+            "path",
+            path,
+            "one of %s, %s and %s"
+            % (", ".join(_FILES), owned.unit_drop_in("UNIT"), owned.networkd_drop_in("NAME.network")),
+            "Correct it.",
         )
     if content is not None and not owned.is_ours(content):
         raise Refusal(
@@ -57,15 +70,28 @@ def plan(host: Host, path: str, content: t.Optional[str]) -> Change:
 def _is_ours(path: str, gone: bool) -> bool:
     """Tell whether a path is one to write, or where it is to be ``gone``, one that an earlier release wrote."""
     unit = owned.unit_of(path)
+    if path in _FILES or owned.is_networkd_drop_in(path):
+        return True
     if gone:
-        return path in _FILES or path in owned.MANAGER_DROP_INS or unit is not None
-    return path in _FILES or (unit is not None and path == owned.unit_drop_in(unit))
+        return path in owned.MANAGER_DROP_INS or unit is not None
+    return unit is not None and path == owned.unit_drop_in(unit)
 
 
 def is_due(host: Host, change: Change) -> bool:
     """Tell whether there is something to do: a file, or what a run that was killed has left of one."""
     left_over = os.path.lexists(host.place(unfinished(change.path))) or _is_empty_directory(host, change.path)
-    return change.before != change.after or (change.after is None and left_over)
+    if change.after is None:
+        return change.before is not None or left_over
+    return change.before != change.after or not _may_be_run(host, change)
+
+
+def _may_be_run(host: Host, change: Change) -> bool:
+    """Tell whether the file is one that its reader can use: run-parts(8) passes over a script without that mode."""
+    return _mode(change.after or "") == _FILE or bool(os.stat(host.place(change.path)).st_mode & 0o100)
+
+
+def _mode(text: str) -> int:
+    return _SCRIPT if text.startswith("#!") else _FILE
 
 
 def carry_out(host: Host, change: Change) -> None:
@@ -79,7 +105,7 @@ def carry_out(host: Host, change: Change) -> None:
         # Whatever cannot be read is told before the first change.
         back = sysctl_change.back(host) if change.path == owned.SYSCTL_DROP_IN else []
         if change.after is not None:
-            replace_text(host.root, change.path, change.after)
+            replace_text(host.root, change.path, change.after, _mode(change.after))
         else:
             _remove(host, change.path)
         if change.path == owned.SYSCTL_DROP_IN:
@@ -117,6 +143,6 @@ def _remove(host: Host, path: str) -> None:
 def _is_empty_directory(host: Host, path: str) -> bool:
     """Tell whether the file's directory is one of systemd's drop-ins, and empty: nobody reads anything there."""
     directory = os.path.dirname(path)
-    of_systemd = path in owned.MANAGER_DROP_INS or owned.unit_of(path) is not None
+    of_systemd = path in owned.MANAGER_DROP_INS or owned.unit_of(path) is not None or owned.is_networkd_drop_in(path)
     place = host.place(directory)
     return of_systemd and os.path.isdir(place) and not os.path.islink(place) and not host.list(directory)

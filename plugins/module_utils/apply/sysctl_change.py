@@ -46,8 +46,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_ta
 #: be stopped. Of more, as of a daemon that picks a port itself at each start, the oldest are given back.
 _MAX_UNUSED = 64
 
-MODULES_LOAD = "/etc/modules-load.d/fourtuple.conf"
-
 _TOPIC = "sysctl"
 
 # The classes of a key, in the words that sysctl_apply documents.
@@ -147,7 +145,7 @@ def plan_absent(host: Host) -> Change:
 
 
 def _refuse_foreign_files(host: Host) -> None:
-    for path in (owned.SYSCTL_DROP_IN, MODULES_LOAD):
+    for path in (owned.SYSCTL_DROP_IN, owned.MODULES_LOAD):
         owned.refuse_foreign(path, host.read(path))
 
 
@@ -215,7 +213,11 @@ def _names(plans: t.Iterable[KeyPlan]) -> str:
 
 def own_files(host: Host) -> t.List[str]:
     """Return which of our files the host has, or the rest of one that a killed run left; in the order of removal."""
-    return [path for path in (owned.SYSCTL_DROP_IN, MODULES_LOAD) if host.exists(path) or host.exists(unfinished(path))]
+    return [
+        path
+        for path in (owned.SYSCTL_DROP_IN, owned.MODULES_LOAD)
+        if host.exists(path) or host.exists(unfinished(path))
+    ]
 
 
 def _keys(request: Request, option: str, given: t.Mapping[str, object]) -> t.Iterator[t.Tuple[str, object]]:

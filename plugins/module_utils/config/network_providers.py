@@ -18,6 +18,7 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
     broken_state,
     load_state,
+    unfinished,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
@@ -29,18 +30,10 @@ IFUPDOWN = "ifupdown"
 NONE = "none"
 PROVIDERS = (NETWORKD, IFUPDOWN, NONE)
 
-#: The collection's files. A drop-in of systemd-networkd stands below a directory that the host names.
-DROP_IN_NAME = "fourtuple.conf"
-#: A hook and no stanza of our own: ifupdown would apply that before the interface's stanzas wherever it
-#: is sourced before them, when a bridge or bond does not exist yet.
-HOOK = "/etc/network/if-up.d/fourtuple"
-BATCH = "/etc/network/fourtuple.batch"
-
 #: The record of the addresses that a run added.
 TOPIC = "addresses"
 
 _NETWORKD_LINKS = "/run/systemd/netif/links"
-_NETWORKD_DROP_INS = "/etc/systemd/network"
 _NETWORK_MANAGER_DEVICES = "/run/NetworkManager/devices"
 _INTERFACES = "/etc/network/interfaces"
 
@@ -128,7 +121,7 @@ def _networkd(
         raise Refusal(
             where, provider, _ALLOWED, remedy + "Give %s a .network file of its own. " % interface + _REMEDY_NONE
         )
-    path = "%s/%s.d/%s" % (_NETWORKD_DROP_INS, name, DROP_IN_NAME)
+    path = owned.networkd_drop_in(name)
     warnings = []
     if not _matches_one(host, network_file):
         warnings.append(
@@ -182,9 +175,15 @@ def _ifupdown(host: Host, where: str, provider: str, interface: str, links: Link
         remedy = "%s has an `iface %s` stanza but ifup is not installed, so nothing reads it. " % (stanza, interface)
         raise Refusal(where, provider, _ALLOWED, remedy + "Install ifupdown or remove the stanza. " + _REMEDY_NONE)
     if no_scripts is not None:
-        remedy = "%s has a no-scripts line for %s, so ifupdown would not run %s. " % (no_scripts, interface, HOOK)
+        remedy = "%s has a no-scripts line for %s, so ifupdown would not run %s. " % (
+            no_scripts,
+            interface,
+            owned.IFUPDOWN_HOOK,
+        )
         raise Refusal(where, provider, _ALLOWED, remedy + "Remove that line. " + _REMEDY_NONE)
-    return Persistence(IFUPDOWN, {"batch": BATCH, "hook": HOOK}, [])
+    # A hook and no stanza of our own: ifupdown would apply that before the interface's stanzas wherever it is sourced
+    # before them, when a bridge or bond does not exist yet.
+    return Persistence(IFUPDOWN, {"batch": owned.IFUPDOWN_BATCH, "hook": owned.IFUPDOWN_HOOK}, [])
 
 
 def _read_interfaces(host: Host, interface: str) -> t.Tuple[t.Optional[str], t.Optional[str]]:
@@ -275,24 +274,16 @@ def _unsupported(where: str, provider: str, interface: str, manager: str, eviden
 
 
 def own_files(host: Host) -> t.List[str]:
-    """Return the files of ours that exist, whichever provider they were written for."""
-    drop_ins = [
-        "%s/%s/%s" % (_NETWORKD_DROP_INS, name, DROP_IN_NAME)
-        for name in host.list(_NETWORKD_DROP_INS)
-        if name.endswith(".network.d")
-    ]
-    return [path for path in [*drop_ins, HOOK, BATCH] if owned.is_ours(host.read(path) or "")]
+    """Return the files of ours that exist, whichever provider they were written for, and what a killed run left."""
+    network_files = [name[: -len(".d")] for name in host.list(owned.NETWORKD_DIRECTORY) if name.endswith(".network.d")]
+    # The hook before the batch that it names.
+    paths = [*map(owned.networkd_drop_in, network_files), owned.IFUPDOWN_HOOK, owned.IFUPDOWN_BATCH]
+    return [path for path in paths if owned.is_ours(host.read(path) or "") or host.exists(unfinished(path))]
 
 
 def obsolete(host: Host, needed: t.Iterable[str]) -> t.List[str]:
-    """Return what has to be removed: our files that are not needed, a drop-in directory with nothing else whole."""
-    unneeded = [path for path in own_files(host) if path not in set(needed)]
-    return [
-        os.path.dirname(path)
-        if path.endswith(".network.d/" + DROP_IN_NAME) and len(host.list(os.path.dirname(path))) == 1
-        else path
-        for path in unneeded
-    ]
+    """Return our files that are not needed, in the order of removal."""
+    return [path for path in own_files(host) if path not in set(needed)]
 
 
 def persisted(host: Host, links: Links) -> t.Set[Pair]:
@@ -312,9 +303,9 @@ def at_boot(host: Host, links: Links) -> t.Dict[Pair, bool]:
     found: t.Dict[Pair, bool] = {}
     for path in own_files(host):
         lines = (host.read(path) or "").splitlines()
-        if path == BATCH:
+        if path == owned.IFUPDOWN_BATCH:
             found.update(_in_batch(lines))
-        elif path != HOOK:
+        elif path != owned.IFUPDOWN_HOOK:
             network_file = os.path.splitext(os.path.basename(os.path.dirname(path)))[0]
             interfaces = _links_of(host, network_file, links)
             given = _in_drop_in(lines)

@@ -13,7 +13,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import runn
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.hard_limits import (
     EVERY_UNIT,
-    HEADER,
     highest,
     own_files,
     unit_default,
@@ -46,21 +45,24 @@ class Plan(t.NamedTuple):
     default: t.Optional[Grant]
 
     def files(self) -> t.Dict[str, str]:
-        """Return the files that the plan makes: path -> text, as the role's templates render them."""
+        """Return the files that the plan makes, for Host.planning: path -> what it says to who reads it.
+
+        Their form is the role's templates; of that there is one line here, so that lines have their numbers.
+        """
         files = {}
         text = domains_text(self.domains)
         if text is not None:
             files[owned.LIMITS_DROP_IN] = text
         if self.default is not None:
             files[owned.MANAGER_DROP_IN] = "%s\n[Manager]\nDefaultLimitNOFILE=%s\n" % (
-                HEADER,
+                owned.OWNER_MARK,
                 rlimit_text(self.default),
             )
         for unit, grant in self.units.items():
             if grant is not None:
                 section = systemd_limits.section_of(unit)
                 files[owned.unit_drop_in(unit)] = "%s\n[%s]\nLimitNOFILE=%s\n" % (
-                    HEADER,
+                    owned.OWNER_MARK,
                     section,
                     rlimit_text(grant),
                 )
@@ -96,7 +98,7 @@ def domains_text(domains: t.Mapping[str, Grant]) -> t.Optional[str]:
         for kind, number in (("soft", grant.soft), ("hard", grant.hard)):
             if number is not None:
                 lines.append("%s %s nofile %d\n" % (domain, kind, number))
-    return "%s\n%s" % (HEADER, "".join(lines)) if lines else None
+    return "%s\n%s" % (owned.OWNER_MARK, "".join(lines)) if lines else None
 
 
 def rlimit_text(grant: Grant) -> str:

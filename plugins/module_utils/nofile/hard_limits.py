@@ -25,7 +25,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.containment
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import unfinished
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host, looked_at_once
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys, sysctl_table
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
 NR_OPEN = sysctl_table.NR_OPEN
@@ -40,9 +39,6 @@ _FOUND_BY_SYSTEMD = (1073741816, 1073741820, 536870908)
 _SET_BY_SYSTEMD = tuple(
     high for bits in (64, 32) for _low, high in [sysctl_keys.bounds_of_nr_open(sysctl_keys.Kernel(bits))]
 )
-
-#: The first line of the files that role limits writes; the rest of the line is part of the contract.
-HEADER = OWNER_MARK + " (role limits). Changes here are overwritten."
 
 NOW = "now"
 AFTER_BOOT = "after_boot"

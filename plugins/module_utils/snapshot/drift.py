@@ -81,8 +81,8 @@ def applied(host: Host) -> Applied:
     links = _links(host)
     at_boot = host.attempt("our address files", lambda: network_providers.at_boot(host, links)) or {}
     missing = [owned.SYSCTL_DROP_IN] if record and drop_in is None else []
-    if any(map(sysctl_table.module_of, keys)) and _own_text(host, sysctl_change.MODULES_LOAD) is None:
-        missing.append(sysctl_change.MODULES_LOAD)
+    if any(map(sysctl_table.module_of, keys)) and _own_text(host, owned.MODULES_LOAD) is None:
+        missing.append(owned.MODULES_LOAD)
     return Applied(
         keys,
         floors,

@@ -29,6 +29,24 @@ MANAGER_DROP_IN = "%s/%s" % (_MANAGER_DIRECTORY, UNIT_DROP_IN_NAME)
 MANAGER_DROP_INS = tuple("%s/%s" % (_MANAGER_DIRECTORY, name) for name in UNIT_DROP_IN_NAMES)
 
 
+#: A key of a kernel module that is loaded after sysctl.d is applied would be lost.
+MODULES_LOAD = "/etc/modules-load.d/fourtuple.conf"
+NETWORKD_DIRECTORY = "/etc/systemd/network"
+#: ifupdown runs the hook after each stanza of an interface (interfaces(5)), and the hook has ip(8) read the batch.
+IFUPDOWN_HOOK = "/etc/network/if-up.d/fourtuple"
+IFUPDOWN_BATCH = "/etc/network/fourtuple.batch"
+
+
+def networkd_drop_in(network_file: str) -> str:
+    """Return the path of our drop-in for a file of systemd-networkd, such as ``eth0.network``."""
+    return "%s/%s.d/fourtuple.conf" % (NETWORKD_DIRECTORY, network_file)
+
+
+def is_networkd_drop_in(path: str) -> bool:
+    network_file = path[len(NETWORKD_DIRECTORY) + 1 :].partition(".d/")[0]
+    return "/" not in network_file and network_file.endswith(".network") and path == networkd_drop_in(network_file)
+
+
 def unit_drop_in(unit: str) -> str:
     """Return the path of our drop-in for ``unit``."""
     return "%s/%s.d/%s" % (UNIT_DIRECTORY, unit, UNIT_DROP_IN_NAME)

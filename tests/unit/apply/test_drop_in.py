@@ -114,7 +114,17 @@ def test_a_limit_that_ours_held_back_is_not_brought_to_light(debian):
     assert debian.exists(LIMITS)
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "/etc/systemd/system/a/b.d/fourtuple.conf", LIMITS + "x", ""])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "/etc/systemd/system/a/b.d/fourtuple.conf",
+        LIMITS + "x",
+        "",
+        "/etc/systemd/network/a/b.network.d/fourtuple.conf",
+        "/etc/systemd/network/b.link.d/fourtuple.conf",
+    ],
+)
 def test_only_our_own_files(debian, path):
     with pytest.raises(Refusal, match="path"):
         drop_in.plan(debian.look(), path, HEADER)
@@ -131,6 +141,33 @@ def test_by_its_earlier_name_a_drop_in_is_only_removed(debian, path):
     else:
         with pytest.raises(Refusal, match=r"zzzz-fourtuple[.]conf"):
             change(debian, path, HEADER + section + "\n")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/systemd/network/10-eth0.network.d/fourtuple.conf", owned.IFUPDOWN_BATCH, owned.MODULES_LOAD],
+)
+def test_files_that_limit_nothing(debian, path):
+    change(debian, path, HEADER + "x\n")
+    assert debian.text(path) == HEADER + "x\n"
+    change(debian, path, None)
+    assert not debian.exists(path)
+    assert debian.exists("/etc/systemd/network") is False or os.listdir(debian.path / "etc/systemd/network") == []
+
+
+def test_a_script_can_be_run_and_is_corrected_where_it_cannot(debian):
+    script = "#!/bin/sh\n%sexit 0\n" % HEADER
+    change(debian, owned.IFUPDOWN_HOOK, script)
+    place = debian.path / owned.IFUPDOWN_HOOK[1:]
+    assert place.stat().st_mode & 0o777 == 0o755
+    host = debian.look()
+    assert not drop_in.is_due(host, drop_in.plan(host, owned.IFUPDOWN_HOOK, script))
+    place.chmod(0o644)
+    host = debian.look()
+    again = drop_in.plan(host, owned.IFUPDOWN_HOOK, script)
+    assert drop_in.is_due(host, again)
+    drop_in.carry_out(host, again)
+    assert place.stat().st_mode & 0o777 == 0o755
 
 
 def test_neither_a_file_of_others_nor_a_text_without_our_mark(debian):

@@ -276,7 +276,7 @@ def test_a_later_file_that_beats_ours_is_named(stock):
     ]
 
 
-@pytest.mark.parametrize("path", [owned.SYSCTL_DROP_IN, sysctl_change.MODULES_LOAD])
+@pytest.mark.parametrize("path", [owned.SYSCTL_DROP_IN, owned.MODULES_LOAD])
 def test_a_file_of_our_name_that_is_not_ours_is_refused(stock, path):
     stock.put(path, "fs.nr_open = 1\n")
     with pytest.raises(Refusal, match=path + ":1"):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 TABLE = "Max open files %d %d files\n"
@@ -136,10 +137,10 @@ def test_infinity_is_what_pid_1_has(systemd):
 
 def test_our_own_files_may_be_left_out(systemd):
     systemd.put("/etc/security/limits.conf", "")
-    systemd.put("/etc/security/limits.d/99-zz-fourtuple.conf", hard_limits.HEADER + "\n* hard nofile 2000000\n")
+    systemd.put("/etc/security/limits.d/99-zz-fourtuple.conf", owned.OWNER_MARK + "\n* hard nofile 2000000\n")
     systemd.put("/usr/lib/systemd/system/a.service", "[Service]\n")
     systemd.put(
-        "/etc/systemd/system/a.service.d/zzzz-fourtuple.conf", hard_limits.HEADER + "\n[Service]\nLimitNOFILE=2000000\n"
+        "/etc/systemd/system/a.service.d/zzzz-fourtuple.conf", owned.OWNER_MARK + "\n[Service]\nLimitNOFILE=2000000\n"
     )
     assert len(above(systemd, 1048576)) == 4
     assert hard_limits.limits_above(hard_limits.without_own(systemd.look()), 1048576) == []
