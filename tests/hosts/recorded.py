@@ -49,6 +49,8 @@ class Recording:
         for path, text in _files(self.content).items():
             _below(root, path).parent.mkdir(parents=True, exist_ok=True)
             _below(root, path).write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+            if text.startswith("#!"):
+                _below(root, path).chmod(0o755)
 
     def limits(self, root: pathlib.Path) -> dict[str, t.Any]:
         """Return the snapshot of the folder that materialise() made."""

@@ -190,7 +190,7 @@ class Folder(HostFolder):
             raise ModuleExit(dict({"changed": False}, **result, msg=msg, failed=True))
 
         def report(_host: Host, request: safety_check.Request) -> tuple[dict[str, t.Any], str]:
-            result, message = safety_check.check(self.running(), request, self.observe()["accounts"])
+            result, message = safety_check.check(self.look_live(), request, self.observe()["accounts"])
             return dict(result, systemd_running=True), message
 
         replaced: list[tuple[t.Any, str, t.Any]] = [
@@ -200,19 +200,19 @@ class Folder(HostFolder):
             (basic.AnsibleModule, "get_bin_path", lambda _module, name, **_options: "/sbin/" + name),
             (basic.AnsibleModule, "warn", lambda _module, warning: self.warnings.append(warning)),
             (nofile_check, "report", report),
-            (sysctl_apply, "Host", self.running),
+            (sysctl_apply, "Host", self.look_live),
             (sysctl_apply, "locked", lambda _root: host_files.locked(self.root)),
-            (drop_in_module, "Host", self.running),
+            (drop_in_module, "Host", self.look_live),
             (source_addresses, "ROOT", self.root),
             (connection_limits_info, "observe", lambda _users: self.observe()),
-            (connection_limits_info, "snapshot", lambda _host, *given: whole.snapshot(self.running(), *given)),
+            (connection_limits_info, "snapshot", lambda _host, *given: whole.snapshot(self.look_live(), *given)),
         ]
         with contextlib.ExitStack() as stack:
             for owner, attribute, value in replaced:
                 stack.enter_context(mock.patch.object(owner, attribute, value))
             yield
 
-    def running(self) -> t.Any:
+    def look_live(self) -> t.Any:
         return self.look(live=True)
 
     def observe(self) -> dict[str, t.Any]:
