@@ -16,6 +16,7 @@ from limits_builder import container, limits_of, subject
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import grants, safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.prediction import predict
 
 ROLES = pathlib.Path(__file__).parents[2] / "roles"
 DROP_IN = "/etc/security/limits.d/99-zz-fourtuple.conf"
@@ -79,7 +80,7 @@ def test_the_plan_of_a_tuned_host_is_the_plan_that_tuned_it(name: str, tmp_path:
         assert "refusal" not in first, first["refusal"]
         soft, hard = first["settings"]["limits_nofile_soft"], first["settings"]["limits_nofile_hard"]
         assert soft <= hard
-        tuned = planner.predict(limits, first["settings"])
+        tuned = predict(limits, first["settings"])
         assert planner.plan(tuned, asked)["settings"] == first["settings"]
         for was, becomes in zip(limits["nofile"]["subjects"], tuned["nofile"]["subjects"], strict=False):
             if was["now"] and not (was["by"] or "").startswith(DROP_IN):
@@ -147,7 +148,7 @@ def test_nobody_has_less_than_before_and_a_second_run_writes_the_same(debian):
         "low.service": (21504, USUAL),
         "high.service": (300000, USUAL),
     }
-    predicted = planner.predict(before, planned)
+    predicted = predict(before, planned)
     assert nofile_of(predicted) == expected
     write(debian, planned)
     written = debian.text(DROP_IN)

@@ -66,7 +66,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import fleet, known, request
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings, sources
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import (
     document,
@@ -495,8 +495,8 @@ VARIABLES: dict[str, Target] = {
     "values.address_set.locate": Target(lambda entries: address_set.locate("x", entries), _ADDRESSES, (Refusal,)),
     "request.parse": _data(request.parse, _STATED, errors=(Refusal,)),
     "model.ceilings.ceilings": _data(lambda stated: ceilings.ceilings(_HOST, stated), _STATED, errors=(Refusal,)),
-    "model.ceilings.source_addresses": _data(
-        lambda stated: ceilings.source_addresses(_HOST, stated), _STATED, errors=(Refusal,)
+    "model.sources.source_addresses": _data(
+        lambda stated: sources.source_addresses(_HOST, stated), _STATED, errors=(Refusal,)
     ),
     # A refusal of the planner is data.
     "plan.planner.plan": _data(_plan, _STATED),

@@ -14,11 +14,9 @@ from limits_builder import address, container, limits_of, subject
 
 from ansible_collections.fourtuple.clients.plugins.filter.ceilings import FilterModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import (
-    ceilings,
-    memory_room,
-    source_addresses,
-)
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory import memory_room
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import source_addresses
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import parse
 
 NAMES = {

@@ -15,6 +15,7 @@ from limits_builder import address, container, limits_of, subject
 from ansible_collections.fourtuple.clients.plugins.filter.plan import FilterModule
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import ceilings
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.prediction import predict
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import BINDINGS
 
 Limits = dict[str, t.Any]
@@ -133,7 +134,7 @@ class TestLimits:
         ]
         limits = limits_of(nofile={"subjects": units})
         planned = settings(limits, units=["a.service", "b.service", "c.service"])
-        after = {one["name"]: one["now"]["soft"] for one in planner.predict(limits, planned)["nofile"]["subjects"]}
+        after = {one["name"]: one["now"]["soft"] for one in predict(limits, planned)["nofile"]["subjects"]}
         assert after["a.service"] == 2000000
         assert after["b.service"] == after["c.service"] == planned["limits_nofile_soft"] == 66560
 
@@ -375,23 +376,23 @@ class TestPredict:
             "sysctl_values": {"net.ipv4.ip_local_port_range": "40000 50099"},
             "sysctl_reserved_ports": [50001, "50090-50110"],
         }
-        found = planner.predict(limits, planned)["ports"]
+        found = predict(limits, planned)["ports"]
         assert found["reserved"] == "40000,50000-50009,50090-50110,60000"
         assert (found["low"], found["high"], found["usable"]) == (40000, 50099, 10100 - 10 - 10 - 1)
 
     def test_nothing_planned_changes_nothing(self) -> None:
         limits = limits_of()
-        assert planner.predict(limits, {}) == limits
+        assert predict(limits, {}) == limits
 
     def test_the_snapshot_stays_as_it_is(self) -> None:
         limits = limits_of()
         before = copy.deepcopy(limits)
-        planner.predict(limits, plan(limits, target_connections=10**6, destinations=4, **POOL)["settings"])
+        predict(limits, plan(limits, target_connections=10**6, destinations=4, **POOL)["settings"])
         assert limits == before
 
     def test_neighbouring_addresses_are_one_range(self) -> None:
         listed = ["198.51.100.1-198.51.100.3", "198.51.100.9", "2001:db8::1"]
-        found = planner.predict(limits_of(), {"addresses_list": listed, "addresses_interface": "eth1"})
+        found = predict(limits_of(), {"addresses_list": listed, "addresses_interface": "eth1"})
         ours = [one for one in found["addresses"]["list"] if one["ours"]]
         assert [(one["address"], one["last"], one["count"]) for one in ours] == [
             ("198.51.100.1", "198.51.100.3", 3),
@@ -467,12 +468,12 @@ def test_a_plan_holds_its_target_and_a_second_run_changes_nothing(limits: Limits
     if asked["target_connections"]:
         assert found["target"] == asked["target_connections"]
         assert found["after"]["meets_target"]
-    tuned = planner.predict(limits, found["settings"])
+    tuned = predict(limits, found["settings"])
     assert ceilings(tuned, asked) == found["after"]
     again = planner.plan(tuned, asked)
     assert again["settings"] == found["settings"]
     assert again["slot"] == found["slot"]
-    assert planner.predict(tuned, again["settings"]) == tuned
+    assert predict(tuned, again["settings"]) == tuned
 
 
 @given(limits=hosts(), asked=REQUESTS)
@@ -488,4 +489,4 @@ def test_one_address_less_would_not_do(limits: Limits, asked: dict[str, t.Any]) 
     if "refusal" in found or not found["settings"]["addresses_list"] or asked["explicit"].get("addresses_list"):
         return
     fewer = dict(found["settings"], addresses_list=found["settings"]["addresses_list"][:-1])
-    assert ceilings(planner.predict(limits, fewer), asked)["advised"] < asked["target_connections"]
+    assert ceilings(predict(limits, fewer), asked)["advised"] < asked["target_connections"]

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the descriptors of a process allow: its nofile, and fs.nr_open, to which nofile can be raised at most."""
+
+from __future__ import annotations
+
+import math
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
+    PROCESS,
+    Answer,
+    Constraint,
+    Limits,
+    Unknown,
+    number_of,
+    on_machine,
+    scope_of,
+)
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.subjects import subjects
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
+
+
+def nofile(limits: Limits, request: Request) -> Answer:
+    """Allow what the lowest soft limit of the subjects leaves to connections, or the one that the program has."""
+    if request.app_nofile is not None:
+        change = "raise the nofile of the program" + _to_hold(request)
+        said = "soft nofile %d of the program" % request.app_nofile
+        return _descriptors("nofile", "open files (nofile)", request.app_nofile, said, change, request)
+    chosen, missing = subjects(limits, request)
+    if not chosen:
+        who = ", ".join(missing) or "any user, unit or process"
+        return Unknown("nofile", "the snapshot has no limit of %s" % who)
+    lowest = min(chosen, key=lambda one: _soft(one, request))
+    soft, who = _soft(lowest, request), "%s %s" % (lowest["kind"], lowest["name"])
+    change = "raise the soft nofile of %s%s (limits_nofile_soft)" % (who, _to_hold(request))
+    if lowest.get("remedy"):
+        who, change = "%s by %s" % (who, lowest["way"]), "%s: %s" % (lowest["by"], lowest["remedy"])
+    if lowest["kind"] == "unit" and (lowest.get("after_boot") or lowest["now"])["soft"] > soft:
+        change = "restart %s, which has another limit than it is configured to have" % lowest["name"]
+    return _descriptors("nofile", "open files (nofile)", soft, "soft nofile %d of %s" % (soft, who), change, request)
+
+
+def _soft(subject: t.Mapping[str, t.Any], request: Request) -> int:
+    """Return the soft limit of a subject; that of a running unit may come with its next start only."""
+    later = subject.get("after_boot") if request.after_restart and subject["kind"] == "unit" else None
+    return int((later or subject["now"])["soft"])
+
+
+def nr_open(limits: Limits, request: Request) -> Answer:
+    """Allow what nofile could be raised to at most."""
+    now = limits["nofile"]["nr_open"]["now"]
+    if now is None:
+        return Unknown("nr_open", "fs.nr_open could not be read")
+    scope = scope_of(limits, "fs.nr_open")
+    change = "raise fs.nr_open%s%s" % (on_machine(scope), _to_hold(request))
+    answer = _descriptors(
+        "nr_open", "open files of a process (fs.nr_open)", now, "fs.nr_open %d" % now, change, request
+    )
+    return answer._replace(scope=scope)
+
+
+def _descriptors(name: str, title: str, limit: int, said: str, change: str, request: Request) -> Constraint:
+    allows = max(0, limit - request.app_descriptors) * request.processes
+    processes = number_of(request.processes, "process", "es")
+    formula = "(%s - %d for other files) x %s" % (said, request.app_descriptors, processes)
+    return Constraint(name, title, allows, allows, PROCESS, formula, change)
+
+
+def descriptors_needed(request: Request, connections: int) -> int:
+    """Return the descriptors of one process that holds its part of ``connections``."""
+    return math.ceil(connections / request.processes) + request.app_descriptors
+
+
+def _to_hold(request: Request) -> str:
+    return "" if request.target is None else " to %d or more" % descriptors_needed(request, request.target)

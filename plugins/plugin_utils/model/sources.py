@@ -1,0 +1,110 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The addresses that connections can come from, and the destinations of each family."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAX_ADDRESSES
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import AUTOBIND, Request, parse
+
+#: First and last address as numbers, by family.
+Intervals = dict[int, list[tuple[int, int]]]
+
+
+def source_intervals(limits: Limits, interface: str | None, ours: bool = True) -> Intervals | None:
+    """Return the addresses that a client can connect from, None where they could not be read.
+
+    These are the global ones of its interface (that of the family's default route where none is named; without a
+    default route those of every interface), those on lo, and the prefixes of IPv4 that are local as a whole (AnyIP).
+
+    ours: whether those that this collection added count
+    """
+    addresses = limits["addresses"]
+    if addresses is None:
+        return None
+    found: Intervals = {4: [], 6: []}
+    for entry in addresses["list"]:
+        family = entry["family"]
+        chosen = interface or addresses["default_interface"].get(str(family))
+        if entry["scope"] != "global" or (entry.get("ours") and not ours):
+            continue
+        if entry["interface"] == "lo" or chosen is None or entry["interface"] == chosen:
+            first = ipaddress.ip_address(entry["address"])
+            found[family].append((int(first), int(ipaddress.ip_address(entry.get("last", entry["address"])))))
+    for entry in addresses["anyip"]:
+        network = ipaddress.ip_network(entry["prefix"], strict=False)
+        if network.version == 6:
+            # bind() wants an address of an interface, unless the program asks for IPV6_FREEBIND (net/ipv6/af_inet6.c,
+            # __inet6_bind; measured).
+            continue
+        found[network.version].append((int(network.network_address), int(network.broadcast_address)))
+    return {family: merged(intervals) for family, intervals in found.items()}
+
+
+def merged(intervals: t.Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return ``intervals`` ascending, none of which overlaps another."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(intervals):
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return found
+
+
+def source_addresses(limits: Limits, stated: t.Mapping[str, t.Any], most: int = MAX_ADDRESSES) -> list[str]:
+    """Return the source addresses that the ceiling of a request counts, as ranges ``first-last``, by family.
+
+    most: no more than so many of each family, the lowest; a whole prefix that is local may have millions
+
+    None for ``autobind``, which leaves the choice to the route.
+    """
+    request = parse(stated)
+    intervals = source_intervals(limits, request.interface) or {}
+    numbers = {family: count(found) for family, found in intervals.items()}
+    if request.binding == AUTOBIND or not intervals:
+        return []
+    wanted = destinations_by_family(request, numbers)
+    make: dict[int, t.Callable[[int], object]] = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}
+    return [
+        "%s-%s" % (make[family](first), make[family](last))
+        for family, found in intervals.items()
+        if wanted[family]
+        for first, last in _at_most(found, most)
+    ]
+
+
+def _at_most(intervals: t.Iterable[tuple[int, int]], most: int) -> t.Iterator[tuple[int, int]]:
+    """Yield the first ``most`` numbers of the intervals."""
+    for first, last in intervals:
+        if most <= 0:
+            return
+        yield first, min(last, first + most - 1)
+        most -= last - first + 1
+
+
+def count(intervals: t.Iterable[tuple[int, int]]) -> int:
+    return sum(last - first + 1 for first, last in intervals)
+
+
+def usable_sources(limits: Limits, request: Request) -> int | None:
+    """Return how many source addresses the connections of the request can have; autobind has one a family."""
+    intervals = source_intervals(limits, request.interface)
+    if intervals is None:
+        return None
+    sources = {family: count(found) for family, found in intervals.items()}
+    families = [family for family, number in destinations_by_family(request, sources).items() if number]
+    return sum(min(1, sources[f]) if request.binding == AUTOBIND else sources[f] for f in families)
+
+
+def destinations_by_family(request: Request, sources: t.Mapping[int, int]) -> dict[int, int]:
+    """Return the destinations of each family; those that are only counted are IPv4's where the host has a source."""
+    counted = 4 if sources[4] or not sources[6] else 6
+    found = {4: request.destinations.get(4, 0), 6: request.destinations.get(6, 0)}
+    found[counted] += request.destinations.get(None, 0)
+    return found

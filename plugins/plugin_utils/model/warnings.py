@@ -1,0 +1,150 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What limits no connection and should be known."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import Intervals
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.subjects import subjects
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import BIND, Request
+
+#: Published: nothing lost at an average chain of 1, 11 % of the throughput at 48.
+_LONG_CHAIN = 8
+
+#: net/ipv4/sysctl_net_ipv4.c, tcp_child_ehash_entries_max.
+_MAX_CHILD_BUCKETS = 2**24
+
+#: An administrator's and Ansible's own sessions are no client that loses ports to us.
+_FEW_CONNECTIONS = 100
+
+
+def warnings(limits: Limits, request: Request, ceiling: int | None) -> list[str]:
+    found = [
+        _chains(limits, request.target or ceiling or 0),
+        _tracking(limits),
+        _parity(limits),
+        _bind_among_others(limits, request),
+        _bind_with_destinations(request),
+        _timewait_overflow(limits, request),
+        _nobody_applies(limits),
+        _containers(limits),
+    ]
+    unknown = subjects(limits, request)[1]
+    found += ["The snapshot has no nofile of %s: it is not compared." % name for name in unknown]
+    return [warning for warning in found if warning is not None]
+
+
+def _chains(limits: Limits, sockets: int) -> str | None:
+    table = limits["established_hash"]
+    if not table["buckets"] or sockets <= _LONG_CHAIN * table["buckets"]:
+        return None
+    wanted = 1 << (sockets - 1).bit_length()
+    if limits["host"]["first_network_namespace"]:
+        remedy = "boot the kernel with thash_entries=%d" % wanted
+    else:
+        remedy = "set net.ipv4.tcp_child_ehash_entries=%d (Linux 6.1) before this network namespace is made" % min(
+            wanted, _MAX_CHILD_BUCKETS
+        )
+    return "%d connections in the %d buckets of the established hash make chains of %.1f on average: %s." % (
+        sockets,
+        table["buckets"],
+        sockets / table["buckets"],
+        remedy,
+    )
+
+
+def _tracking(limits: Limits) -> str | None:
+    if not limits["conntrack"]["tracks_local"]:
+        return None
+    why = limits["conntrack"]["why"]
+    return "Connection tracking sees this host's own connections (%s): exempt them by a NOTRACK rule." % why
+
+
+def _parity(limits: Limits) -> str | None:
+    low, high = limits["ports"]["low"], limits["ports"]["high"]
+    if low is None or high is None or low == high or low % 2 != high % 2:
+        return None
+    # net/ipv4/sysctl_net_ipv4.c, set_local_port_range()
+    return (
+        'The ends %d and %d of net.ipv4.ip_local_port_range are of one parity ("prefer different parity for start/end '
+        'values"): end it at %d.' % (low, high, high - 1)
+    )
+
+
+def _nobody_applies(limits: Limits) -> str | None:
+    """Warn of a host on which what is written to sysctl.d is read by nobody."""
+    boot = limits.get("boot")
+    if boot is None or boot["name"] is not None:
+        return None
+    return "Nobody applies /etc/sysctl.d when this host starts (%s), so its keys are lost then: %s." % (
+        boot["why"],
+        boot["remedy"],
+    )
+
+
+def _containers(limits: Limits) -> str | None:
+    """Say, where containers may be the clients, that their limits do not come from sessions or units."""
+    told = []
+    for one in limits.get("engines") or ():
+        nofile = "the engine's default"
+        if one["nofile"] is not None:
+            nofile = "%(soft)s:%(hard)s" % one["nofile"] + " by %s" % one["by"]
+        told.append("%s: %s, set by %s" % (one["name"], nofile, one["setting"]))
+    if not told:
+        return None
+    return (
+        "Containers get neither the nofile of sessions nor that of units, but their engine's (%s): a client that runs "
+        "in one needs it there." % "; ".join(told)
+    )
+
+
+def _bind_among_others(limits: Limits, request: Request) -> str | None:
+    if request.binding != BIND or limits["addresses"] is None:
+        return None
+    ours = _ours(limits)
+    others = 0
+    for entry in limits["sockets"]["by_source"] or ():
+        address = ipaddress.ip_address(entry["address"])
+        if not any(first <= int(address) <= last for first, last in ours[address.version]):
+            others += entry["established"]
+    if others < _FEW_CONNECTIONS:
+        return None
+    # net/ipv4/inet_hashtables.c, __inet_hash_connect: tb->fastreuse >= 0
+    return (
+        "%d connections come from addresses that are not ours: a program that binds plainly (tune_binding: bind) takes "
+        "each port from every program that lets the kernel choose, on all addresses." % others
+    )
+
+
+def _ours(limits: Limits) -> Intervals:
+    found: Intervals = {4: [], 6: []}
+    for entry in limits["addresses"]["list"]:
+        if entry.get("ours"):
+            last = entry.get("last", entry["address"])
+            pair = (int(ipaddress.ip_address(entry["address"])), int(ipaddress.ip_address(last)))
+            found[entry["family"]].append(pair)
+    return found
+
+
+def _bind_with_destinations(request: Request) -> str | None:
+    if request.binding != BIND or sum(request.destinations.values()) < 2:
+        return None
+    return (
+        "A program that binds plainly (tune_binding: bind) takes one port per source address whatever the destination: "
+        "%d destinations hold no more than one." % sum(request.destinations.values())
+    )
+
+
+def _timewait_overflow(limits: Limits, request: Request) -> str | None:
+    tcp = limits["tcp"]
+    most = tcp["max_tw_buckets"]
+    if most is None or request.churn * tcp["timewait_seconds"] <= most:
+        return None
+    return (
+        "%d connections closed per second fill net.ipv4.tcp_max_tw_buckets (%d): those beyond close without TIME_WAIT, "
+        "which protects the next one on the same four-tuple from late segments." % (request.churn, most)
+    )

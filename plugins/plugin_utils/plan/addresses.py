@@ -1,0 +1,192 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The source addresses that a target needs: those of this host's slice that nobody else has."""
+
+from __future__ import annotations
+
+import math
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, taken_addresses
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import known
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.fleet import Pool, Slice, slice_of
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits, is_settable, number_of
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.four_tuples import (
+    capacity_of_a_source,
+    in_timewait,
+)
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import (
+    count,
+    destinations_by_family,
+    source_intervals,
+)
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.ports import claimed
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import PORT_RANGE, cannot_be_set
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import AUTOBIND, BIND, Request
+
+
+def slice_of_host(limits: Limits, request: Request, needed: bool = False) -> Slice | None:
+    """Return this host's slice of the pool, None without a pool, or where nobody needs one that is not stated."""
+    if not request.address_pool or not (needed or request.slot is not None):
+        return None
+    primary = (limits["addresses"] or {}).get("primary") or {}
+    return slice_of(_pool(request), request.slot_size, request.slot, primary.get("address"))
+
+
+def _pool(request: Request) -> Pool:
+    return Pool("tune_address_pool", request.address_pool)
+
+
+def addresses_of_slice(limits: Limits, request: Request, target: int, part: Slice | None, others: Others) -> list[str]:
+    """Return as many addresses of the slice as the target needs; refuse where they do not suffice, or others have them.
+
+    limits: the host with everything else of the plan, and without the slice
+    """
+    need = _Need(limits, request, target)
+    listed = request.explicit.addresses_list
+    taken: list[str] = []
+    if request.binding != AUTOBIND and not listed and part is not None:
+        total, wanted = need.held, need.four_tuples
+        for address in part.addresses():
+            if total >= wanted:
+                break
+            if need.capacity[address.version] and not _covers(need.present[address.version], int(address)):
+                others.refuse_of_pool(address)
+                taken.append(str(address))
+                total += need.capacity[address.version]
+        if total >= wanted:
+            return taken
+    raise need.refusal(part, len(taken))
+
+
+def _covers(intervals: t.Iterable[tuple[int, int]], number: int) -> bool:
+    return any(first <= number <= last for first, last in intervals)
+
+
+class Others:
+    """Whose an address is: as this host sees it, as the request states it, and as the inventory tells."""
+
+    def __init__(self, limits: Limits, request: Request, table: known.Table, host: str | None) -> None:
+        addresses = limits["addresses"] or {}
+        stated = [{"address": one, "whose": "a destination (tune_destinations)"} for one in request.servers]
+        # What an earlier version read of a host has none.
+        self._seen = taken_addresses.Taken([*addresses.get("taken", ()), *stated])
+        self._known, self._slots = known.Known(table, host), known.Known(table, host, slots=True)
+        self._request = request
+        self._own = taken_addresses.Taken(
+            {"address": "%s-%s" % (one["address"], one.get("last", one["address"])), "whose": "this host's"}
+            for one in addresses.get("list", ())
+            if not one.get("ours")
+        )
+
+    def whose(self, address: address_set.Address) -> str | None:
+        return self._seen.whose(address) or self._known.whose(address)
+
+    def within(self, run: address_set.Run) -> list[tuple[int, int]]:
+        return self._seen.within(run) + self._known.within(run)
+
+    def refuse_listed(self) -> None:
+        """Refuse an addresses_list that names what others have. What the host has already is not added."""
+        where, entries = "addresses_list", self._request.explicit.addresses_list
+        places = address_set.locate(where, entries)
+        added = {address: place for address, place in places.items() if self._own.whose(address) is None}
+        for others in (self, self._slots):
+            taken_addresses.refuse(where, entries, added, others)
+
+    def refuse_of_pool(self, address: address_set.Address) -> None:
+        """Refuse an address of the pool that others have, and say how all hosts that share the pool leave it out."""
+        whose, slot_of = self.whose(address), self._slots.whose(address)
+        if whose is not None:
+            entry = _pool(self._request).entry_of(address)
+            shared = " on every host that shares the pool, or give this host another tune_slot"
+            remedy = taken_addresses.without(entry, self.within, shared)
+        elif slot_of is not None:
+            remedy = "Give this host a tune_slot that no other host has."
+        else:
+            return
+        remedy = "It is %s. %s" % (whose or slot_of, remedy)
+        raise Refusal("tune_address_pool", str(address), taken_addresses.ALLOWED, remedy)
+
+
+class _Need:
+    """How many four-tuples a target takes, and what there is; the arithmetic of a refusal."""
+
+    def __init__(self, limits: Limits, request: Request, target: int) -> None:
+        self.limits, self.request, self.target = limits, request, target
+        self.ports = limits["ports"]["usable"]
+        self.claimed = claimed(limits)
+        self.present = source_intervals(limits, request.interface) or {4: [], 6: []}
+        sources = {family: count(found) for family, found in self.present.items()}
+        self.capacity = capacity_of_a_source(request, self.ports, sources)
+        destinations = destinations_by_family(request, sources)
+        #: The family that more addresses would be of.
+        self.family = max((4, 6), key=lambda family: (destinations[family], -family))
+        self.destinations = destinations[self.family]
+        self.sources = min(1, sources[self.family]) if request.binding == AUTOBIND else sources[self.family]
+        self.timewait = in_timewait(limits, request)
+        #: floor(n * fill) >= target holds from this n on.
+        self.four_tuples = math.ceil(target / request.port_fill) + self.timewait
+        used = {f: min(1, n) if request.binding == AUTOBIND else n for f, n in sources.items()}
+        self.held = sum(used[family] * self.capacity[family] for family in used)
+
+    def refusal(self, part: Slice | None, taken: int) -> Refusal:
+        each = self.capacity[self.family]
+        most = self.held + taken * each
+        sources = self.sources + taken
+        allowed = "at most %d, what %s x %d ports%s can hold at tune_port_fill %s" % (
+            max(0, math.floor((most - self.timewait) * self.request.port_fill)),
+            number_of(sources, "source address", "es"),
+            self.ports,
+            "" if self.request.binding == BIND else " x " + number_of(self.destinations, "destination"),
+            _decimal(self.request.port_fill),
+        )
+        missing = math.ceil((self.four_tuples - most) / each) if each else 0
+        remedy = "It needs %s and has %d: %s." % (
+            number_of(sources + missing, "source address", "es"),
+            sources,
+            _alternatives([self._more_addresses(part, missing), *self._without_addresses(most, sources)]),
+        )
+        if self.request.binding == AUTOBIND:
+            ways = ["let it bind (tune_binding: bind_no_port)", *self._without_addresses(most, sources)]
+            remedy = "A program that does not bind has one source address: %s." % _alternatives(ways)
+        return Refusal("tune_target_connections", self.target, allowed, remedy + self._fixed_range() + self.claimed)
+
+    def _fixed_range(self) -> str:
+        """Return what would widen the range, where only that keeps it from what was asked for."""
+        low, high = self.request.port_range
+        present = (self.limits["keys"].get(PORT_RANGE) or {}).get("now")
+        ports = self.limits["ports"]
+        if present is None or is_settable(self.limits, PORT_RANGE) or not (low < ports["low"] or high > ports["high"]):
+            return ""
+        return " %s" % cannot_be_set(self.limits, PORT_RANGE, "%d %d" % (low, high))
+
+    def _more_addresses(self, part: Slice | None, missing: int) -> str:
+        if self.request.explicit.addresses_list:
+            return "name %d more in addresses_list" % missing
+        if part is None:
+            return "give it a tune_address_pool with a tune_slot_size of %d" % missing
+        size = part.size + missing
+        if part.slots * part.size >= (part.slot + 1) * size:
+            return "raise tune_slot_size from %d to %d on every host" % (part.size, size)
+        return "widen the pool, whose slots have %d addresses, and raise tune_slot_size to %d" % (part.size, size)
+
+    def _without_addresses(self, most: int, sources: int) -> t.Iterator[str]:
+        """Yield what else would do, alone."""
+        per_destination = sources * self.ports
+        if self.request.binding != BIND and per_destination:
+            more = math.ceil((self.four_tuples - most) / per_destination)
+            yield "add %s" % number_of(more, "destination")
+        if most - self.timewait >= self.target:
+            # Rounded up to a hundredth, as people write it.
+            fill = math.ceil(self.target * 100 / (most - self.timewait)) / 100
+            yield "raise tune_port_fill to %s" % _decimal(fill)
+
+
+def _decimal(number: t.SupportsFloat) -> str:
+    return str(float(number))
+
+
+def _alternatives(ways: t.Sequence[str]) -> str:
+    return " or ".join(filter(None, [", ".join(ways[:-1]), ways[-1]]))

@@ -1,0 +1,148 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host as the settings will make it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, owned, sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits, is_settable
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.floors import CONNTRACK_MAX
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.nofile import inherited_maximum
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.ports import predicted_ports
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import PORT_RANGE, Settings
+
+#: Where the snapshot has the live number of a key.
+_PLACES: dict[str, tuple[str, ...]] = {
+    "fs.nr_open": ("nofile", "nr_open", "now"),
+    "fs.file-max": ("nofile", "file_max", "now"),
+    "fs.epoll.max_user_watches": ("epoll", "max_user_watches"),
+    CONNTRACK_MAX: ("conntrack", "max"),
+    "net.ipv4.tcp_max_tw_buckets": ("tcp", "max_tw_buckets"),
+    "net.ipv4.tcp_tw_reuse": ("tcp", "tw_reuse"),
+    "kernel.threads-max": ("tasks", "threads_max"),
+    "kernel.pid_max": ("tasks", "pid_max"),
+}
+
+
+def predict(limits: Limits, settings: Settings) -> dict[str, t.Any]:
+    """Return the snapshot that a host will have with ``settings``: what the roles change, and nothing else.
+
+    settings: as plan() returns them; variables that are missing change nothing
+    """
+    predicted = dict(limits)
+    values = {sysctl_keys.normalize(key): str(value) for key, value in settings.get("sysctl_values", {}).items()}
+    floors = {sysctl_keys.normalize(key): int(value) for key, value in settings.get("sysctl_floors", {}).items()}
+    _set_keys(predicted, _new_values(limits, values, floors))
+    new_range = values.get(PORT_RANGE) if is_settable(limits, PORT_RANGE) else None
+    named = settings.get("sysctl_reserved_ports", ())
+    predicted["ports"] = predicted_ports(limits, new_range, named)
+    if "limits_nofile_soft" in settings:
+        predicted["nofile"] = dict(predicted["nofile"], subjects=_subjects(limits, settings))
+    if limits["addresses"] is not None:
+        predicted["addresses"] = _with_addresses(limits["addresses"], settings)
+    return predicted
+
+
+def _new_values(limits: Limits, values: t.Mapping[str, str], floors: t.Mapping[str, int]) -> dict[str, str]:
+    """Return the live values that the keys of this host will have; what it cannot set stays."""
+    found = {}
+    for key, entry in limits["keys"].items():
+        if not is_settable(limits, key):
+            continue
+        if key in values:
+            taken = sysctl_keys.taken(key, values[key], sysctl_keys.WIDEST, entry["now"])
+            found[key] = " ".join(values[key].split()) if taken is None else taken
+        elif key in floors:
+            found[key] = str(max(floors[key], int(entry["now"])))
+    return found
+
+
+def _set_keys(predicted: dict[str, t.Any], new: t.Mapping[str, str]) -> None:
+    keys = dict(predicted["keys"])
+    for key, value in new.items():
+        keys[key] = dict(keys[key], now=value, after_boot=value, by=owned.SYSCTL_DROP_IN)
+        place = _PLACES.get(key)
+        if place is not None and value.isdecimal():
+            _set(predicted, place, int(value))
+    predicted["keys"] = keys
+
+
+def _set(tree: dict[str, t.Any], place: t.Sequence[str], value: int) -> None:
+    """Set one number without changing what ``tree`` shares with the snapshot."""
+    for name in place[:-1]:
+        tree[name] = dict(tree[name])
+        tree = tree[name]
+    tree[place[-1]] = value
+
+
+def _subjects(limits: Limits, settings: Settings) -> list[t.Mapping[str, t.Any]]:
+    """Return the subjects with the limits that role limits gives them, and those that it is told of first."""
+    inherited = inherited_maximum(limits)
+    planned = {"soft": int(settings["limits_nofile_soft"]), "hard": int(settings["limits_nofile_hard"])}
+    planned["soft"] = min(planned["soft"], planned["hard"])
+    if inherited is not None:
+        planned = {kind: min(number, inherited) for kind, number in planned.items()}
+    domains, units = settings["limits_domains"], settings["limits_units"]
+    found = []
+    for one in limits["nofile"]["subjects"]:
+        if one.get("remedy") and one["kind"] == "user":
+            # What role limits writes for users does not reach such sessions; they have what their unit has.
+            unit = one.get("kept_from")
+            found.append(_granted(one, planned, owned.unit_drop_in(unit), one["by"] or "") if unit in units else one)
+        elif one["kind"] == "user" and _reaches(domains, one["name"]):
+            found.append(_granted(one, planned, owned.LIMITS_DROP_IN, one["by"] or ""))
+        elif one["kind"] == "unit" and one["name"] in units:
+            found.append(_granted(one, planned, owned.unit_drop_in(one["name"]), one["by"] or ""))
+        else:
+            found.append(one)
+    known = {(one["kind"], one["name"]) for one in found}
+    named = [("user", name) for name in domains if name != "*"] + [("unit", name) for name in units]
+    new = [{"kind": kind, "name": name, "now": None, "by": None} for kind, name in named if (kind, name) not in known]
+    return found + [_granted(one, planned, owned.LIMITS_DROP_IN, "") for one in new]
+
+
+def _reaches(domains: t.Sequence[str], user: str) -> bool:
+    """Tell whether limits for ``domains`` reach a user; on Debian ``*`` is not root. Groups are not known here."""
+    return user in domains or ("*" in domains and user != "root")
+
+
+def _granted(subject: t.Mapping[str, t.Any], planned: t.Mapping[str, int], path: str, by: str) -> t.Mapping[str, t.Any]:
+    """Return a subject with the planned limits, or the higher ones that it has without us."""
+    now, has = dict(planned), subject["now"]
+    if has and by and not by.startswith(path):
+        now["soft"] = max(planned["soft"], min(has["soft"], planned["hard"]))
+        if subject["kind"] == "unit" or by.startswith("/etc/security/"):
+            now = {kind: max(planned[kind], has[kind]) for kind in now}
+    return dict(subject, now=now, after_boot=dict(now), by=path)
+
+
+def _with_addresses(addresses: t.Mapping[str, t.Any], settings: Settings) -> t.Mapping[str, t.Any]:
+    """Return the addresses with the planned ones in the place of those that an earlier run added."""
+    wanted = address_set.expand("addresses_list", settings.get("addresses_list", ()))
+    new: list[dict[str, t.Any]] = []
+    for address in sorted(wanted, key=lambda one: (one.version, int(one))):
+        if new and new[-1]["next"] == (address.version, int(address)):
+            new[-1].update(last=str(address), count=new[-1]["count"] + 1)
+        else:
+            default = addresses["default_interface"].get(str(address.version))
+            new.append(_added(address, settings.get("addresses_interface") or default or ""))
+        new[-1]["next"] = (address.version, int(address) + 1)
+    for entry in new:
+        del entry["next"]
+    return dict(addresses, list=[entry for entry in addresses["list"] if not entry.get("ours")] + new)
+
+
+def _added(address: address_set.Address, interface: str) -> dict[str, t.Any]:
+    return {
+        "address": str(address),
+        "last": str(address),
+        "count": 1,
+        "prefix": address.max_prefixlen,
+        "interface": interface,
+        "family": address.version,
+        "scope": "global",
+        "ours": True,
+    }
