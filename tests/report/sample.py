@@ -7,22 +7,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import CONSTRAINTS
+
 Json = dict[str, t.Any]
 
 GENERATED = "2026-01-02T03:04:05Z"
 UNLIMITED = 9223372036854775807
 
-TITLES = {
-    "four_tuples": "four-tuples",
-    "nofile": "nofile",
-    "nr_open": "fs.nr_open",
-    "file_max": "fs.file-max",
-    "epoll_watches": "epoll watches",
-    "conntrack": "conntrack",
-    "memory": "memory",
-    "cgroup_memory": "memory of the cgroup",
-    "tasks": "tasks",
-}
+TITLES = {one.name: one.title for one in CONSTRAINTS}
 
 
 def constraint(name: str, allows: int | None, formula: str, change: str, scope: str = "host", fill: float = 1) -> Json:

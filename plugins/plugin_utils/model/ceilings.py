@@ -29,13 +29,21 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import NR_OPEN
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
-    Answer,
+    Allowance,
     Constraint,
     Limits,
     Unknown,
 )
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.counted import conntrack, epoll_watches, file_max
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.counted import (
+    CONNTRACK_MAX,
+    EPOLL_WATCHES,
+    FILE_MAX,
+    conntrack,
+    epoll_watches,
+    file_max,
+)
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.descriptors import nofile, nr_open
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.four_tuples import four_tuples
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory import cgroup_memory, memory
@@ -44,16 +52,18 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.warnings i
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request, parse
 
 SCHEMA = 1
-_MODELS: tuple[t.Callable[[Limits, Request], Answer], ...] = (
-    four_tuples,
-    nofile,
-    nr_open,
-    file_max,
-    epoll_watches,
-    conntrack,
-    memory,
-    cgroup_memory,
-    tasks,
+
+#: Of equal ones the first binds.
+CONSTRAINTS = (
+    Constraint("four_tuples", "four-tuples", four_tuples),
+    Constraint("nofile", "open files (nofile)", nofile),
+    Constraint("nr_open", "open files of a process (fs.nr_open)", nr_open, NR_OPEN),
+    Constraint("file_max", "open files of the host", file_max, FILE_MAX),
+    Constraint("epoll_watches", "epoll watches", epoll_watches, EPOLL_WATCHES),
+    Constraint("conntrack", "tracked connections", conntrack, CONNTRACK_MAX),
+    Constraint("memory", "memory", memory, of_memory=True),
+    Constraint("cgroup_memory", "memory of the control group", cgroup_memory, of_memory=True),
+    Constraint("tasks", "tasks", tasks),
 )
 
 
@@ -72,30 +82,39 @@ def ceilings(limits: Limits, stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def ceilings_of(limits: Limits, request: Request) -> dict[str, t.Any]:
     """Return what ceilings() does, of a request that was parsed before."""
-    answers = [_for_the_program(model(limits, request), request) for model in _MODELS]
-    found = [answer for answer in answers if isinstance(answer, Constraint)]
-    # Of equal ones the first in the order of the table binds: sorting is stable.
-    found.sort(key=lambda constraint: (constraint.allows is None, constraint.allows))
-    limiting = [constraint for constraint in found if constraint.allows is not None]
-    ceiling = limiting[0].allows if limiting else None
+    found, unknown = [], []
+    for constraint in CONSTRAINTS:
+        answer = constraint.answer(limits, request)
+        if isinstance(answer, Unknown):
+            unknown.append({"name": constraint.name, **answer._asdict()})
+            continue
+        if constraint.name in request.exempt_from:
+            answer = _exempt(answer)
+        found.append({"name": constraint.name, "title": constraint.title, **answer._asdict()})
+    # Sorting is stable, so equal ones stay in the order of the table.
+    found.sort(key=lambda one: (one["allows"] is None, one["allows"]))
+    limiting = [one for one in found if one["allows"] is not None]
+    ceiling = limiting[0]["allows"] if limiting else None
     return {
         "schema": SCHEMA,
         "ceiling": ceiling,
-        "binding_constraint": limiting[0].name if limiting else None,
-        "next_constraint": limiting[1].name if len(limiting) > 1 else None,
-        "next_ceiling": limiting[1].allows if len(limiting) > 1 else None,
-        "advised": min((one.advised for one in limiting if one.advised is not None), default=None),
+        "binding_constraint": limiting[0]["name"] if limiting else None,
+        "next_constraint": limiting[1]["name"] if len(limiting) > 1 else None,
+        "next_ceiling": limiting[1]["allows"] if len(limiting) > 1 else None,
+        "advised": min((one["advised"] for one in limiting if one["advised"] is not None), default=None),
         "target": request.target,
         "meets_target": request.target is None or (ceiling is not None and ceiling >= request.target),
-        "constraints": [constraint._asdict() for constraint in found],
-        "unknown": [answer._asdict() for answer in answers if isinstance(answer, Unknown)],
+        "constraints": found,
+        "unknown": unknown,
         "warnings": warnings(limits, request, ceiling),
     }
 
 
-def _for_the_program(answer: Answer, request: Request) -> Answer:
-    """Let a constraint not limit that the program is exempt from."""
-    if answer.name not in request.exempt_from or isinstance(answer, Unknown):
-        return answer
+def _exempt(answer: Allowance) -> Allowance:
+    """Return the answer of a constraint that does not hold for the program."""
     formula = answer.formula + "; this program is exempt"
     return answer._replace(allows=None, advised=None, formula=formula, change="nothing")
+
+
+def constraint_named(name: str) -> Constraint:
+    return next(one for one in CONSTRAINTS if one.name == name)

@@ -1,21 +1,22 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every constraint is made of: its answer, and whose the resource is that it counts."""
+"""What a constraint is and what it answers, and whose the resource is that it counts."""
 
 from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
+
 Limits = t.Mapping[str, t.Any]
+
 HOST, NAMESPACE, PROCESS, MACHINE = "host", "namespace", "process", "machine"
 
 
-class Constraint(t.NamedTuple):
-    """One limit: ``allows`` is None where it does not limit; ``advised`` is what to plan for."""
+class Allowance(t.NamedTuple):
+    """What one limit allows: ``allows`` is None where it does not limit; ``advised`` is what to plan for."""
 
-    name: str
-    title: str
     allows: int | None
     advised: int | None
     scope: str
@@ -26,11 +27,26 @@ class Constraint(t.NamedTuple):
 class Unknown(t.NamedTuple):
     """A limit of which the snapshot does not tell enough."""
 
-    name: str
     why: str
 
 
-Answer = Constraint | Unknown
+Answer = Allowance | Unknown
+
+
+class Constraint(t.NamedTuple):
+    """An entry of the table of constraints.
+
+    name, title: for programs, and for people
+    answer: says what it allows a host of this snapshot, for this request
+    key: the sysctl key that sets it, None where none does
+    of_memory: whether it counts free memory, which changes by itself
+    """
+
+    name: str
+    title: str
+    answer: t.Callable[[Limits, Request], Answer]
+    key: str | None = None
+    of_memory: bool = False
 
 
 def scope_of(limits: Limits, key: str) -> str:

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
+    Allowance,
     Answer,
-    Constraint,
     Limits,
     Unknown,
     established,
@@ -15,6 +15,10 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
     scope_of,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
+
+FILE_MAX = "fs.file-max"
+EPOLL_WATCHES = "fs.epoll.max_user_watches"
+CONNTRACK_MAX = "net.netfilter.nf_conntrack_max"
 
 #: net/netfilter/nf_conntrack_proto_tcp.c, tcp_timeouts[TCP_CONNTRACK_TIME_WAIT].
 CONNTRACK_TIMEWAIT_SECONDS = 120
@@ -24,12 +28,10 @@ def file_max(limits: Limits, request: Request) -> Answer:
     """Allow what fs.file-max leaves besides the open files of everything else."""
     values = limits["nofile"]["file_max"]
     if values["now"] is None or values["allocated"] is None:
-        return Unknown("file_max", "fs.file-max or fs.file-nr could not be read")
+        return Unknown("fs.file-max or fs.file-nr could not be read")
     others = other_files(limits)
     formula = "fs.file-max %d - %d files of others; CAP_SYS_ADMIN is exempt" % (values["now"], others)
-    return _counted(
-        limits, request, "file_max", "open files of the host", "fs.file-max", values["now"], others, formula
-    )
+    return _counted(limits, request, FILE_MAX, values["now"], others, formula)
 
 
 def other_files(limits: Limits) -> int:
@@ -41,26 +43,25 @@ def epoll_watches(limits: Limits, request: Request) -> Answer:
     """Allow what one user's processes can watch together."""
     now = limits["epoll"]["max_user_watches"]
     if now is None:
-        return Unknown("epoll_watches", "fs.epoll.max_user_watches could not be read")
+        return Unknown("fs.epoll.max_user_watches could not be read")
     formula = "fs.epoll.max_user_watches %d, for all processes of one user" % now
-    return _counted(limits, request, "epoll_watches", "epoll watches", "fs.epoll.max_user_watches", now, 0, formula)
+    return _counted(limits, request, EPOLL_WATCHES, now, 0, formula)
 
 
 def conntrack(limits: Limits, request: Request) -> Answer:
     """Allow what the connection tracking table has room for, where it sees local connections."""
-    table, key, name = limits["conntrack"], "net.netfilter.nf_conntrack_max", "conntrack"
+    table = limits["conntrack"]
     if table["tracks_local"] is None:
-        return Unknown(name, table["why"])
-    title = "tracked connections"
+        return Unknown(table["why"])
     if not table["tracks_local"]:
-        return Constraint(name, title, None, None, scope_of(limits, key), table["why"], "nothing")
+        return Allowance(None, None, scope_of(limits, CONNTRACK_MAX), table["why"], "nothing")
     if table["max"] is None or table["count"] is None:
-        return Unknown(name, "%s or its count could not be read" % key)
+        return Unknown("%s or its count could not be read" % CONNTRACK_MAX)
     others, closed = other_entries(limits), tracked_after_close(request)
-    formula = "%s %d - %d entries of others" % (key, table["max"], others)
+    formula = "%s %d - %d entries of others" % (CONNTRACK_MAX, table["max"], others)
     if closed:
         formula += " - %d of closed connections" % closed
-    return _counted(limits, request, name, title, key, table["max"], others + closed, formula)
+    return _counted(limits, request, CONNTRACK_MAX, table["max"], others + closed, formula)
 
 
 def other_entries(limits: Limits) -> int:
@@ -72,11 +73,9 @@ def tracked_after_close(request: Request) -> int:
     return request.churn * CONNTRACK_TIMEWAIT_SECONDS
 
 
-def _counted(
-    limits: Limits, request: Request, name: str, title: str, key: str, now: int, taken: int, formula: str
-) -> Constraint:
-    """Return the constraint of a key that counts connections one by one, ``taken`` of which are others'."""
+def _counted(limits: Limits, request: Request, key: str, now: int, taken: int, formula: str) -> Allowance:
+    """Return what a key allows that counts connections one by one; ``taken`` are those of others."""
     allows = max(0, now - taken)
     scope = scope_of(limits, key)
     needed = "" if request.target is None else " to %d or more" % (request.target + taken)
-    return Constraint(name, title, allows, allows, scope, formula, "raise %s%s%s" % (key, on_machine(scope), needed))
+    return Allowance(allows, allows, scope, formula, "raise %s%s%s" % (key, on_machine(scope), needed))

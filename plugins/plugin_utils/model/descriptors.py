@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import NR_OPEN
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     PROCESS,
+    Allowance,
     Answer,
-    Constraint,
     Limits,
     Unknown,
     number_of,
@@ -27,11 +28,11 @@ def nofile(limits: Limits, request: Request) -> Answer:
     if request.app_nofile is not None:
         change = "raise the nofile of the program" + _to_hold(request)
         said = "soft nofile %d of the program" % request.app_nofile
-        return _descriptors("nofile", "open files (nofile)", request.app_nofile, said, change, request)
+        return _descriptors(request.app_nofile, said, change, request)
     chosen, missing = subjects(limits, request)
     if not chosen:
         who = ", ".join(missing) or "any user, unit or process"
-        return Unknown("nofile", "the snapshot has no limit of %s" % who)
+        return Unknown("the snapshot has no limit of %s" % who)
     lowest = min(chosen, key=lambda one: _soft(one, request))
     soft, who = _soft(lowest, request), "%s %s" % (lowest["kind"], lowest["name"])
     change = "raise the soft nofile of %s%s (limits_nofile_soft)" % (who, _to_hold(request))
@@ -39,7 +40,7 @@ def nofile(limits: Limits, request: Request) -> Answer:
         who, change = "%s by %s" % (who, lowest["way"]), "%s: %s" % (lowest["by"], lowest["remedy"])
     if lowest["kind"] == "unit" and (lowest.get("after_boot") or lowest["now"])["soft"] > soft:
         change = "restart %s, which has another limit than it is configured to have" % lowest["name"]
-    return _descriptors("nofile", "open files (nofile)", soft, "soft nofile %d of %s" % (soft, who), change, request)
+    return _descriptors(soft, "soft nofile %d of %s" % (soft, who), change, request)
 
 
 def _soft(subject: t.Mapping[str, t.Any], request: Request) -> int:
@@ -52,20 +53,17 @@ def nr_open(limits: Limits, request: Request) -> Answer:
     """Allow what nofile could be raised to at most."""
     now = limits["nofile"]["nr_open"]["now"]
     if now is None:
-        return Unknown("nr_open", "fs.nr_open could not be read")
-    scope = scope_of(limits, "fs.nr_open")
+        return Unknown("fs.nr_open could not be read")
+    scope = scope_of(limits, NR_OPEN)
     change = "raise fs.nr_open%s%s" % (on_machine(scope), _to_hold(request))
-    answer = _descriptors(
-        "nr_open", "open files of a process (fs.nr_open)", now, "fs.nr_open %d" % now, change, request
-    )
-    return answer._replace(scope=scope)
+    return _descriptors(now, "fs.nr_open %d" % now, change, request)._replace(scope=scope)
 
 
-def _descriptors(name: str, title: str, limit: int, said: str, change: str, request: Request) -> Constraint:
+def _descriptors(limit: int, said: str, change: str, request: Request) -> Allowance:
     allows = max(0, limit - request.app_descriptors) * request.processes
     processes = number_of(request.processes, "process", "es")
     formula = "(%s - %d for other files) x %s" % (said, request.app_descriptors, processes)
-    return Constraint(name, title, allows, allows, PROCESS, formula, change)
+    return Allowance(allows, allows, PROCESS, formula, change)
 
 
 def descriptors_needed(request: Request, connections: int) -> int:

@@ -10,8 +10,8 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     NAMESPACE,
+    Allowance,
     Answer,
-    Constraint,
     Limits,
     Unknown,
     number_of,
@@ -30,12 +30,12 @@ _ALWAYS_REUSE = 1
 
 def four_tuples(limits: Limits, request: Request) -> Answer:
     """Allow what distinct (source address, source port, destination) there are."""
-    name, ports = "four_tuples", limits["ports"]["usable"]
+    ports = limits["ports"]["usable"]
     intervals = source_intervals(limits, request.interface)
     if ports is None:
-        return Unknown(name, "the local port range could not be read")
+        return Unknown("the local port range could not be read")
     if intervals is None:
-        return Unknown(name, "the host's addresses could not be read")
+        return Unknown("the host's addresses could not be read")
     sources = {family: count(found) for family, found in intervals.items()}
     capacity = capacity_of_a_source(request, ports, sources)
     used = {family: min(1, number) if request.binding == AUTOBIND else number for family, number in sources.items()}
@@ -47,7 +47,7 @@ def four_tuples(limits: Limits, request: Request) -> Answer:
     if held:
         formula += " - %d in TIME_WAIT (%d closed per second)" % (held, request.churn)
     advised = math.floor(allows * request.port_fill)
-    return Constraint(name, "four-tuples", allows, advised, NAMESPACE, formula, _more_four_tuples(request))
+    return Allowance(allows, advised, NAMESPACE, formula, _more_four_tuples(request))
 
 
 def capacity_of_a_source(request: Request, ports: int, sources: t.Mapping[int, int]) -> dict[int, int]:

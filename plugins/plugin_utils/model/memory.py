@@ -8,8 +8,8 @@ from __future__ import annotations
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     HOST,
     MACHINE,
+    Allowance,
     Answer,
-    Constraint,
     Limits,
     Unknown,
     established,
@@ -65,10 +65,10 @@ def memory(limits: Limits, request: Request) -> Answer:
     """Allow what the host's memory holds."""
     room = memory_room(limits, request)
     if room is None:
-        return Unknown("memory", "/proc/meminfo could not be read")
+        return Unknown("/proc/meminfo could not be read")
     scope = MACHINE if limits["host"]["container"] else HOST
     change = "add memory to %s" % ("the machine under this container" if scope == MACHINE else "the host")
-    return _memory("memory", "memory", limits, request, room, "", scope, change)
+    return _memory(limits, request, room, "", scope, change)
 
 
 def cgroup_room(limits: Limits, request: Request) -> tuple[int, str] | None:
@@ -85,22 +85,19 @@ def cgroup_room(limits: Limits, request: Request) -> tuple[int, str] | None:
 
 def cgroup_memory(limits: Limits, request: Request) -> Answer:
     """Allow what the tightest control group has room for; sockets are charged to it."""
-    name, title = "cgroup_memory", "memory of the control group"
     scope = MACHINE if limits["host"]["container"] else HOST
     found = cgroup_room(limits, request)
     if found is None:
-        return Constraint(name, title, None, None, scope, "no control group limits memory", "nothing")
+        return Allowance(None, None, scope, "no control group limits memory", "nothing")
     room, path = found
     change = "raise the memory limit of the control group %s (memory.max, MemoryMax=)" % path
-    return _memory(name, title, limits, request, room, " in %s" % path, scope, change)
+    return _memory(limits, request, room, " in %s" % path, scope, change)
 
 
-def _memory(
-    name: str, title: str, limits: Limits, request: Request, room: int, where: str, scope: str, change: str
-) -> Constraint:
+def _memory(limits: Limits, request: Request, room: int, where: str, scope: str, change: str) -> Allowance:
     allows = _held_by(limits, request, room)
     formula = "%s for connections%s / %d bytes each" % (size(room), where, bytes_of_connection(limits, request))
-    return Constraint(name, title, allows, allows, scope, formula, change)
+    return Allowance(allows, allows, scope, formula, change)
 
 
 def size(number: int) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     HOST,
     MACHINE,
+    Allowance,
     Answer,
-    Constraint,
     Limits,
     Unknown,
 )
@@ -20,7 +20,6 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import R
 
 def tasks(limits: Limits, request: Request) -> Answer:
     """Allow what the processes that can start hold; all of them, as a rule."""
-    name, title = "tasks", "tasks"
     scope = MACHINE if limits["host"]["container"] else HOST
     found = limits["tasks"]
     rooms = [(level["limit"] - (level["used"] or 0), level["path"]) for level in levels(limits, request, "tasks")]
@@ -29,13 +28,13 @@ def tasks(limits: Limits, request: Request) -> Answer:
             if most is not None:
                 rooms.append((most - found["threads"], key))
     if not rooms:
-        return Unknown(name, "the limits of tasks could not be read")
+        return Unknown("the limits of tasks could not be read")
     headroom, which = min(rooms)
     headroom = max(0, headroom)
     said = "%d more tasks can start (%s), %d are asked for" % (headroom, which, request.processes)
     each = nofile(limits, request)
     if headroom >= request.processes or isinstance(each, Unknown) or each.allows is None:
-        return Constraint(name, title, None, None, scope, said, "nothing")
+        return Allowance(None, None, scope, said, "nothing")
     allows = headroom * (each.allows // request.processes)
     change = "raise %s, or let fewer processes hold more connections each (tune_processes)" % which
-    return Constraint(name, title, allows, allows, scope, said, change)
+    return Allowance(allows, allows, scope, said, change)

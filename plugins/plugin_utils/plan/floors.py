@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import NR_OPEN
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     MACHINE,
     Limits,
@@ -15,22 +16,24 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
     scope_of,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.counted import (
+    CONNTRACK_MAX,
+    EPOLL_WATCHES,
+    FILE_MAX,
     other_entries,
     other_files,
     tracked_after_close,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
 
-CONNTRACK_MAX = "net.netfilter.nf_conntrack_max"
 _ROOM = 65536
 
 
 def floors_of(limits: Limits, request: Request, planned_for: int, hard: int) -> dict[str, t.Any]:
     """Return the least values that the request needs, without the keys that are not there or not this host's."""
     needed = {
-        "fs.nr_open": hard,
-        "fs.file-max": planned_for + _room(other_files(limits)),
-        "fs.epoll.max_user_watches": planned_for + request.processes * request.app_descriptors,
+        NR_OPEN: hard,
+        FILE_MAX: planned_for + _room(other_files(limits)),
+        EPOLL_WATCHES: planned_for + request.processes * request.app_descriptors,
     }
     if limits["conntrack"]["tracks_local"]:
         closed = tracked_after_close(request)

@@ -23,9 +23,13 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, port_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import known
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import ceilings, ceilings_of
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import (
+    ceilings,
+    ceilings_of,
+    constraint_named,
+)
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
-    Constraint,
+    Allowance,
     Limits,
     Unknown,
     is_settable,
@@ -43,7 +47,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.floors impo
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.nofile import limits_settings
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.ports import refuse_unreserved, without_automatic
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.prediction import predict
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.refusals import MEMORY, refusal_of
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.refusals import refusal_of
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import PORT_RANGE, Settings
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.warnings import (
     overridden,
@@ -151,7 +155,7 @@ def _network_settings(limits: Limits, request: Request) -> Settings:
     }
 
 
-def _four_tuples(limits: Limits, request: Request) -> Constraint:
+def _four_tuples(limits: Limits, request: Request) -> Allowance:
     answer = four_tuples(limits, request)
     if isinstance(answer, Unknown):
         remedy = "It says what it could not read (unread): %s." % answer.why
@@ -170,7 +174,7 @@ def _target(predicted: Limits, request: Request, after: t.Mapping[str, t.Any]) -
     """Return what is planned for; refuse what the host will not hold."""
     limiting = [one for one in after["constraints"] if one["advised"] is not None]
     if request.target is None:
-        most = min(int(one["advised"] * (_OF_MEMORY if one["name"] in MEMORY else 1)) for one in limiting)
+        most = min(int(one["advised"] * _share(one["name"])) for one in limiting)
         if most < 1:
             lowest = min(limiting, key=lambda one: one["advised"])
             raise refusal_of(predicted, request, lowest, 1)
@@ -179,3 +183,8 @@ def _target(predicted: Limits, request: Request, after: t.Mapping[str, t.Any]) -
     if lowest["advised"] < request.target:
         raise refusal_of(predicted, request, lowest, request.target)
     return request.target
+
+
+def _share(name: str) -> float:
+    """Return how much of what a constraint advises is planned for where nobody has stated a target."""
+    return _OF_MEMORY if constraint_named(name).of_memory else 1

@@ -9,16 +9,20 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, owned, sysctl_keys
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits, is_settable
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.floors import CONNTRACK_MAX
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.counted import (
+    CONNTRACK_MAX,
+    EPOLL_WATCHES,
+    FILE_MAX,
+)
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.nofile import inherited_maximum
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.ports import predicted_ports
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import PORT_RANGE, Settings
 
 #: Where the snapshot has the live number of a key.
 _PLACES: dict[str, tuple[str, ...]] = {
-    "fs.nr_open": ("nofile", "nr_open", "now"),
-    "fs.file-max": ("nofile", "file_max", "now"),
-    "fs.epoll.max_user_watches": ("epoll", "max_user_watches"),
+    sysctl_keys.NR_OPEN: ("nofile", "nr_open", "now"),
+    FILE_MAX: ("nofile", "file_max", "now"),
+    EPOLL_WATCHES: ("epoll", "max_user_watches"),
     CONNTRACK_MAX: ("conntrack", "max"),
     "net.ipv4.tcp_max_tw_buckets": ("tcp", "max_tw_buckets"),
     "net.ipv4.tcp_tw_reuse": ("tcp", "tw_reuse"),

@@ -10,6 +10,8 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import container_options
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import NR_OPEN
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import constraint_named
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     MACHINE,
     Limits,
@@ -25,20 +27,16 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory imp
     memory_room,
     size,
 )
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.floors import CONNTRACK_MAX
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.nofile import inherited_maximum, nr_open_maximum
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.ports import claimed
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
-
-#: The key of a constraint.
-_KEY_OF = {"file_max": "fs.file-max", "epoll_watches": "fs.epoll.max_user_watches", "conntrack": CONNTRACK_MAX}
-MEMORY = ("memory", "cgroup_memory")
 
 
 def refusal_of(predicted: Limits, request: Request, lowest: t.Mapping[str, t.Any], target: int) -> Refusal:
     """Return the refusal of a target because of a constraint that the plan cannot lift."""
     explicit = request.explicit
-    name, allowed = lowest["name"], "at most %d: %s" % (lowest["advised"], lowest["formula"])
+    name, constraint = lowest["name"], constraint_named(lowest["name"])
+    allowed = "at most %d: %s" % (lowest["advised"], lowest["formula"])
     if name == "nofile" and explicit.limits_nofile_soft is None and explicit.limits_nofile_hard is None:
         remedy = _more_descriptors(predicted, request, target)
         if remedy:
@@ -52,11 +50,11 @@ def refusal_of(predicted: Limits, request: Request, lowest: t.Mapping[str, t.Any
         )
         remedy = "Raise it, or leave limits_nofile_soft and limits_nofile_hard to the plan."
         return Refusal(variable, getattr(explicit, variable), allowed, remedy)
-    elif name in MEMORY:
+    elif constraint.of_memory:
         return _memory_refusal(predicted, request, lowest, target)
     remedy = "%s." % _sentence(lowest["change"])
-    key = _KEY_OF.get(name, "")
-    if key in predicted["keys"] and not is_settable(predicted, key) and "machine" not in remedy:
+    key = constraint.key
+    if key is not None and key in predicted["keys"] and not is_settable(predicted, key) and "machine" not in remedy:
         remedy += " It cannot be written here: do that from where /proc/sys can be."
     if name == "four_tuples":
         remedy += claimed(predicted)
@@ -72,8 +70,8 @@ def _more_descriptors(predicted: Limits, request: Request, target: int) -> str:
         if predicted["host"].get("first_user_namespace") is not False:
             remedy = "Give the container CAP_SYS_RESOURCE, or start it with a nofile of %d or more." % needed
         remedy += " The setting is %s." % container_options.NOFILE_OPTIONS
-    elif nr_open is not None and nr_open < needed and "fs.nr_open" not in request.explicit.sysctl_values:
-        machine = scope_of(predicted, "fs.nr_open") == MACHINE
+    elif nr_open is not None and nr_open < needed and NR_OPEN not in request.explicit.sysctl_values:
+        machine = scope_of(predicted, NR_OPEN) == MACHINE
         where = "on the machine under this container" if machine else "from where /proc/sys can be written"
         most, remedy = nr_open, "Raise fs.nr_open to %d or more %s." % (needed, where)
     else:

@@ -14,22 +14,10 @@ from limits_builder import address, container, limits_of, subject
 
 from ansible_collections.fourtuple.clients.plugins.filter.ceilings import FilterModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import CONSTRAINTS, ceilings
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory import memory_room
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import source_addresses
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import parse
-
-NAMES = {
-    "four_tuples",
-    "nofile",
-    "nr_open",
-    "file_max",
-    "epoll_watches",
-    "conntrack",
-    "memory",
-    "cgroup_memory",
-    "tasks",
-}
 
 TRACKING = {"loaded": True, "max": 262144, "count": 1012, "buckets": 65536, "tracks_local": True, "why": "it counts"}
 
@@ -69,7 +57,7 @@ def test_the_shape() -> None:
     assert (found["schema"], found["ceiling"], found["binding_constraint"]) == (1, 960, "nofile")
     assert (found["next_constraint"], found["next_ceiling"], found["advised"]) == ("four_tuples", 28232, 960)
     assert (found["target"], found["meets_target"]) == (2000, False)
-    assert {one["name"] for one in found["constraints"]} == NAMES
+    assert {one["name"] for one in found["constraints"]} == {one.name for one in CONSTRAINTS}
     for one in found["constraints"]:
         assert one.keys() == {"name", "title", "allows", "advised", "scope", "formula", "change"}
         assert one["formula"]

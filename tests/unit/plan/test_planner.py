@@ -490,3 +490,9 @@ def test_one_address_less_would_not_do(limits: Limits, asked: dict[str, t.Any]) 
         return
     fewer = dict(found["settings"], addresses_list=found["settings"]["addresses_list"][:-1])
     assert ceilings(predict(limits, fewer), asked)["advised"] < asked["target_connections"]
+
+
+def test_an_nr_open_that_cannot_be_written_here() -> None:
+    limits = limits_of(keys={"fs.nr_open": {"now": "5000", "writable": False}})
+    found = refusal(limits, target_connections=20000, app_nofile=100000)
+    assert "Raise fs.nr_open to 20064 or more. It cannot be written here: do that from where" in found

@@ -13,11 +13,21 @@ import pytest
 import sample
 from hypothesis import given
 from hypothesis import strategies as st
+from limits_builder import limits_of
 
 from ansible_collections.fourtuple.clients.plugins.filter import report as filters
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
+    NAMESPACE,
+    Allowance,
+    Constraint,
+    Limits,
+)
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import page as report_page
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report.document import notes, report
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report.table import count, short_names, table
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
 
 ROLE = pathlib.Path(__file__).parents[3] / "roles/report"
 SCHEMA = json.loads((ROLE / "files/report-schema-1.json").read_text(encoding="utf-8"))
@@ -88,6 +98,37 @@ def test_the_schema_refuses_what_is_no_report() -> None:
     wrong = made(sample.tuned("client1")) | {"schema": 2}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, SCHEMA)
+
+
+def test_a_tenth_constraint_is_planned_for_and_fits_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "net.core.somaxconn"
+
+    def backlog(limits: Limits, request: Request) -> Allowance:
+        number = int(limits["keys"][key]["now"])
+        return Allowance(number, number, NAMESPACE, "%s %d" % (key, number), "raise %s" % key)
+
+    tenth = Constraint("listen_backlog", "the listen backlog", backlog, key)
+    monkeypatch.setattr(ceilings, "CONSTRAINTS", (*ceilings.CONSTRAINTS, tenth))
+    limits = limits_of(keys={key: 4})
+    limits["keys"][key]["writable"] = False
+
+    planned = planner.plan(limits, {})
+    assert (planned["before"]["binding_constraint"], planned["target"]) == ("listen_backlog", 4)
+    document = made(sample.result("client1", planned["before"], planned["after"]))
+    jsonschema.validate(document, SCHEMA, jsonschema.Draft202012Validator)
+    assert "listen_back" in table(document)
+    assert "the listen backlog" in json.dumps(report_page.page(document))
+
+    refused = planner.plan(limits, {"target_connections": 5})
+    assert "Raise net.core.somaxconn. It cannot be written here" in refused["refusal"]
+
+
+@pytest.mark.parametrize("name", ["", "Four tuples", "9th", None])
+def test_the_schema_wants_names_that_programs_can_use(name: str | None) -> None:
+    document = made(sample.tuned("client1"))
+    document["hosts"][0]["before"]["constraints"][0]["name"] = name
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, SCHEMA)
 
 
 def test_totals() -> None:
