@@ -29,7 +29,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import NR_OPEN
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import (
+    CONNTRACK_MAX,
+    EPOLL_WATCHES,
+    FILE_MAX,
+    NR_OPEN,
+)
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     Allowance,
     Constraint,
@@ -37,9 +42,6 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
     Unknown,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.counted import (
-    CONNTRACK_MAX,
-    EPOLL_WATCHES,
-    FILE_MAX,
     conntrack,
     epoll_watches,
     file_max,

@@ -5,6 +5,11 @@
 
 from __future__ import annotations
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import (
+    CONNTRACK_MAX,
+    EPOLL_WATCHES,
+    FILE_MAX,
+)
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     Allowance,
     Answer,
@@ -15,10 +20,6 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
     scope_of,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
-
-FILE_MAX = "fs.file-max"
-EPOLL_WATCHES = "fs.epoll.max_user_watches"
-CONNTRACK_MAX = "net.netfilter.nf_conntrack_max"
 
 #: net/netfilter/nf_conntrack_proto_tcp.c, tcp_timeouts[TCP_CONNTRACK_TIME_WAIT].
 CONNTRACK_TIMEWAIT_SECONDS = 120

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import NR_OPEN
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import NR_OPEN
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     PROCESS,
     Allowance,

@@ -8,7 +8,12 @@ from __future__ import annotations
 import math
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import NR_OPEN
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import (
+    CONNTRACK_MAX,
+    EPOLL_WATCHES,
+    FILE_MAX,
+    NR_OPEN,
+)
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     MACHINE,
     Limits,
@@ -16,9 +21,6 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
     scope_of,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.counted import (
-    CONNTRACK_MAX,
-    EPOLL_WATCHES,
-    FILE_MAX,
     other_entries,
     other_files,
     tracked_after_close,

@@ -12,6 +12,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import (
     capabilities,
     container_options,
     sysctl_keys,
+    sysctl_table,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
@@ -77,9 +78,9 @@ def _with_room(request: Request, needed: int) -> int:
 
 def nr_open_maximum(limits: Limits, request: Request) -> int | None:
     """Return the fs.nr_open that no plan exceeds: one that cannot be set here, or the one that the operator set."""
-    if not is_settable(limits, sysctl_keys.NR_OPEN):
+    if not is_settable(limits, sysctl_table.NR_OPEN):
         return t.cast(int | None, limits["nofile"]["nr_open"]["now"])
-    value = request.explicit.sysctl_values.get(sysctl_keys.NR_OPEN)
+    value = request.explicit.sysctl_values.get(sysctl_table.NR_OPEN)
     least, most = sysctl_keys.bounds_of_nr_open(_kernel(limits))
     return None if value is None else whole_number("sysctl_values[fs.nr_open]", value, least, most, "Write a number.")
 
@@ -90,11 +91,11 @@ def _kernel(limits: Limits) -> sysctl_keys.Kernel:
 
 def _refuse_above_machine(limits: Limits, hard: int) -> None:
     present = limits["nofile"]["nr_open"]["now"]
-    if is_settable(limits, sysctl_keys.NR_OPEN) or present is None or hard <= present:
+    if is_settable(limits, sysctl_table.NR_OPEN) or present is None or hard <= present:
         return
     allowed = "at most %d, the fs.nr_open of this host, which cannot be written here" % present
     remedy = "Ask for that, or set fs.nr_open to %d or more from where it can be written." % hard
-    if scope_of(limits, sysctl_keys.NR_OPEN) == MACHINE:
+    if scope_of(limits, sysctl_table.NR_OPEN) == MACHINE:
         whose = "the fs.nr_open of the machine under this container, which a container must not change"
         allowed = "at most %d, %s" % (present, whose)
         remedy = "Ask for that, or set fs.nr_open to %d or more on the machine." % hard

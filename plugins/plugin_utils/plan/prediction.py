@@ -7,28 +7,16 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, owned, sysctl_keys
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits, is_settable
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.counted import (
-    CONNTRACK_MAX,
-    EPOLL_WATCHES,
-    FILE_MAX,
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import (
+    address_set,
+    owned,
+    sysctl_keys,
+    sysctl_table,
 )
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits, is_settable
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.nofile import inherited_maximum
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.ports import predicted_ports
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import PORT_RANGE, Settings
-
-#: Where the snapshot has the live number of a key.
-_PLACES: dict[str, tuple[str, ...]] = {
-    sysctl_keys.NR_OPEN: ("nofile", "nr_open", "now"),
-    FILE_MAX: ("nofile", "file_max", "now"),
-    EPOLL_WATCHES: ("epoll", "max_user_watches"),
-    CONNTRACK_MAX: ("conntrack", "max"),
-    "net.ipv4.tcp_max_tw_buckets": ("tcp", "max_tw_buckets"),
-    "net.ipv4.tcp_tw_reuse": ("tcp", "tw_reuse"),
-    "kernel.threads-max": ("tasks", "threads_max"),
-    "kernel.pid_max": ("tasks", "pid_max"),
-}
 
 
 def predict(limits: Limits, settings: Settings) -> dict[str, t.Any]:
@@ -68,18 +56,18 @@ def _set_keys(predicted: dict[str, t.Any], new: t.Mapping[str, str]) -> None:
     keys = dict(predicted["keys"])
     for key, value in new.items():
         keys[key] = dict(keys[key], now=value, after_boot=value, by=owned.SYSCTL_DROP_IN)
-        place = _PLACES.get(key)
-        if place is not None and value.isdecimal():
-            _set(predicted, place, int(value))
+        row = sysctl_table.KEYS.get(key)
+        if row is not None and row.place and value.isdecimal():
+            _set(predicted, row.place, int(value))
     predicted["keys"] = keys
 
 
-def _set(tree: dict[str, t.Any], place: t.Sequence[str], value: int) -> None:
+def _set(tree: dict[str, t.Any], path: t.Sequence[str], value: int) -> None:
     """Set one number without changing what ``tree`` shares with the snapshot."""
-    for name in place[:-1]:
+    for name in path[:-1]:
         tree[name] = dict(tree[name])
         tree = tree[name]
-    tree[place[-1]] = value
+    tree[path[-1]] = value
 
 
 def _subjects(limits: Limits, settings: Settings) -> list[t.Mapping[str, t.Any]]:

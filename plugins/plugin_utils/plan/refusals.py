@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import container_options
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import NR_OPEN
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import NR_OPEN
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import constraint_named
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     MACHINE,
