@@ -20,7 +20,7 @@ MAX_CONNECTIONS = 10**9
 MAX_PROCESSES = 10**6
 
 _MAX_DESTINATIONS = 10**6
-_DESTINATIONS_MEND = "Write how many server address and port pairs there are, or list them."
+_DESTINATIONS_REMEDY = "Write how many server address and port pairs there are, or list them."
 #: More than any host does, and enough to keep the arithmetic away from nonsense.
 _MAX_CHURN = 10**7
 _MAX_BYTES = 2**40
@@ -40,7 +40,7 @@ class Explicit(t.NamedTuple):
     addresses_interface: str | None
 
 
-class Request(t.NamedTuple):
+class ClientRequest(t.NamedTuple):
     """A request whose every value is in order.
 
     target: None where as many as possible are wanted
@@ -103,8 +103,8 @@ _DEFAULTS: dict[str, t.Any] = {
 _EXPLICIT_DEFAULTS = Explicit({}, {}, (), None, None, None, None, (), None)
 
 
-def parse(stated: t.Mapping[str, t.Any]) -> Request:
-    """Return ``stated`` as a Request; a key that is missing or None has the default of ``tune_<key>``.
+def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
+    """Return ``stated`` as a ClientRequest; a key that is missing or None has the default of ``tune_<key>``.
 
     The subjects whose nofile counts are those that the limits are for: the units are limits_units where the
     operator set it, the users are those of limits_domains where no user is named.
@@ -117,7 +117,7 @@ def parse(stated: t.Mapping[str, t.Any]) -> Request:
     if target is not None:
         remedy = "Write how many connections the host must hold."
         target = whole_number("tune_target_connections", target, 1, MAX_CONNECTIONS, remedy)
-    return Request(
+    return ClientRequest(
         target,
         _destinations(given["destinations"]),
         _servers(given["destinations"]),
@@ -197,15 +197,15 @@ _KINDS: dict[str, t.Callable[[str, t.Any], t.Any]] = {
 }
 
 
-def _or_none(where: str, value: object, most: int, remedy: str) -> int | None:
-    return None if value is None else whole_number(where, value, 1, most, remedy)
+def _or_none(where: str, value: object, maximum: int, remedy: str) -> int | None:
+    return None if value is None else whole_number(where, value, 1, maximum, remedy)
 
 
 def _destinations(value: object) -> dict[int | None, int]:
     if not isinstance(value, (list, tuple)):
-        return {None: whole_number("tune_destinations", value, 1, _MAX_DESTINATIONS, _DESTINATIONS_MEND)}
+        return {None: whole_number("tune_destinations", value, 1, _MAX_DESTINATIONS, _DESTINATIONS_REMEDY)}
     if not value:
-        raise Refusal("tune_destinations", value, "at least one address:port pair", _DESTINATIONS_MEND)
+        raise Refusal("tune_destinations", value, "at least one address:port pair", _DESTINATIONS_REMEDY)
     found: dict[tuple[str, int], int | None] = {}
     for index, entry in enumerate(value):
         place = "tune_destinations[%d]" % index

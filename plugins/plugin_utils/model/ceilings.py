@@ -51,7 +51,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.four_tuple
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory import cgroup_memory, memory
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.tasks import tasks
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.warnings import warnings
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request, parse
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest, parse
 
 SCHEMA = 1
 
@@ -82,7 +82,7 @@ def ceilings(limits: Limits, stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return ceilings_of(limits, parse(stated))
 
 
-def ceilings_of(limits: Limits, request: Request) -> dict[str, t.Any]:
+def ceilings_of(limits: Limits, request: ClientRequest) -> dict[str, t.Any]:
     """Return what ceilings() does, of a request that was parsed before."""
     found, unknown = [], []
     for constraint in CONSTRAINTS:

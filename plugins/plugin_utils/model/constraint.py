@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 Limits = t.Mapping[str, t.Any]
 
@@ -44,7 +44,7 @@ class Constraint(t.NamedTuple):
 
     name: str
     title: str
-    answer: t.Callable[[Limits, Request], Answer]
+    answer: t.Callable[[Limits, ClientRequest], Answer]
     key: str | None = None
     of_memory: bool = False
 

@@ -19,13 +19,13 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
     on_machine,
     scope_of,
 )
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 #: net/netfilter/nf_conntrack_proto_tcp.c, tcp_timeouts[TCP_CONNTRACK_TIME_WAIT].
 CONNTRACK_TIMEWAIT_SECONDS = 120
 
 
-def file_max(limits: Limits, request: Request) -> Answer:
+def file_max(limits: Limits, request: ClientRequest) -> Answer:
     """Allow what fs.file-max leaves besides the open files of everything else."""
     values = limits["nofile"]["file_max"]
     if values["now"] is None or values["allocated"] is None:
@@ -40,7 +40,7 @@ def other_files(limits: Limits) -> int:
     return max(0, (limits["nofile"]["file_max"]["allocated"] or 0) - established(limits))
 
 
-def epoll_watches(limits: Limits, request: Request) -> Answer:
+def epoll_watches(limits: Limits, request: ClientRequest) -> Answer:
     """Allow what one user's processes can watch together."""
     now = limits["epoll"]["max_user_watches"]
     if now is None:
@@ -49,7 +49,7 @@ def epoll_watches(limits: Limits, request: Request) -> Answer:
     return _counted(limits, request, EPOLL_WATCHES, now, 0, formula)
 
 
-def conntrack(limits: Limits, request: Request) -> Answer:
+def conntrack(limits: Limits, request: ClientRequest) -> Answer:
     """Allow what the connection tracking table has room for, where it sees local connections."""
     table = limits["conntrack"]
     if table["tracks_local"] is None:
@@ -70,11 +70,11 @@ def other_entries(limits: Limits) -> int:
     return max(0, (limits["conntrack"]["count"] or 0) - established(limits))
 
 
-def tracked_after_close(request: Request) -> int:
+def tracked_after_close(request: ClientRequest) -> int:
     return request.churn * CONNTRACK_TIMEWAIT_SECONDS
 
 
-def _counted(limits: Limits, request: Request, key: str, now: int, taken: int, formula: str) -> Allowance:
+def _counted(limits: Limits, request: ClientRequest, key: str, now: int, taken: int, formula: str) -> Allowance:
     """Return what a key allows that counts connections one by one; ``taken`` are those of others."""
     allows = max(0, now - taken)
     scope = scope_of(limits, key)

@@ -20,10 +20,10 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
     scope_of,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.subjects import subjects
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 
-def nofile(limits: Limits, request: Request) -> Answer:
+def nofile(limits: Limits, request: ClientRequest) -> Answer:
     """Allow what the lowest soft limit of the subjects leaves to connections, or the one that the program has."""
     if request.app_nofile is not None:
         change = "raise the nofile of the program" + _to_hold(request)
@@ -43,13 +43,13 @@ def nofile(limits: Limits, request: Request) -> Answer:
     return _descriptors(soft, "soft nofile %d of %s" % (soft, who), change, request)
 
 
-def _soft(subject: t.Mapping[str, t.Any], request: Request) -> int:
+def _soft(subject: t.Mapping[str, t.Any], request: ClientRequest) -> int:
     """Return the soft limit of a subject; that of a running unit may come with its next start only."""
     later = subject.get("after_boot") if request.after_restart and subject["kind"] == "unit" else None
     return int((later or subject["now"])["soft"])
 
 
-def nr_open(limits: Limits, request: Request) -> Answer:
+def nr_open(limits: Limits, request: ClientRequest) -> Answer:
     """Allow what nofile could be raised to at most."""
     now = limits["nofile"]["nr_open"]["now"]
     if now is None:
@@ -59,17 +59,17 @@ def nr_open(limits: Limits, request: Request) -> Answer:
     return _descriptors(now, "fs.nr_open %d" % now, change, request)._replace(scope=scope)
 
 
-def _descriptors(limit: int, said: str, change: str, request: Request) -> Allowance:
+def _descriptors(limit: int, said: str, change: str, request: ClientRequest) -> Allowance:
     allows = max(0, limit - request.app_descriptors) * request.processes
     processes = number_of(request.processes, "process", "es")
     formula = "(%s - %d for other files) x %s" % (said, request.app_descriptors, processes)
     return Allowance(allows, allows, PROCESS, formula, change)
 
 
-def descriptors_needed(request: Request, connections: int) -> int:
+def descriptors_needed(request: ClientRequest, connections: int) -> int:
     """Return the descriptors of one process that holds its part of ``connections``."""
     return math.ceil(connections / request.processes) + request.app_descriptors
 
 
-def _to_hold(request: Request) -> str:
+def _to_hold(request: ClientRequest) -> str:
     return "" if request.target is None else " to %d or more" % descriptors_needed(request, request.target)

@@ -21,14 +21,14 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources im
     destinations_by_family,
     source_intervals,
 )
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import AUTOBIND, BIND, Request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import AUTOBIND, BIND, ClientRequest
 
 #: With net.ipv4.tcp_tw_reuse = 1 connect() takes a port over after a second (net/ipv4/tcp_ipv4.c, tcp_twsk_unique).
 _REUSE_SECONDS = 1
 _ALWAYS_REUSE = 1
 
 
-def four_tuples(limits: Limits, request: Request) -> Answer:
+def four_tuples(limits: Limits, request: ClientRequest) -> Answer:
     """Allow what distinct (source address, source port, destination) there are."""
     ports = limits["ports"]["usable"]
     intervals = source_intervals(limits, request.interface)
@@ -50,7 +50,7 @@ def four_tuples(limits: Limits, request: Request) -> Answer:
     return Allowance(allows, advised, NAMESPACE, formula, _more_four_tuples(request))
 
 
-def capacity_of_a_source(request: Request, ports: int, sources: t.Mapping[int, int]) -> dict[int, int]:
+def capacity_of_a_source(request: ClientRequest, ports: int, sources: t.Mapping[int, int]) -> dict[int, int]:
     """Return the connections that one source address of each family can have.
 
     A plain bind takes its port before the destination is known (net/ipv4/inet_connection_sock.c, inet_csk_get_port).
@@ -59,7 +59,7 @@ def capacity_of_a_source(request: Request, ports: int, sources: t.Mapping[int, i
     return {f: ports * (min(1, n) if request.binding == BIND else n) for f, n in destinations.items()}
 
 
-def in_timewait(limits: Limits, request: Request) -> int:
+def in_timewait(limits: Limits, request: ClientRequest) -> int:
     """Return how many closed connections keep their four-tuple at a time.
 
     60 seconds are built in (include/net/tcp.h, TCP_TIMEWAIT_LEN); above tcp_max_tw_buckets a connection is closed
@@ -71,14 +71,14 @@ def in_timewait(limits: Limits, request: Request) -> int:
     return held if tcp["max_tw_buckets"] is None else min(held, tcp["max_tw_buckets"])
 
 
-def _four_tuple_part(request: Request, sources: int, ports: int, destinations: int) -> str:
+def _four_tuple_part(request: ClientRequest, sources: int, ports: int, destinations: int) -> str:
     text = "%s x %d ports" % (number_of(sources, "source address", "es"), ports)
     if request.binding == BIND:
         return text + ", whatever the destinations"
     return "%s x %s" % (text, number_of(destinations, "destination"))
 
 
-def _more_four_tuples(request: Request) -> str:
+def _more_four_tuples(request: ClientRequest) -> str:
     if request.binding == AUTOBIND:
         return (
             "let the program bind its source address (tune_binding: bind_no_port), add destinations, or widen "

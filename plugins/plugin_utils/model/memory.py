@@ -16,25 +16,25 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.four_tuples import in_timewait
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.subjects import levels
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 #: A bind bucket for all addresses exists once a port (see module_utils/host/slab.py).
 _MAX_PORTS = 65535
 
 
-def bytes_of_connection(limits: Limits, request: Request) -> int:
+def bytes_of_connection(limits: Limits, request: ClientRequest) -> int:
     """Return what one connection takes in the kernel, with epoll unless stated otherwise, and in the application."""
     kernel = limits["slab"]["per_socket_epoll"] if request.kernel_bytes is None else request.kernel_bytes
     return int(kernel) + request.app_bytes
 
 
-def memory_needed(limits: Limits, request: Request, connections: int) -> int:
+def memory_needed(limits: Limits, request: ClientRequest, connections: int) -> int:
     """Return the bytes that ``connections`` take."""
     per_port = int(limits["slab"].get("per_port") or 0)
     return connections * bytes_of_connection(limits, request) + min(connections, _MAX_PORTS) * per_port
 
 
-def _held_by(limits: Limits, request: Request, room: int) -> int:
+def _held_by(limits: Limits, request: ClientRequest, room: int) -> int:
     """Return the connections that fit into ``room`` bytes: the inverse of memory_needed."""
     each = bytes_of_connection(limits, request)
     per_port = int(limits["slab"].get("per_port") or 0)
@@ -42,7 +42,7 @@ def _held_by(limits: Limits, request: Request, room: int) -> int:
     return held if held <= _MAX_PORTS else (room - _MAX_PORTS * per_port) // each
 
 
-def memory_room(limits: Limits, request: Request) -> int | None:
+def memory_room(limits: Limits, request: ClientRequest) -> int | None:
     """Return the bytes that this host has for connections.
 
     MemAvailable is not used: it counts the pinned inodes and dentries of sockets as reclaimable.
@@ -55,13 +55,13 @@ def memory_room(limits: Limits, request: Request) -> int | None:
     return int(max(0, room - request.memory_reserve - _timewait_bytes(limits, request)))
 
 
-def _timewait_bytes(limits: Limits, request: Request) -> int:
+def _timewait_bytes(limits: Limits, request: ClientRequest) -> int:
     """Return what the connections in TIME_WAIT will take beyond those of now, whose memory is not free."""
     more = in_timewait(limits, request) - (limits["sockets"]["timewait"] or 0)
     return int(max(0, more) * limits["slab"]["per_timewait"])
 
 
-def memory(limits: Limits, request: Request) -> Answer:
+def memory(limits: Limits, request: ClientRequest) -> Answer:
     """Allow what the host's memory holds."""
     room = memory_room(limits, request)
     if room is None:
@@ -71,7 +71,7 @@ def memory(limits: Limits, request: Request) -> Answer:
     return _memory(limits, request, room, "", scope, change)
 
 
-def cgroup_room(limits: Limits, request: Request) -> tuple[int, str] | None:
+def cgroup_room(limits: Limits, request: ClientRequest) -> tuple[int, str] | None:
     """Return the bytes that the tightest control group leaves to connections, and its path; None without any."""
     sockets = established(limits) * limits["slab"]["per_socket"]
     rooms = []
@@ -83,7 +83,7 @@ def cgroup_room(limits: Limits, request: Request) -> tuple[int, str] | None:
     return min(rooms, default=None)
 
 
-def cgroup_memory(limits: Limits, request: Request) -> Answer:
+def cgroup_memory(limits: Limits, request: ClientRequest) -> Answer:
     """Allow what the tightest control group has room for; sockets are charged to it."""
     scope = MACHINE if limits["host"]["container"] else HOST
     found = cgroup_room(limits, request)
@@ -94,7 +94,7 @@ def cgroup_memory(limits: Limits, request: Request) -> Answer:
     return _memory(limits, request, room, " in %s" % path, scope, change)
 
 
-def _memory(limits: Limits, request: Request, room: int, where: str, scope: str, change: str) -> Allowance:
+def _memory(limits: Limits, request: ClientRequest, room: int, where: str, scope: str, change: str) -> Allowance:
     allows = _held_by(limits, request, room)
     formula = "%s for connections%s / %d bytes each" % (size(room), where, bytes_of_connection(limits, request))
     return Allowance(allows, allows, scope, formula, change)

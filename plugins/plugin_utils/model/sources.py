@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAX_ADDRESSES
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import AUTOBIND, Request, parse
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import AUTOBIND, ClientRequest, parse
 
 #: First and last address as numbers, by family.
 Intervals = dict[int, list[tuple[int, int]]]
@@ -57,12 +57,12 @@ def merged(intervals: t.Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
-def source_addresses(limits: Limits, stated: t.Mapping[str, t.Any], most: int = MAX_ADDRESSES) -> list[str]:
+def source_addresses(limits: Limits, stated: t.Mapping[str, t.Any], maximum: int = MAX_ADDRESSES) -> list[str]:
     """Return the source addresses that the ceiling of a request counts, as ranges ``first-last``, by family.
 
-    most: no more than so many of each family, the lowest; a whole prefix that is local may have millions
+    maximum: no more than so many of each family, the lowest; a whole prefix that is local may have millions
 
-    None for ``autobind``, which leaves the choice to the route.
+    None are named for ``autobind``, which leaves the choice to the route.
     """
     request = parse(stated)
     intervals = source_intervals(limits, request.interface) or {}
@@ -75,24 +75,24 @@ def source_addresses(limits: Limits, stated: t.Mapping[str, t.Any], most: int = 
         "%s-%s" % (make[family](first), make[family](last))
         for family, found in intervals.items()
         if wanted[family]
-        for first, last in _at_most(found, most)
+        for first, last in _at_most(found, maximum)
     ]
 
 
-def _at_most(intervals: t.Iterable[tuple[int, int]], most: int) -> t.Iterator[tuple[int, int]]:
-    """Yield the first ``most`` numbers of the intervals."""
+def _at_most(intervals: t.Iterable[tuple[int, int]], maximum: int) -> t.Iterator[tuple[int, int]]:
+    """Yield the first ``maximum`` numbers of the intervals."""
     for first, last in intervals:
-        if most <= 0:
+        if maximum <= 0:
             return
-        yield first, min(last, first + most - 1)
-        most -= last - first + 1
+        yield first, min(last, first + maximum - 1)
+        maximum -= last - first + 1
 
 
 def count(intervals: t.Iterable[tuple[int, int]]) -> int:
     return sum(last - first + 1 for first, last in intervals)
 
 
-def usable_sources(limits: Limits, request: Request) -> int | None:
+def usable_sources(limits: Limits, request: ClientRequest) -> int | None:
     """Return how many source addresses the connections of the request can have; autobind has one a family."""
     intervals = source_intervals(limits, request.interface)
     if intervals is None:
@@ -102,7 +102,7 @@ def usable_sources(limits: Limits, request: Request) -> int | None:
     return sum(min(1, sources[f]) if request.binding == AUTOBIND else sources[f] for f in families)
 
 
-def destinations_by_family(request: Request, sources: t.Mapping[int, int]) -> dict[int, int]:
+def destinations_by_family(request: ClientRequest, sources: t.Mapping[int, int]) -> dict[int, int]:
     """Return the destinations of each family; those that are only counted are IPv4's where the host has a source."""
     counted = 4 if sources[4] or not sources[6] else 6
     found = {4: request.destinations.get(4, 0), 6: request.destinations.get(6, 0)}

@@ -8,10 +8,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 
-def subjects(limits: Limits, request: Request) -> tuple[list[t.Mapping[str, t.Any]], list[str]]:
+def subjects(limits: Limits, request: ClientRequest) -> tuple[list[t.Mapping[str, t.Any]], list[str]]:
     """Return those whose nofile counts, and the names that the snapshot does not know.
 
     The users and units of the request; where it names none, the users of the snapshot, who stand for everybody that
@@ -29,7 +29,7 @@ def subjects(limits: Limits, request: Request) -> tuple[list[t.Mapping[str, t.An
     return [], []
 
 
-def levels(limits: Limits, request: Request, what: str) -> t.Iterator[t.Mapping[str, t.Any]]:
+def levels(limits: Limits, request: ClientRequest, what: str) -> t.Iterator[t.Mapping[str, t.Any]]:
     """Yield the groups with a limit: those of the request's units where they run, else of who took the snapshot."""
     running = [one for one in subjects(limits, request)[0] if one["kind"] != "user" and one.get("pid") is not None]
     if not running:

@@ -15,18 +15,18 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.descriptors import nofile
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.subjects import levels
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 
-def tasks(limits: Limits, request: Request) -> Answer:
+def tasks(limits: Limits, request: ClientRequest) -> Answer:
     """Allow what the processes that can start hold; all of them, as a rule."""
     scope = MACHINE if limits["host"]["container"] else HOST
     found = limits["tasks"]
     rooms = [(level["limit"] - (level["used"] or 0), level["path"]) for level in levels(limits, request, "tasks")]
     if found["threads"] is not None:
-        for key, most in (("kernel.threads-max", found["threads_max"]), ("kernel.pid_max", found["pid_max"])):
-            if most is not None:
-                rooms.append((most - found["threads"], key))
+        for key, maximum in (("kernel.threads-max", found["threads_max"]), ("kernel.pid_max", found["pid_max"])):
+            if maximum is not None:
+                rooms.append((maximum - found["threads"], key))
     if not rooms:
         return Unknown("the limits of tasks could not be read")
     headroom, which = min(rooms)

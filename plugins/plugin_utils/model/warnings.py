@@ -10,7 +10,7 @@ import ipaddress
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import Intervals
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.subjects import subjects
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import BIND, Request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import BIND, ClientRequest
 
 #: Published: nothing lost at an average chain of 1, 11 % of the throughput at 48.
 _LONG_CHAIN = 8
@@ -22,7 +22,7 @@ _MAX_CHILD_BUCKETS = 2**24
 _FEW_CONNECTIONS = 100
 
 
-def warnings(limits: Limits, request: Request, ceiling: int | None) -> list[str]:
+def warnings(limits: Limits, request: ClientRequest, ceiling: int | None) -> list[str]:
     found = [
         _chains(limits, request.target or ceiling or 0),
         _tracking(limits),
@@ -102,7 +102,7 @@ def _containers(limits: Limits) -> str | None:
     )
 
 
-def _bind_among_others(limits: Limits, request: Request) -> str | None:
+def _bind_among_others(limits: Limits, request: ClientRequest) -> str | None:
     if request.binding != BIND or limits["addresses"] is None:
         return None
     ours = _ours(limits)
@@ -130,7 +130,7 @@ def _ours(limits: Limits) -> Intervals:
     return found
 
 
-def _bind_with_destinations(request: Request) -> str | None:
+def _bind_with_destinations(request: ClientRequest) -> str | None:
     if request.binding != BIND or sum(request.destinations.values()) < 2:
         return None
     return (
@@ -139,12 +139,12 @@ def _bind_with_destinations(request: Request) -> str | None:
     )
 
 
-def _timewait_overflow(limits: Limits, request: Request) -> str | None:
+def _timewait_overflow(limits: Limits, request: ClientRequest) -> str | None:
     tcp = limits["tcp"]
-    most = tcp["max_tw_buckets"]
-    if most is None or request.churn * tcp["timewait_seconds"] <= most:
+    maximum = tcp["max_tw_buckets"]
+    if maximum is None or request.churn * tcp["timewait_seconds"] <= maximum:
         return None
     return (
         "%d connections closed per second fill net.ipv4.tcp_max_tw_buckets (%d): those beyond close without TIME_WAIT, "
-        "which protects the next one on the same four-tuple from late segments." % (request.churn, most)
+        "which protects the next one on the same four-tuple from late segments." % (request.churn, maximum)
     )

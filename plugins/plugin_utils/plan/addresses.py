@@ -24,10 +24,10 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources im
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.ports import claimed
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import PORT_RANGE, cannot_be_set
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import AUTOBIND, BIND, Request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import AUTOBIND, BIND, ClientRequest
 
 
-def slice_of_host(limits: Limits, request: Request, needed: bool = False) -> Slice | None:
+def slice_of_host(limits: Limits, request: ClientRequest, needed: bool = False) -> Slice | None:
     """Return this host's slice of the pool, None without a pool, or where nobody needs one that is not stated."""
     if not request.address_pool or not (needed or request.slot is not None):
         return None
@@ -35,11 +35,13 @@ def slice_of_host(limits: Limits, request: Request, needed: bool = False) -> Sli
     return slice_of(_pool(request), request.slot_size, request.slot, primary.get("address"))
 
 
-def _pool(request: Request) -> Pool:
+def _pool(request: ClientRequest) -> Pool:
     return Pool("tune_address_pool", request.address_pool)
 
 
-def addresses_of_slice(limits: Limits, request: Request, target: int, part: Slice | None, others: Others) -> list[str]:
+def addresses_of_slice(
+    limits: Limits, request: ClientRequest, target: int, part: Slice | None, others: Others
+) -> list[str]:
     """Return as many addresses of the slice as the target needs; refuse where they do not suffice, or others have them.
 
     limits: the host with everything else of the plan, and without the slice
@@ -68,7 +70,7 @@ def _covers(intervals: t.Iterable[tuple[int, int]], number: int) -> bool:
 class Others:
     """Whose an address is: as this host sees it, as the request states it, and as the inventory tells."""
 
-    def __init__(self, limits: Limits, request: Request, table: known.Table, host: str | None) -> None:
+    def __init__(self, limits: Limits, request: ClientRequest, table: known.Table, host: str | None) -> None:
         addresses = limits["addresses"] or {}
         stated = [{"address": one, "whose": "a destination (tune_destinations)"} for one in request.servers]
         # What an earlier version read of a host has none.
@@ -113,7 +115,7 @@ class Others:
 class _Need:
     """How many four-tuples a target takes, and what there is; the arithmetic of a refusal."""
 
-    def __init__(self, limits: Limits, request: Request, target: int) -> None:
+    def __init__(self, limits: Limits, request: ClientRequest, target: int) -> None:
         self.limits, self.request, self.target = limits, request, target
         self.ports = limits["ports"]["usable"]
         self.claimed = claimed(limits)
@@ -133,23 +135,23 @@ class _Need:
 
     def refusal(self, part: Slice | None, taken: int) -> Refusal:
         each = self.capacity[self.family]
-        most = self.held + taken * each
+        maximum = self.held + taken * each
         sources = self.sources + taken
         allowed = "at most %d, what %s x %d ports%s can hold at tune_port_fill %s" % (
-            max(0, math.floor((most - self.timewait) * self.request.port_fill)),
+            max(0, math.floor((maximum - self.timewait) * self.request.port_fill)),
             number_of(sources, "source address", "es"),
             self.ports,
             "" if self.request.binding == BIND else " x " + number_of(self.destinations, "destination"),
             _decimal(self.request.port_fill),
         )
-        missing = math.ceil((self.four_tuples - most) / each) if each else 0
+        missing = math.ceil((self.four_tuples - maximum) / each) if each else 0
         remedy = "It needs %s and has %d: %s." % (
             number_of(sources + missing, "source address", "es"),
             sources,
-            _alternatives([self._more_addresses(part, missing), *self._without_addresses(most, sources)]),
+            _alternatives([self._more_addresses(part, missing), *self._without_addresses(maximum, sources)]),
         )
         if self.request.binding == AUTOBIND:
-            ways = ["let it bind (tune_binding: bind_no_port)", *self._without_addresses(most, sources)]
+            ways = ["let it bind (tune_binding: bind_no_port)", *self._without_addresses(maximum, sources)]
             remedy = "A program that does not bind has one source address: %s." % _alternatives(ways)
         return Refusal("tune_target_connections", self.target, allowed, remedy + self._fixed_range() + self.claimed)
 
@@ -172,15 +174,15 @@ class _Need:
             return "raise tune_slot_size from %d to %d on every host" % (part.size, size)
         return "widen the pool, whose slots have %d addresses, and raise tune_slot_size to %d" % (part.size, size)
 
-    def _without_addresses(self, most: int, sources: int) -> t.Iterator[str]:
+    def _without_addresses(self, maximum: int, sources: int) -> t.Iterator[str]:
         """Yield what else would do, alone."""
         per_destination = sources * self.ports
         if self.request.binding != BIND and per_destination:
-            more = math.ceil((self.four_tuples - most) / per_destination)
+            more = math.ceil((self.four_tuples - maximum) / per_destination)
             yield "add %s" % number_of(more, "destination")
-        if most - self.timewait >= self.target:
+        if maximum - self.timewait >= self.target:
             # Rounded up to a hundredth, as people write it.
-            fill = math.ceil(self.target * 100 / (most - self.timewait)) / 100
+            fill = math.ceil(self.target * 100 / (maximum - self.timewait)) / 100
             yield "raise tune_port_fill to %s" % _decimal(fill)
 
 

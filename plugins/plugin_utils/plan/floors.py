@@ -25,13 +25,13 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.counted im
     other_files,
     tracked_after_close,
 )
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 _ROOM = 65536
 
 
-def floors_of(limits: Limits, request: Request, planned_for: int, hard: int) -> dict[str, t.Any]:
-    """Return the least values that the request needs, without the keys that are not there or not this host's."""
+def floors_of(limits: Limits, request: ClientRequest, planned_for: int, hard: int) -> dict[str, t.Any]:
+    """Return the lowest values that the request needs, without the keys that are not there or not this host's."""
     needed = {
         NR_OPEN: hard,
         FILE_MAX: planned_for + _room(other_files(limits)),

@@ -23,7 +23,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.descriptors import descriptors_needed
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import Settings
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 #: The kernel's own fs.nr_open (include/uapi/linux/fs.h, NR_OPEN is 1024 * 1024), at least what any distribution
 #: grants: with less, logins would lose what systemd gives them (DefaultLimitNOFILE=1024:524288).
@@ -35,7 +35,7 @@ _NOFILE_ROOM = 1024
 _UNEVEN = 4
 
 
-def limits_settings(limits: Limits, request: Request, planned_for: int, possible: int) -> Settings:
+def limits_settings(limits: Limits, request: ClientRequest, planned_for: int, possible: int) -> Settings:
     """Return the hard limit that everybody may have, and the soft one that the request needs.
 
     Only the hard one is for programs that nobody has asked about. Whoever walks all descriptors up to the soft limit
@@ -45,20 +45,20 @@ def limits_settings(limits: Limits, request: Request, planned_for: int, possible
     possible: the connections that the soft limit is to allow, ``planned_for`` or what the four-tuples allow
     """
     explicit = request.explicit
-    _least, most = sysctl_keys.bounds_of_nr_open(_kernel(limits))
+    _minimum, maximum = sysctl_keys.bounds_of_nr_open(_kernel(limits))
     bounds = [
-        bound for bound in (most, nr_open_maximum(limits, request), inherited_maximum(limits)) if bound is not None
+        bound for bound in (maximum, nr_open_maximum(limits, request), inherited_maximum(limits)) if bound is not None
     ]
     needed = descriptors_needed(request, planned_for)
     hard = min([max(_USUAL_NOFILE, needed + _NOFILE_ROOM), *bounds])
     if explicit.limits_nofile_hard is not None:
         remedy = "Write a number, never unlimited."
-        hard = whole_number("limits_nofile_hard", explicit.limits_nofile_hard, 1, most, remedy)
+        hard = whole_number("limits_nofile_hard", explicit.limits_nofile_hard, 1, maximum, remedy)
         _refuse_above_machine(limits, hard)
         _refuse_above_inherited(limits, hard)
     soft = min(_with_room(request, descriptors_needed(request, possible)), hard)
     if explicit.limits_nofile_soft is not None:
-        soft = whole_number("limits_nofile_soft", explicit.limits_nofile_soft, 1, most, "Write a number.")
+        soft = whole_number("limits_nofile_soft", explicit.limits_nofile_soft, 1, maximum, "Write a number.")
     domains = explicit.limits_domains
     if domains is None:
         domains = request.users or ["*", "root"]
@@ -70,19 +70,21 @@ def limits_settings(limits: Limits, request: Request, planned_for: int, possible
     }
 
 
-def _with_room(request: Request, needed: int) -> int:
+def _with_room(request: ClientRequest, needed: int) -> int:
     """Return the soft limit of a process that needs so many descriptors, a whole number of steps."""
     room = max(_NOFILE_ROOM, needed // _UNEVEN) if request.processes > 1 else _NOFILE_ROOM
     return _NOFILE_ROOM * math.ceil((needed + room) / _NOFILE_ROOM)
 
 
-def nr_open_maximum(limits: Limits, request: Request) -> int | None:
+def nr_open_maximum(limits: Limits, request: ClientRequest) -> int | None:
     """Return the fs.nr_open that no plan exceeds: one that cannot be set here, or the one that the operator set."""
     if not is_settable(limits, sysctl_table.NR_OPEN):
         return t.cast(int | None, limits["nofile"]["nr_open"]["now"])
     value = request.explicit.sysctl_values.get(sysctl_table.NR_OPEN)
-    least, most = sysctl_keys.bounds_of_nr_open(_kernel(limits))
-    return None if value is None else whole_number("sysctl_values[fs.nr_open]", value, least, most, "Write a number.")
+    minimum, maximum = sysctl_keys.bounds_of_nr_open(_kernel(limits))
+    return (
+        None if value is None else whole_number("sysctl_values[fs.nr_open]", value, minimum, maximum, "Write a number.")
+    )
 
 
 def _kernel(limits: Limits) -> sysctl_keys.Kernel:
@@ -103,9 +105,9 @@ def _refuse_above_machine(limits: Limits, hard: int) -> None:
 
 
 def _refuse_above_inherited(limits: Limits, hard: int) -> None:
-    most = inherited_maximum(limits)
-    if most is not None and hard > most:
-        allowed = "at most %d, the hard limit of PID 1, which root may not raise here" % most
+    maximum = inherited_maximum(limits)
+    if maximum is not None and hard > maximum:
+        allowed = "at most %d, the hard limit of PID 1, which root may not raise here" % maximum
         remedy = "Ask for that, or %s." % container_options.start_with_nofile(hard)
         raise Refusal("limits_nofile_hard", hard, allowed, remedy)
 

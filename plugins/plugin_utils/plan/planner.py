@@ -54,7 +54,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.warnings im
     refused_lines,
     to_restart,
 )
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import MAX_CONNECTIONS, Request, parse
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import MAX_CONNECTIONS, ClientRequest, parse
 
 #: Free memory changes by itself: a target that nobody has stated leaves a tenth of it.
 _OF_MEMORY = 0.9
@@ -92,7 +92,7 @@ def plan(
         return {"refusal": str(refusal), "before": before}
 
 
-def _plan(limits: Limits, request: Request, others: Others) -> dict[str, t.Any]:
+def _plan(limits: Limits, request: ClientRequest, others: Others) -> dict[str, t.Any]:
     explicit = request.explicit
     port_set.parse_ports("sysctl_reserved_ports", explicit.sysctl_reserved_ports)
     others.refuse_listed()
@@ -102,15 +102,15 @@ def _plan(limits: Limits, request: Request, others: Others) -> dict[str, t.Any]:
     lasting = without_automatic(limits)
     bare = predict(lasting, settings)
     allowed = _four_tuples(bare, request)
-    most = _most(limits, request)
+    maximum = _maximum(limits, request)
     if request.target is None:
-        planned_for = max(1, min(allowed.advised or 0, most))
+        planned_for = max(1, min(allowed.advised or 0, maximum))
     else:
         planned_for = request.target
         if (allowed.advised or 0) < planned_for:
             part = part or slice_of_host(limits, request, needed=True)
             settings["addresses_list"] = addresses_of_slice(bare, request, planned_for, part, others)
-    possible = planned_for if request.target is not None else min(max(planned_for, allowed.allows or 0), most)
+    possible = planned_for if request.target is not None else min(max(planned_for, allowed.allows or 0), maximum)
     settings.update(limits_settings(limits, request, planned_for, possible))
     settings["sysctl_floors"] = floors_of(limits, request, planned_for, settings["limits_nofile_hard"])
 
@@ -140,7 +140,7 @@ def _plan(limits: Limits, request: Request, others: Others) -> dict[str, t.Any]:
     }
 
 
-def _network_settings(limits: Limits, request: Request) -> Settings:
+def _network_settings(limits: Limits, request: ClientRequest) -> Settings:
     explicit = request.explicit
     wanted = "%d %d" % request.port_range
     # What cannot be set is planned only where it is there already, as an earlier run may have left it.
@@ -155,7 +155,7 @@ def _network_settings(limits: Limits, request: Request) -> Settings:
     }
 
 
-def _four_tuples(limits: Limits, request: Request) -> Allowance:
+def _four_tuples(limits: Limits, request: ClientRequest) -> Allowance:
     answer = four_tuples(limits, request)
     if isinstance(answer, Unknown):
         remedy = "It says what it could not read (unread): %s." % answer.why
@@ -163,22 +163,22 @@ def _four_tuples(limits: Limits, request: Request) -> Allowance:
     return answer
 
 
-def _most(limits: Limits, request: Request) -> int:
+def _maximum(limits: Limits, request: ClientRequest) -> int:
     """Return more than the host can hold, whatever is free at the moment: what nobody stated stays within it."""
     total = limits["memory"]["total"]
     held = MAX_CONNECTIONS if total is None else int(total // bytes_of_connection(limits, request))
     return min(held, MAX_CONNECTIONS)
 
 
-def _target(predicted: Limits, request: Request, after: t.Mapping[str, t.Any]) -> int:
+def _target(predicted: Limits, request: ClientRequest, after: t.Mapping[str, t.Any]) -> int:
     """Return what is planned for; refuse what the host will not hold."""
     limiting = [one for one in after["constraints"] if one["advised"] is not None]
     if request.target is None:
-        most = min(int(one["advised"] * _share(one["name"])) for one in limiting)
-        if most < 1:
+        maximum = min(int(one["advised"] * _share(one["name"])) for one in limiting)
+        if maximum < 1:
             lowest = min(limiting, key=lambda one: one["advised"])
             raise refusal_of(predicted, request, lowest, 1)
-        return most
+        return maximum
     lowest = min(limiting, key=lambda one: one["advised"])
     if lowest["advised"] < request.target:
         raise refusal_of(predicted, request, lowest, request.target)

@@ -29,10 +29,10 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory imp
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.nofile import inherited_maximum, nr_open_maximum
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.ports import claimed
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 
-def refusal_of(predicted: Limits, request: Request, lowest: t.Mapping[str, t.Any], target: int) -> Refusal:
+def refusal_of(predicted: Limits, request: ClientRequest, lowest: t.Mapping[str, t.Any], target: int) -> Refusal:
     """Return the refusal of a target because of a constraint that the plan cannot lift."""
     explicit = request.explicit
     name, constraint = lowest["name"], constraint_named(lowest["name"])
@@ -61,22 +61,22 @@ def refusal_of(predicted: Limits, request: Request, lowest: t.Mapping[str, t.Any
     return Refusal("tune_target_connections", request.target, allowed, remedy)
 
 
-def _more_descriptors(predicted: Limits, request: Request, target: int) -> str:
+def _more_descriptors(predicted: Limits, request: ClientRequest, target: int) -> str:
     """Return what would give processes more descriptors where the plan cannot; nothing where it can."""
     needed = descriptors_needed(request, target)
     inherited, nr_open = inherited_maximum(predicted), nr_open_maximum(predicted, request)
     if inherited is not None and inherited < needed:
-        most, remedy = inherited, "Start the container with a nofile of %d or more." % needed
+        maximum, remedy = inherited, "Start the container with a nofile of %d or more." % needed
         if predicted["host"].get("first_user_namespace") is not False:
             remedy = "Give the container CAP_SYS_RESOURCE, or start it with a nofile of %d or more." % needed
         remedy += " The setting is %s." % container_options.NOFILE_OPTIONS
     elif nr_open is not None and nr_open < needed and NR_OPEN not in request.explicit.sysctl_values:
         machine = scope_of(predicted, NR_OPEN) == MACHINE
         where = "on the machine under this container" if machine else "from where /proc/sys can be written"
-        most, remedy = nr_open, "Raise fs.nr_open to %d or more %s." % (needed, where)
+        maximum, remedy = nr_open, "Raise fs.nr_open to %d or more %s." % (needed, where)
     else:
         return ""
-    each = most - request.app_descriptors
+    each = maximum - request.app_descriptors
     if each > 0:
         remedy += " Or let %d processes hold them (tune_processes)." % math.ceil(target / each)
     return remedy
@@ -86,7 +86,7 @@ def _sentence(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _memory_refusal(predicted: Limits, request: Request, lowest: t.Mapping[str, t.Any], target: int) -> Refusal:
+def _memory_refusal(predicted: Limits, request: ClientRequest, lowest: t.Mapping[str, t.Any], target: int) -> Refusal:
     whose, room = "this host", memory_room(predicted, request) or 0
     if lowest["name"] == "cgroup_memory":
         room, path = t.cast(tuple[int, str], cgroup_room(predicted, request))

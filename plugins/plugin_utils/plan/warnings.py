@@ -8,10 +8,10 @@ from __future__ import annotations
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import RESERVED_PORTS, Settings
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 
-def overridden(limits: Limits, request: Request, settings: Settings) -> list[str]:
+def overridden(limits: Limits, request: ClientRequest, settings: Settings) -> list[str]:
     """Name the lines of others that beat ours."""
     found = []
     for entry in limits["overrides"]:

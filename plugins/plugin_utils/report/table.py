@@ -184,11 +184,11 @@ def _notes(hosts: t.Iterable[t.Mapping[str, t.Any]], width: int) -> list[str]:
 _GRAVITY = (*reports.VERDICTS, "measured", "drift", "warning", "unknown", "unread")
 
 
-def _named(hosts: t.Sequence[str], most: int) -> str:
+def _named(hosts: t.Sequence[str], maximum: int) -> str:
     if len(hosts) == 1:
         return hosts[0]
-    more = "" if len(hosts) <= most else " and %d more" % (len(hosts) - most)
-    return "%d hosts (%s%s)" % (len(hosts), ", ".join(hosts[:most]), more)
+    more = "" if len(hosts) <= maximum else " and %d more" % (len(hosts) - maximum)
+    return "%d hosts (%s%s)" % (len(hosts), ", ".join(hosts[:maximum]), more)
 
 
 def _wrap(text: str, width: int, indent: str) -> list[str]:

@@ -27,7 +27,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import plan
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import page as report_page
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report.document import notes, report
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report.table import count, short_names, table
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import Request
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 ROLE = pathlib.Path(__file__).parents[3] / "roles/report"
 SCHEMA = json.loads((ROLE / "files/report-schema-1.json").read_text(encoding="utf-8"))
@@ -103,7 +103,7 @@ def test_the_schema_refuses_what_is_no_report() -> None:
 def test_a_tenth_constraint_is_planned_for_and_fits_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     key = "net.core.somaxconn"
 
-    def backlog(limits: Limits, request: Request) -> Allowance:
+    def backlog(limits: Limits, request: ClientRequest) -> Allowance:
         number = int(limits["keys"][key]["now"])
         return Allowance(number, number, NAMESPACE, "%s %d" % (key, number), "raise %s" % key)
 
