@@ -49,7 +49,8 @@ _KEYS = sysctl_change.Request(
 
 
 def _nofile(root: str, **changes: t.Any) -> object:
-    return [safety_check.check(Host(root, live=live), _ASKED._replace(**changes)) for live in (False, True)]
+    asked = _ASKED._replace(**changes)
+    return [safety_check.report(Host(root), asked), safety_check.check(Host(root, live=True), asked)]
 
 
 def _drop_ins(root: str) -> object:
