@@ -23,7 +23,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, place_of
 
 _FILES = (
     owned.SYSCTL_DROP_IN,
@@ -124,7 +124,7 @@ def _refuse_lockout(host: Host, change: Change) -> None:
         if offender not in before:
             limit = offender.limit
             raise Refusal(
-                "%s:%d" % (limit.source, limit.line) if limit.line else limit.source,
+                place_of(limit.source, limit.line),
                 limit.shown,
                 "at most %d, the fs.nr_open %s"
                 % (offender.maximum, "of now" if offender.when == hard_limits.NOW else "after the next boot"),

@@ -38,7 +38,12 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned imp
     RUN_DIRECTORY,
     STATE_DIRECTORY,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, decimal, whole_number
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import (
+    Refusal,
+    decimal,
+    place_of,
+    whole_number,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import Kernel
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE, RESERVED_PORTS
 
@@ -166,7 +171,7 @@ def _refuse_limits_above_next_boot(host: Host, persisted: t.Mapping[str, str]) -
                 limit.after_boot,
             )
         raise Refusal(
-            "%s:%d" % (limit.source, limit.line) if limit.line else limit.source,
+            place_of(limit.source, limit.line),
             limit.shown,
             "at most %d, which fs.nr_open would be after the next boot (%s)" % (planned.value, planned.place),
             remedy,

@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal, place_of
 
 _DAEMON_JSON = "/etc/docker/daemon.json"
 #: Where dockerd's options are: units, and the variables that they read.
@@ -107,7 +107,7 @@ def engines(host: Host) -> t.List[t.Dict[str, t.Any]]:
 
 
 def _place(limit: Limit) -> str:
-    return "%s:%d" % (limit.path, limit.line) if limit.line else limit.path
+    return place_of(limit.path, limit.line)
 
 
 def _limit(name: str, soft: str, hard: str, path: str, line: int) -> t.List[Limit]:

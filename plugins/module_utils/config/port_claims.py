@@ -19,6 +19,7 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import place_of
 
 
 class Claim(t.NamedTuple):
@@ -36,7 +37,7 @@ class Claim(t.NamedTuple):
 
     @property
     def by(self) -> str:
-        return "%s:%d" % (self.path, self.line) if self.line else self.path
+        return place_of(self.path, self.line)
 
     def as_dict(self) -> t.Dict[str, str]:
         """Return the claim as a snapshot has it."""

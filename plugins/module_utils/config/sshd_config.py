@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import place_of
 
 #: The administrator's, and the vendor's where there is none (openSUSE).
 _FILES = ("/etc/ssh/sshd_config", "/usr/etc/ssh/sshd_config")
@@ -47,7 +48,7 @@ class Setting(t.NamedTuple):
 
     @property
     def place(self) -> str:
-        return "%s:%d" % (self.path, self.line) if self.line else self.path
+        return place_of(self.path, self.line)
 
 
 class Server(t.NamedTuple):

@@ -26,6 +26,7 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment, identity
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host, looked_at_once
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import place_of
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import Kernel
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import (
     PORT_RANGE,
@@ -136,7 +137,7 @@ class RefusedLine(t.NamedTuple):
             text += "boot: remove or correct that line"
         return {
             "key": self.key,
-            "file": "%s:%d" % (self.path, self.line),
+            "file": place_of(self.path, self.line),
             "value": " ".join(self.value.split()),
             "why": text,
         }

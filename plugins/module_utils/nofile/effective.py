@@ -38,7 +38,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
     hard_limits,
     session_ways,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, place_of
 
 Pair = t.Tuple[int, int]
 
@@ -242,7 +242,7 @@ class Subjects:
             pair = (min(_FD_SETSIZE, hard), hard)
             return Outcome(pair, manager.by, _UNPRIVILEGED, way=manager.way, remedy=_USER_UNITS, reads=True)
         pair = (min(chosen.soft, hard), min(chosen.hard, hard))
-        by = "%s:%d" % (chosen.path, chosen.line) if chosen.hard <= hard else manager.by
+        by = place_of(chosen.path, chosen.line) if chosen.hard <= hard else manager.by
         return manager._replace(pair=pair, by=by)
 
     def without_limits_conf(self) -> Outcome:
@@ -273,7 +273,7 @@ class Subjects:
         inherited: what the session inherits; first: the limits of PID 1; top: fs.nr_open; set_all: its option
         """
         if grant.stopped is not None:
-            return inherited._replace(by="%s:%d" % (grant.stopped.path, grant.stopped.line))
+            return inherited._replace(by=place_of(grant.stopped.path, grant.stopped.line))
         if inherited.pair is None:
             return inherited
         base, by = inherited.pair, inherited.by
@@ -282,7 +282,7 @@ class Subjects:
         elif first is not None and set_all:
             base, by = first, _FIRST_SOURCE
         soft_by, by = (
-            by if entry is None else "%s:%d" % (entry.path, entry.line)
+            by if entry is None else place_of(entry.path, entry.line)
             for entry in (grant.soft, grant.hard or grant.soft)
         )
         soft, hard = pam_limits.limits(grant, top)
@@ -326,14 +326,14 @@ class Subjects:
         servers = [process for process in self.processes if process.name in session_ways.PROCESSES[way]]
         if servers:
             server = min(servers)
-            return Outcome((server.soft, server.hard), "%s:%d" % (server.path, server.line))
+            return Outcome((server.soft, server.hard), place_of(server.path, server.line))
         return self._service_limit(self.now or self.boot, session_ways.unit(self._units, way))
 
     def _service_limit(self, top: int, name: t.Optional[str]) -> Outcome:
         """Return the limit of a unit that sessions come from, or where there is none, of any service."""
         if not (self.has_systemd and self.booted):
             if self.first is not None:
-                return Outcome((self.first.soft, self.first.hard), "%s:%d" % (self.first.path, self.first.line))
+                return Outcome((self.first.soft, self.first.hard), place_of(self.first.path, self.first.line))
             return Outcome(_KERNEL, None)
         return self._configured(self._units.limit(name) if name is not None else None, top)
 
@@ -381,7 +381,7 @@ class Subjects:
 
     def _configured(self, limit: t.Optional[systemd_limits.Limit], top: int) -> Outcome:
         chosen = limit or hard_limits.unit_default(self.host)
-        by = "%s:%d" % (chosen.path, chosen.line) if chosen.line else _DEFAULT_SOURCE
+        by = place_of(chosen.path, chosen.line) if chosen.line else _DEFAULT_SOURCE
         most = self.first.hard if self.first is not None and self.booted else hard_limits.nr_open_at_start(self.host)
         soft, hard = chosen.soft, chosen.hard
         if hard > top or (hard > most and not self.raises_limits):
@@ -421,7 +421,7 @@ class Subjects:
 
     @staticmethod
     def _has(process: running_limits.Process) -> Outcome:
-        return Outcome((process.soft, process.hard), "%s:%d" % (process.path, process.line))
+        return Outcome((process.soft, process.hard), place_of(process.path, process.line))
 
     def _details(self, pid: int) -> t.Dict[str, t.Any]:
         """Return how many descriptors a process has, and the groups that limit it."""

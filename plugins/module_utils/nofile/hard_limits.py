@@ -25,7 +25,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.containment
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import unfinished
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host, looked_at_once
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys, sysctl_table
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal, place_of
 
 NR_OPEN = sysctl_table.NR_OPEN
 
@@ -58,7 +58,7 @@ class Ceiling(t.NamedTuple):
     @property
     def place(self) -> str:
         """The source with its line, where it has one."""
-        return "%s:%d" % (self.source, self.line) if self.line else self.source
+        return place_of(self.source, self.line)
 
 
 class HardLimit(t.NamedTuple):

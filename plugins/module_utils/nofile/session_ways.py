@@ -22,7 +22,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     systemd_limits,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, place_of
 
 SSH, CONSOLE, SU, SUDO, CRON, USER_SERVICE = WAYS = ("ssh", "console", "su", "sudo", "cron", "user_service")
 
@@ -127,9 +127,9 @@ def _opening(
             remedy = "add the line 'session required pam_limits.so' to %s%s" % (stack.path, _or_unit(units, way))
             return Opening(runs, stack.path, _NO_LIMITS % way, remedy)
         remedy = "move that line to the beginning of the session lines"
-        return Opening(runs, "%s:%d" % (skipped.path, skipped.line), _PASSED_OVER % way, remedy)
+        return Opening(runs, place_of(skipped.path, skipped.line), _PASSED_OVER % way, remedy)
     last = runs[-1]
     if last.conf is not None and all(run.conf is not None for run in runs):
         remedy = "remove conf= from that line, or set the limit in %s" % last.conf
-        return Opening(runs, "%s:%d" % (last.path, last.line), _OTHER_FILE % (way, last.conf), remedy)
+        return Opening(runs, place_of(last.path, last.line), _OTHER_FILE % (way, last.conf), remedy)
     return Opening(runs)

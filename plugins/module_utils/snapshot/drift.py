@@ -22,6 +22,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import Keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, port_set, sysctl_keys, sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Pair, in_order
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import place_of
 
 LIVE, AFTER_BOOT, FILE = "live", "after_boot", "file"
 
@@ -151,7 +152,7 @@ def _sysctl(host: Host, keys: Keys, own: Applied) -> t.List[t.Dict[str, t.Any]]:
         # What the kernel refuses changes nothing: the snapshot names such a line among the refused ones.
         won = sysctl_d.winner(assignments, key, kernel)
         if won is not None and won.path != owned.SYSCTL_DROP_IN and not _holds(own, key, value, won.value, kernel):
-            found.append(_entry(key, value, won.value, AFTER_BOOT, by="%s:%d" % (won.path, won.line)))
+            found.append(_entry(key, value, won.value, AFTER_BOOT, by=place_of(won.path, won.line)))
     return found
 
 

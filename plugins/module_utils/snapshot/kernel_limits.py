@@ -14,7 +14,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.socket_count import parse_sockstat
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, sysctl_keys, sysctl_table
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal, place_of
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE, RESERVED_PORTS
 
 NAMESPACE, MACHINE = "namespace", "machine"
@@ -83,7 +83,7 @@ class Keys:
         won = None if self.scope(key) == MACHINE else sysctl_d.winner(self._at_boot, key, self._kernel)
         if won is None or won.value is None:
             return {"after_boot": None, "by": None}
-        return {"after_boot": won.value, "by": "%s:%d" % (won.path, won.line)}
+        return {"after_boot": won.value, "by": place_of(won.path, won.line)}
 
 
 def ports(

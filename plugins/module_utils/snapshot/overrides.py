@@ -17,6 +17,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys, sysctl_table
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import place_of
 
 _SYSCTL_CONF = "/etc/sysctl.conf"
 
@@ -69,7 +70,7 @@ def refused(host: Host, ours: t.Mapping[str, str]) -> t.List[t.Dict[str, str]]:
     for one in [*before, *after]:
         if one.key in keys and sysctl_d.settle([one], one.key, kernel).refused:
             why = "the kernel refuses it and takes %s" % sysctl_keys.allowed(one.key, kernel)
-            found.append({"key": one.key, "file": "%s:%d" % (one.path, one.line), "value": one.value, "why": why})
+            found.append({"key": one.key, "file": place_of(one.path, one.line), "value": one.value, "why": why})
     return found
 
 
@@ -126,4 +127,4 @@ def _differs(key: str, value: t.Optional[str], ours: t.Optional[str]) -> bool:
 
 
 def _entry(key: str, value: t.Optional[str], path: str, line: int, who: str) -> t.Dict[str, str]:
-    return {"key": key, "file": "%s:%d" % (path, line), "value": " ".join((value or "").split()), "who": who}
+    return {"key": key, "file": place_of(path, line), "value": " ".join((value or "").split()), "who": who}

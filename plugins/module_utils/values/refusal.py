@@ -31,6 +31,11 @@ class Refusal(Exception):
         super().__init__("%s is %s; allowed: %s. %s" % (where, _shown(value), allowed, remedy))
 
 
+def place_of(path: str, line: int) -> str:
+    """Return ``path:line``; line 0 is no file's line, and left out."""
+    return "%s:%d" % (path, line) if line else path
+
+
 def _shown(value: object) -> str:
     try:
         return repr(value)
