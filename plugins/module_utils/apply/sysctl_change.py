@@ -593,19 +593,17 @@ def forget(host: Host, plans: t.Iterable[KeyPlan]) -> None:
         save_state(host.root, _TOPIC, left)
 
 
-def _overridden(host: Host, persisted: t.Mapping[str, str]) -> t.List[t.Dict[str, t.Any]]:
-    """Name every foreign line that will beat one of ours at the next boot."""
-    assignments = other_writers.at_boot(host)
-    kernel = sysctl_d.kernel_at_start(host)
-    found = []
-    for key, value in persisted.items():
-        winning = sysctl_d.winner(assignments, key, kernel)
-        ours = winning is None or winning.path == owned.SYSCTL_DROP_IN
-        if winning and not ours and not sysctl_keys.same(key, winning.value, value, kernel):
-            found.append(
-                {"key": key, "source": winning.path, "line": winning.line, "value": winning.value, "ours": value}
-            )
-    return found
+def _overridden(then: Host, persisted: t.Mapping[str, str]) -> t.List[t.Dict[str, t.Any]]:
+    """Name every foreign line that will beat one of ours at the next boot.
+
+    then: the host with our drop-in as it will be
+    """
+    kernel = sysctl_d.kernel_at_start(then)
+    return [
+        {"key": key, "source": won.path, "line": won.line, "value": won.value, "ours": persisted[key]}
+        for key, won in other_writers.foreign_winners(then, persisted).items()
+        if not sysctl_keys.same(key, won.value, persisted[key], kernel)
+    ]
 
 
 def _same(key: str, value: t.Optional[str], text: t.Optional[str]) -> bool:

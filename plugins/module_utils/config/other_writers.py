@@ -24,7 +24,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.config.sysctl_d import Setting
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
 
 _SYSCTL_CONF = "/etc/sysctl.conf"
 _TUNED_LAST = "TuneD, which applies it last (reapply_sysctl)"
@@ -94,6 +94,13 @@ def at_boot(host: Host, volatile: bool = True) -> t.List[sysctl_d.Line]:
     before, after = settings(host)
     lines: t.List[sysctl_d.Line] = [*before]
     return lines + [*sysctl_d.at_boot(host, volatile)] + [*after]
+
+
+def foreign_winners(host: Host, keys: t.Iterable[str]) -> t.Dict[str, sysctl_d.Line]:
+    """Return the line of others that wins a key at the next boot, by key; not of keys that ours wins or nobody sets."""
+    lines, kernel = at_boot(host), sysctl_d.kernel_at_start(host)
+    won = ((key, sysctl_d.winner(lines, key, kernel)) for key in keys)
+    return {key: line for key, line in won if line is not None and line.path != owned.SYSCTL_DROP_IN}
 
 
 def settings(host: Host) -> t.Tuple[t.List[Setting], t.List[Setting]]:

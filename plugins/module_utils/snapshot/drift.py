@@ -20,7 +20,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import Keys
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, port_set, sysctl_keys, sysctl_table
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys, sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Pair, in_order
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import place_of
 
@@ -143,29 +143,16 @@ def drift(
 
 def _sysctl(host: Host, keys: Keys, own: Applied) -> t.List[t.Dict[str, t.Any]]:
     found = []
-    assignments = host.attempt("sysctl.d", lambda: other_writers.at_boot(host)) or []
+    winners = host.attempt("sysctl.d", lambda: other_writers.foreign_winners(host, own.sysctl)) or {}
     kernel = sysctl_d.kernel_at_start(host)
     for key, value in own.sysctl.items():
-        live = keys.live(key)
-        if not _holds(own, key, value, live, kernel):
+        floor, live, won = key in own.floors, keys.live(key), winners.get(key)
+        if not sysctl_keys.is_as_good(key, live, value, kernel, floor):
             found.append(_entry(key, value, live, LIVE))
         # What the kernel refuses changes nothing: the snapshot names such a line among the refused ones.
-        won = sysctl_d.winner(assignments, key, kernel)
-        if won is not None and won.path != owned.SYSCTL_DROP_IN and not _holds(own, key, value, won.value, kernel):
+        if won is not None and not sysctl_keys.is_as_good(key, won.value, value, kernel, floor):
             found.append(_entry(key, value, won.value, AFTER_BOOT, by=place_of(won.path, won.line)))
     return found
-
-
-def _holds(own: Applied, key: str, ours: str, value: t.Optional[str], kernel: sysctl_keys.Kernel) -> bool:
-    """Tell whether ``value`` is as good as ``ours``: the same, for a floor no less, for a set of ports no fewer."""
-    if value is None:
-        return False
-    if key == sysctl_table.RESERVED_PORTS:
-        return port_set.parse_kernel_list(ours) <= port_set.parse_kernel_list(value)
-    if sysctl_keys.same(key, value, ours, kernel):
-        return True
-    least, found = (sysctl_keys.number(key, text, kernel) for text in (ours, value))
-    return key in own.floors and least is not None and found is not None and found >= least
 
 
 def _nofile(subjects: Subjects, own: Applied, users: t.Iterable[str]) -> t.List[t.Dict[str, t.Any]]:

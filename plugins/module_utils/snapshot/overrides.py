@@ -16,7 +16,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys, sysctl_table
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys, sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import place_of
 
 _SYSCTL_CONF = "/etc/sysctl.conf"
@@ -96,12 +96,10 @@ def _at_boot(host: Host, ours: t.Mapping[str, str], keys: t.Sequence[str]) -> t.
     before it, beats nothing.
     """
     then = _with_every(host, ours, keys)
-    lines = host.attempt("sysctl.d", lambda: other_writers.at_boot(then)) or []
-    kernel = sysctl_d.kernel_at_start(host)
+    winners = host.attempt("sysctl.d", lambda: other_writers.foreign_winners(then, keys)) or {}
     found = []
-    for key in keys:
-        won = sysctl_d.winner(lines, key, kernel)
-        if won is None or won.path == owned.SYSCTL_DROP_IN or not _differs(key, won.value, ours.get(key)):
+    for key, won in winners.items():
+        if not _differs(key, won.value, ours.get(key)):
             continue
         who = _PROCPS if won.path == _SYSCTL_CONF else _LATER
         if isinstance(won, sysctl_d.Setting):

@@ -29,6 +29,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_ta
     NR_OPEN_LOW,
     PORTS,
     RANGE,
+    RESERVED_PORTS,
     U8,
     UINT,
     ULONG,
@@ -108,6 +109,18 @@ def same(key: str, value: t.Optional[str], text: t.Optional[str], kernel: Kernel
         return value is text
     after, before = taken(key, text, kernel, value), taken(key, value, kernel)
     return value.split() == text.split() if after is None or before is None else after == before
+
+
+def is_as_good(key: str, value: t.Optional[str], ours: str, kernel: Kernel, floor: bool) -> bool:
+    """Tell whether ``value`` does for ``ours``: the same, of a floor no less, of a list of ports no fewer."""
+    if value is None:
+        return False
+    if key == RESERVED_PORTS:
+        return port_set.parse_kernel_list(ours) <= port_set.parse_kernel_list(value)
+    if same(key, value, ours, kernel):
+        return True
+    minimum, found = (number(key, text, kernel) for text in (ours, value))
+    return floor and minimum is not None and found is not None and found >= minimum
 
 
 def number(key: str, text: t.Optional[str], kernel: Kernel) -> t.Optional[int]:

@@ -28,13 +28,10 @@ def overridden(limits: Limits, request: ClientRequest, settings: Settings) -> li
             if value in ("hard", "unlimited"):
                 # The soft limit rises to the hard one; nothing changes, as RLIM_INFINITY is refused.
                 continue
-        if floor is not None:
-            ours = str(floor)
-            number = sysctl_keys.number(key, value, sysctl_keys.WIDEST)
-            beaten = number is None or number < int(floor)
-        else:
-            beaten = ours is not None and not sysctl_keys.same(key, str(ours), value, sysctl_keys.WIDEST)
-        if beaten:
+        ours = ours if floor is None else floor
+        if ours is not None and not sysctl_keys.is_as_good(
+            key, value, str(ours), sysctl_keys.WIDEST, floor is not None
+        ):
             found.append(
                 "%s: %s (%s) sets %s and beats the planned %s: remove it there."
                 % (key, entry["file"], entry["who"], value, ours)
