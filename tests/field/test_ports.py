@@ -329,7 +329,7 @@ def test_f17_services_of_udp_are_reserved_too():
 RESOLVER = r"""
 import random, threading, time
 # This machine may be busier than any host.
-listening._MOMENT = 1
+listening._RECHECK_SECONDS = 1
 server = opened(V4, UDP, ("0.0.0.0", 53000))
 stop = threading.Event()
 def ask():

@@ -51,7 +51,7 @@ _NDA_DST = 1
 _NTF_ROUTER = 0x80
 #: NUD_REACHABLE, which answered within the last seconds, and NUD_PERMANENT, which somebody wrote. One that is stale
 #: may have been one of ours on another host long ago.
-_CERTAIN = 0x02 | 0x80
+_CERTAIN_STATES = 0x02 | 0x80
 
 _SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 
@@ -198,7 +198,7 @@ class Neighbours(netlink.Reader):
         name = self._names.get(index)
         if name is not None and flags & _NTF_ROUTER:
             _note(self.routers, packed, "a router on %s" % name)
-        elif name is not None and state & _CERTAIN:
+        elif name is not None and state & _CERTAIN_STATES:
             _note(self.others, packed, "a neighbour on %s" % name)
 
 

@@ -55,7 +55,7 @@ _ONLY_NAMED = _OPERATION.pack(_BC_AUTO, 4, 8) + _OPERATION.pack(_BC_JMP, 4, 8)
 _DEFAULT_RANGE = (32768, 60999)
 _RESERVED_PORTS = "/proc/sys/net/ipv4/ip_local_reserved_ports"
 #: Seconds; most answers of the DNS come sooner.
-_MOMENT = 0.25
+_RECHECK_SECONDS = 0.25
 
 #: Servers of UDP whose usual port lies inside the kernel's default range: WireGuard's, Tailscale's.
 _KNOWN_UDP = frozenset((51820, 41641))
@@ -132,7 +132,7 @@ def _lasting_udp() -> Ports:
     found = _asked(_IPPROTO_UDP, _CLOSE)
     with contextlib.suppress(Refusal):
         if not found.named <= port_set.parse_kernel_list(read_text("/", _RESERVED_PORTS) or ""):
-            time.sleep(_MOMENT)
+            time.sleep(_RECHECK_SECONDS)
             return found._replace(named=found.named & _asked(_IPPROTO_UDP, _CLOSE).named)
     return found
 

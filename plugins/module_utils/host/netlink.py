@@ -36,9 +36,9 @@ _ERROR_CODE = struct.Struct("=i")
 _ATTRIBUTE_TYPE = 0x3FFF
 
 #: A dump is handed out in pieces of at most 32 KiB, however large the buffer (af_netlink.c, netlink_recvmsg).
-_BUFFER = 65536
+_RECEIVE_BYTES = 65536
 #: Seconds; the kernel answers at once, and a dump that stalls must not hold up a run.
-_PATIENCE = 10
+_TIMEOUT_SECONDS = 10
 #: How often a dump is asked for that something changed meanwhile (NLM_F_DUMP_INTR).
 _ATTEMPTS = 3
 
@@ -131,11 +131,11 @@ def dump(protocol: int, kind: int, body: bytes, make: t.Callable[[], SomeReader]
 
 def _ask(protocol: int, asked: bytes, reader: SomeReader) -> SomeReader:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol) as channel:
-        channel.settimeout(_PATIENCE)
+        channel.settimeout(_TIMEOUT_SECONDS)
         # Filters in the request are then obeyed (Linux 4.20 on); where not, whoever asks filters too.
         with contextlib.suppress(OSError):
             channel.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
         channel.send(asked)
         while not reader.done:
-            reader.feed(channel.recv(_BUFFER))
+            reader.feed(channel.recv(_RECEIVE_BYTES))
     return reader

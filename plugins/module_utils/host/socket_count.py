@@ -80,7 +80,7 @@ _MAPPED = b"\0" * 10 + b"\xff\xff"
 _INET_DIAG_SHUTDOWN = struct.pack("=H", 8)
 
 #: What the kernel says where sock_diag is not built, not loadable, or not for us.
-_NOT_TO_BE_HAD = frozenset(
+_UNAVAILABLE = frozenset(
     (errno.ENOENT, errno.EPERM, errno.EACCES, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EINVAL)
 )
 
@@ -248,7 +248,7 @@ def _missing(what: str, why: str) -> t.Dict[str, str]:
 
 
 def _reason(error: netlink.NetlinkError) -> str:
-    if error.number in _NOT_TO_BE_HAD:
+    if error.number in _UNAVAILABLE:
         return "the kernel has no TCP sock_diag for us (module tcp_diag): %s" % error
     return str(error)
 

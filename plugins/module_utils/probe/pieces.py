@@ -23,9 +23,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import ad
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.endpoints import Endpoint
 
 #: Connections of a piece, where the kernel chooses among all ports; few enough to spread the work, and to stop soon.
-_PIECE = 512
+_CONNECTIONS_OF_A_PIECE = 512
 #: Ports of a block.
-_BLOCK = 128
+_PORTS_OF_A_BLOCK = 128
 
 
 class Piece(t.NamedTuple):
@@ -89,14 +89,14 @@ def _blocks(low: int, high: int) -> t.List[_Turn]:
     """Return blocks that have every port once."""
     even = low + (high - low + 1) % 2
     blocks = [(low, low)] if even > low else []
-    blocks += [(first, min(first + _BLOCK - 1, high)) for first in range(even, high + 1, _BLOCK)]
+    blocks += [(first, min(first + _PORTS_OF_A_BLOCK - 1, high)) for first in range(even, high + 1, _PORTS_OF_A_BLOCK)]
     # One more than there are: that a block is full has the kernel say.
     return [((first, last), last - first + 2) for first, last in blocks]
 
 
 def _shares(ports: int, half: int) -> t.List[_Turn]:
     """Return pieces for all ports and one more, none of which begins before and ends beyond half of them."""
-    sums = [*range(0, half, _PIECE), *range(half, ports + 1, _PIECE), ports + 1]
+    sums = [*range(0, half, _CONNECTIONS_OF_A_PIECE), *range(half, ports + 1, _CONNECTIONS_OF_A_PIECE), ports + 1]
     return [(None, end - begin) for begin, end in zip(sums, sums[1:])]
 
 

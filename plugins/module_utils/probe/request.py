@@ -28,8 +28,8 @@ _MAX_SECONDS = 86400
 #: The filter that has the kernel count the connections takes 24 bytes a destination, and jumps at most 65,535 far.
 MAX_DESTINATIONS = 1000
 
-_RESERVE_PART = 20
-_RESERVE = 256 << 20
+_RESERVED_PART = 20
+_MIN_RESERVED_BYTES = 256 << 20
 
 
 class Request(t.NamedTuple):
@@ -57,7 +57,7 @@ class Request(t.NamedTuple):
         if self.reserve is not None:
             return self.reserve
         # A control group of a few hundred MiB would else have nothing for connections.
-        return max(total // _RESERVE_PART, min(_RESERVE, total // 4))
+        return max(total // _RESERVED_PART, min(_MIN_RESERVED_BYTES, total // 4))
 
 
 def parse(params: t.Mapping[str, t.Any]) -> Request:

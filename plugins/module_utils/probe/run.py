@@ -51,7 +51,7 @@ FOUR_TUPLES, NOFILE, FILE_MAX, MEMORY, CONNTRACK, TASKS = (
 )
 TIMEOUT, UNREACHABLE = "timeout", "unreachable"
 
-_MEANS = {
+_CONSTRAINT_OF_ERROR = {
     errno.EMFILE: NOFILE,
     errno.ENFILE: FILE_MAX,
     errno.ENOMEM: MEMORY,
@@ -59,24 +59,24 @@ _MEANS = {
 }
 
 #: Seconds between two looks at the memory.
-_LOOK = 0.1
+_MEMORY_SECONDS = 0.1
 #: Seconds between two lines of progress.
-_PROGRESS = 1.0
+_PROGRESS_SECONDS = 1.0
 #: Seconds that connections under way have when no more are opened.
-_LAST = 10
+_LAST_SECONDS = 10
 #: Seconds for the answers, and for each thousand of them.
-_ASK, _ASK_THOUSAND = 30, 1
+_ASK_SECONDS, _ASK_SECONDS_PER_THOUSAND = 30, 1
 #: A server that refuses so many before it takes as many is not there.
-_REFUSED = 1000
+_MAX_REFUSED = 1000
 #: Workers forked at once. What this process writes afterwards parts its memory from theirs: a megabyte for each that
 #: is forked alone.
-_FORKS = 16
+_FORKS_AT_ONCE = 16
 #: The parent's own descriptors; each worker takes one more.
-_OWN = 32
+_OWN_DESCRIPTORS = 32
 #: include/uapi/linux/capability.h
 _CAP_SYS_ADMIN = 21
 #: The part of the connection table that is as good as full.
-_ALMOST = 0.99
+_NEARLY_FULL = 0.99
 
 
 class Gone(Exception):
@@ -264,8 +264,8 @@ class Probe:
     def _connect(self) -> None:
         while not self._done():
             self._hand_out()
-            self._listen(_LOOK)
-        self._opened_by_all(_LAST)
+            self._listen(_MEMORY_SECONDS)
+        self._opened_by_all(_LAST_SECONDS)
 
     def _done(self) -> bool:
         """Return whether no more connections are to be opened; says why in first_limit."""
@@ -294,7 +294,7 @@ class Probe:
 
     def _most_workers(self) -> int:
         """Return how many workers there may be: as asked for, or as many as the target takes."""
-        possible = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - _OWN
+        possible = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - _OWN_DESCRIPTORS
         asked = self._request.processes
         # Until the first worker has told its room nobody knows how many it takes.
         needed = -(-self._request.target // self._room) if self._room else 1
@@ -306,7 +306,7 @@ class Probe:
         wanted = self._given < self._request.target and not self._exhausted() and not self._first_limit
         if wanted and len(connecting) < self._processors:
             # The first one says how much room one has.
-            for _number in range(min(_FORKS if self._room else 1, self._most_workers() - len(self._workers))):
+            for _number in range(min(_FORKS_AT_ONCE if self._room else 1, self._most_workers() - len(self._workers))):
                 if not self._first_limit:
                     self._fork()
         for worker in connecting:
@@ -376,7 +376,7 @@ class Probe:
         for worker in self._workers:
             self._send(worker, {"last": seconds})
         while not all(worker.settled for worker in self._workers):
-            self._listen(_LOOK)
+            self._listen(_MEMORY_SECONDS)
 
     # --- talking with the workers ---
 
@@ -395,12 +395,12 @@ class Probe:
             elif events & (select.POLLERR | select.POLLHUP):
                 raise Gone
         now = time.monotonic()
-        if now - self._looked >= _LOOK:
+        if now - self._looked >= _MEMORY_SECONDS:
             self._looked = now
             self._memory_left, which = memory_guard.left(Host(), self._request.kept_free)
             if self._memory_left is not None and self._memory_left <= 0 and self._phase == "connecting":
                 self._limit(which)
-        if self._request.progress and now - self._told >= _PROGRESS:
+        if self._request.progress and now - self._told >= _PROGRESS_SECONDS:
             self._told = now
             self._tell(self._request.progress, now)
 
@@ -427,10 +427,10 @@ class Probe:
         if said["exhausted"]:
             worker.full = True
             if said["exhausted"] != errno.EMFILE:
-                self._limit(_MEANS[said["exhausted"]])
+                self._limit(_CONSTRAINT_OF_ERROR[said["exhausted"]])
         worker.idle = worker.idle or said["idle"]
         worker.settled = worker.settled or said.get("settled", False)
-        if self._phase == "connecting" and self._refused() > max(_REFUSED, self._opened):
+        if self._phase == "connecting" and self._refused() > max(_MAX_REFUSED, self._opened):
             self._limit(UNREACHABLE)
         self._microseconds += said.get("microseconds", ())
         worker.asked_all = worker.asked_all or said.get("asked_all", False)
@@ -448,11 +448,11 @@ class Probe:
             left = self._ends - time.monotonic()
             if left <= 0:
                 return
-            self._listen(min(left, _LOOK))
+            self._listen(min(left, _MEMORY_SECONDS))
 
     def _ask(self, sampled: int) -> None:
         """Have a part of every worker's connections answer, one worker after the other: nothing else disturbs."""
-        self._ends = time.monotonic() + _ASK + sampled / 1000 * _ASK_THOUSAND
+        self._ends = time.monotonic() + _ASK_SECONDS + sampled / 1000 * _ASK_SECONDS_PER_THOUSAND
         done = 0
         behind = 0
         for worker in self._workers:
@@ -463,7 +463,7 @@ class Probe:
                 continue
             self._send(worker, {"ask": part, "seconds": max(0.0, self._ends - time.monotonic())})
             while not worker.asked_all:
-                self._listen(_LOOK)
+                self._listen(_MEMORY_SECONDS)
 
     # --- the end ---
 
@@ -558,7 +558,7 @@ def conntrack_full(host: Host) -> bool:
     """Return whether this network namespace's connection table is as good as full."""
     most = host.number("/proc/sys/net/netfilter/nf_conntrack_max")
     used = host.number("/proc/sys/net/netfilter/nf_conntrack_count")
-    return bool(most) and used is not None and used >= _ALMOST * (most or 0)
+    return bool(most) and used is not None and used >= _NEARLY_FULL * (most or 0)
 
 
 def percentiles(microseconds: t.Sequence[int]) -> t.Dict[str, t.Optional[int]]:

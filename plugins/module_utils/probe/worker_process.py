@@ -34,10 +34,10 @@ IP_LOCAL_PORT_RANGE = 51
 _RESET = struct.pack("ii", 1, 0)
 
 # As plain numbers: an enumeration's member costs a lookup, and its | a microsecond.
-_KIND = int(socket.SOCK_STREAM) | int(socket.SOCK_NONBLOCK) | int(socket.SOCK_CLOEXEC)
+_SOCKET_TYPE = int(socket.SOCK_STREAM) | int(socket.SOCK_NONBLOCK) | int(socket.SOCK_CLOEXEC)
 _SOL_SOCKET, _SO_LINGER, _SOL_IP = int(socket.SOL_SOCKET), int(socket.SO_LINGER), int(socket.IPPROTO_IP)
 _WRITABLE = select.POLLOUT
-_BEGUN = (errno.EINPROGRESS, 0)
+_UNDER_WAY = (errno.EINPROGRESS, 0)
 
 #: All ports of a piece are taken: for connect(2), and for a plain bind(2).
 FULL = frozenset((errno.EADDRNOTAVAIL, errno.EADDRINUSE))
@@ -45,22 +45,22 @@ FULL = frozenset((errno.EADDRNOTAVAIL, errno.EADDRINUSE))
 EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
 
 #: Connections tried before their answers are looked at.
-_BATCH = 64
+_CONNECTIONS_OF_A_BATCH = 64
 #: Connections that may wait for their answers. Where a server's queue is full its kernel drops SYNs, and each of those
 #: waits a second for the next: the rest goes on meanwhile.
-_WINDOW = 1024
+_MAX_WAITING = 1024
 #: Descriptors that are kept together.
-_PART = 2048
+_DESCRIPTORS_OF_A_PART = 2048
 #: Seconds between two messages while nothing else has to be said.
-_NEWS = 0.2
+_NEWS_SECONDS = 0.2
 #: Seconds within which a connection has to answer.
-_PATIENCE = 2.0
+_CONNECT_SECONDS = 2.0
 #: Answers told at once.
-_ANSWERS = 2000
+_MAX_ANSWERS_TOLD = 2000
 #: Bytes sent to see whether a connection is alive; the destination sends them back.
 _QUESTION = struct.Struct("=QQ")
 
-_MESSAGE = 1 << 16
+_MESSAGE_BYTES = 1 << 16
 
 
 class Worker:
@@ -112,7 +112,7 @@ class Worker:
             if "piece" in message:
                 source, destinations, ports, limit = message["piece"]
                 self._open(Piece(source, list(map(tuple, destinations)), ports, limit))
-                self._settle(_WINDOW // 2)
+                self._settle(_MAX_WAITING // 2)
                 self._tell(idle=True)
             elif "last" in message:
                 self._ends = min(self._ends, time.monotonic() + message["last"])
@@ -129,7 +129,7 @@ class Worker:
                 self._news()
             else:
                 self._tell()
-        data = self._channel.recv(_MESSAGE)
+        data = self._channel.recv(_MESSAGE_BYTES)
         return json.loads(data) if data else None
 
     def _tell(self, **more: t.Any) -> None:
@@ -148,7 +148,7 @@ class Worker:
         self._channel.send(json.dumps(said).encode())
 
     def _news(self) -> None:
-        if time.monotonic() - self._told > _NEWS:
+        if time.monotonic() - self._told > _NEWS_SECONDS:
             self._tell()
 
     def _open(self, piece: Piece) -> None:
@@ -165,7 +165,7 @@ class Worker:
         for number in range(piece.limit):
             failed, opened = 0, None
             try:
-                opened = socket.SocketType(family, _KIND, 0)
+                opened = socket.SocketType(family, _SOCKET_TYPE, 0)
                 opened.setsockopt(_SOL_SOCKET, _SO_LINGER, _RESET)
                 for name, value in options:
                     opened.setsockopt(_SOL_IP, name, value)
@@ -174,7 +174,7 @@ class Worker:
                 failed = opened.connect_ex(piece.destinations[number % turns])
             except OSError as error:
                 failed = error.errno or errno.EIO
-            if opened is not None and failed in _BEGUN:
+            if opened is not None and failed in _UNDER_WAY:
                 descriptor = opened.detach()
                 register(descriptor, _WRITABLE)
                 waiting(descriptor)
@@ -189,9 +189,9 @@ class Worker:
                     self._returned += piece.limit - number
                     return
                 self._returned += 1
-            if number % _BATCH == _BATCH - 1:
+            if number % _CONNECTIONS_OF_A_BATCH == _CONNECTIONS_OF_A_BATCH - 1:
                 self._look(0)
-                self._settle(_WINDOW)
+                self._settle(_MAX_WAITING)
 
     def _options(self, piece: Piece) -> t.List[t.Tuple[int, int]]:
         """Return the options of SOL_IP, which IPv6 has as well (ip(7); net/ipv6/ipv6_sockglue.c)."""
@@ -235,7 +235,7 @@ class Worker:
                 self._returned += 1
                 os.close(number)
         self._opened += len(part) - before
-        if len(part) >= _PART:
+        if len(part) >= _DESCRIPTORS_OF_A_PART:
             self._parts.append(array.array("i"))
 
     @property
@@ -254,10 +254,10 @@ class Worker:
             if left <= 0:
                 break
             try:
-                took.append(_round_trip(number, asked, min(left, _PATIENCE)))
+                took.append(_round_trip(number, asked, min(left, _CONNECT_SECONDS)))
             except OSError as error:
                 self._errors[error.errno or errno.ETIMEDOUT] += 1
-            if asked % _ANSWERS == 0:
+            if asked % _MAX_ANSWERS_TOLD == 0:
                 self._tell(microseconds=took)
                 took = []
         self._tell(microseconds=took, asked_all=True)

@@ -27,19 +27,19 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.sink import daem
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.endpoints import Endpoint, text_of
 
 #: Connections accepted in a row before the others get their answers.
-_BATCH = 128
+_MAX_ACCEPTED_IN_A_ROW = 128
 #: Seconds in which connections gather while they keep coming: to be woken for each costs more than to accept it, and
 #: no client waits for accept(2). On two processors with both ends that is 57,000 per second instead of 35,000.
-_GATHER = 0.001
+_GATHER_SECONDS = 0.001
 #: The most events taken at once.
-_EVENTS = 1024
+_MAX_EVENTS = 1024
 #: Bytes read at once.
-_PIECE = 65536
+_READ_BYTES = 65536
 #: Descriptors that a process needs for itself.
-_OWN = 32
+_OWN_DESCRIPTORS = 32
 #: Bytes of memory below which nothing more is accepted, and the part of a small machine's.
-_RESERVE = 128 << 20
-_RESERVE_PART = 20
+_MIN_RESERVED_BYTES = 128 << 20
+_RESERVED_PART = 20
 
 _WAITS = {
     errno.EMFILE: records.NOFILE,
@@ -53,12 +53,12 @@ _WAITS = {
 _RESET = struct.pack("ii", 1, 0)
 _LINGER_OFF = struct.pack("ii", 0, 0)
 #: The connection is no more; what it had not sent is gone (net/ipv4/tcp.c, tcp_poll; tcp_input.c, tcp_reset).
-_OVER = select.EPOLLERR | select.EPOLLHUP
+_CLOSED_EVENTS = select.EPOLLERR | select.EPOLLHUP
 
 
 def room(listeners: int) -> int:
     """Return how many connections one process can hold: its descriptors, less those of its own."""
-    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - listeners - _OWN)
+    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - listeners - _OWN_DESCRIPTORS)
 
 
 def processes_for(capacity: int, one: int, processors: int) -> int:
@@ -68,7 +68,7 @@ def processes_for(capacity: int, one: int, processors: int) -> int:
 
 def reserve(total: int) -> int:
     """Return how many bytes of ``total`` stay free."""
-    return min(_RESERVE, total // _RESERVE_PART)
+    return min(_MIN_RESERVED_BYTES, total // _RESERVED_PART)
 
 
 class Turns:
@@ -213,14 +213,14 @@ class Worker:
             before = self._row[records.ACCEPTED]
             # Who has no turn has nothing to ask for again.
             self.turn(1.0 if self._has_turn else None)
-            if 0 < self._row[records.ACCEPTED] - before < _BATCH:
-                time.sleep(_GATHER)
+            if 0 < self._row[records.ACCEPTED] - before < _MAX_ACCEPTED_IN_A_ROW:
+                time.sleep(_GATHER_SECONDS)
 
     def turn(self, patience: t.Optional[float]) -> None:
         """Serve what is there, or comes within ``patience`` seconds."""
         if not (self._has_turn or self._waits) and self._held < self._room:
             self._wait_for_turn(True)
-        events = self._poll.poll(patience, _EVENTS)
+        events = self._poll.poll(patience, _MAX_EVENTS)
         for number, event in events:
             if number in self._listeners:
                 self._accept(self._listeners[number])
@@ -236,7 +236,7 @@ class Worker:
             self._watch(True)
 
     def _serve(self, number: int, event: int) -> None:
-        if event & _OVER:
+        if event & _CLOSED_EVENTS:
             self._forget(number)
             os.close(number)
         elif number in self._rest:
@@ -282,7 +282,7 @@ class Worker:
         register = self._poll.register
         before = self._held
         try:
-            for _turn in range(min(_BATCH, self._room - before)):
+            for _turn in range(min(_MAX_ACCEPTED_IN_A_ROW, self._room - before)):
                 number = accept()[0]
                 try:
                     register(number, select.EPOLLIN)
@@ -304,7 +304,7 @@ class Worker:
         # An accepted socket waits, whatever its listener does (accept(2)). Asked here, it is not asked by idle ones.
         try:
             os.set_blocking(number, False)
-            data = os.read(number, _PIECE)
+            data = os.read(number, _READ_BYTES)
         except BlockingIOError:
             return
         except OSError:

@@ -27,9 +27,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.sink import reco
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 #: Seconds that a sink has to open everything: hundreds of forks.
-_START = 60
+_START_SECONDS = 60
 #: Seconds that it has to end. A million sockets take 20.
-_END = 180
+_END_SECONDS = 180
 #: SIGUSR1 begins the lifetime anew; SIGTERM ends the sink.
 _RENEW = signal.SIGUSR1
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, _RENEW)
@@ -93,7 +93,7 @@ def start(directory: str, name: str, options: t.Dict[str, t.Any], service: Servi
 def _await(pipe: int) -> str:
     """Return what comes through the pipe until its other end is closed."""
     answer = b""
-    ends = time.monotonic() + _START
+    ends = time.monotonic() + _START_SECONDS
     try:
         while select.select([pipe], [], [], max(0.0, ends - time.monotonic()))[0]:
             data = os.read(pipe, 65536)
@@ -102,7 +102,7 @@ def _await(pipe: int) -> str:
             answer += data
     finally:
         os.close(pipe)
-    raise SinkFailed("The sink did not start within %d seconds." % _START)
+    raise SinkFailed("The sink did not start within %d seconds." % _START_SECONDS)
 
 
 def renew(state: records.State) -> None:
@@ -112,12 +112,12 @@ def renew(state: records.State) -> None:
 
 def stop(directory: str, name: str, state: records.State) -> None:
     """End a sink and wait until nothing of it is left; also after one that was killed."""
-    ends = time.monotonic() + _END
+    ends = time.monotonic() + _END_SECONDS
     _signal(state, signal.SIGTERM)
     while not state.gone:
         if time.monotonic() > ends:
             _signal(state, signal.SIGKILL)
-            raise SinkFailed("The sink %s (pid %d) did not end within %d seconds." % (name, state.pid, _END))
+            raise SinkFailed("The sink %s (pid %d) did not end within %d seconds." % (name, state.pid, _END_SECONDS))
         time.sleep(0.02)
     records.remove_state(directory, name)
 

@@ -36,7 +36,7 @@ COUNTERS = ("accepted", "handshakes", "echoed", "closed", "dropped", "nofile", "
 EXHAUSTED = ("nofile", "file_max", "memory", "epoll_watches")
 
 #: A line of the cache (128 bytes) for each process, so that counting does not slow the neighbour down.
-_ROW = 16
+_NUMBERS_OF_A_ROW = 16
 #: The first row is the supervisor's.
 _PAUSED, _LOST = 0, 1
 
@@ -52,7 +52,7 @@ class Board:
 
     def __init__(self, directory: str, processes: int) -> None:
         self._stream = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 it stays open as long as the process
-        size = 8 * _ROW * (1 + processes)
+        size = 8 * _NUMBERS_OF_A_ROW * (1 + processes)
         self._stream.truncate(size)
         self._words = memoryview(mmap.mmap(self._stream.fileno(), size)).cast("Q")
 
@@ -61,7 +61,7 @@ class Board:
 
     def row(self, process: int) -> Counters:
         """Return the counters of one process, numbered from 0."""
-        return self._words[_ROW * (1 + process) : _ROW * (2 + process)]
+        return self._words[_NUMBERS_OF_A_ROW * (1 + process) : _NUMBERS_OF_A_ROW * (2 + process)]
 
     @property
     def paused(self) -> bool:
@@ -80,9 +80,12 @@ class Board:
 def read_board(data: bytes) -> t.Dict[str, t.Any]:
     """Return the sums of what a board's file holds, as a sink's statistics."""
     words = memoryview(data[: len(data) // 8 * 8]).cast("Q")
-    sums = {name: sum(words[_ROW + index :: _ROW]) if len(words) > _ROW else 0 for index, name in enumerate(COUNTERS)}
+    sums = {
+        name: sum(words[_NUMBERS_OF_A_ROW + index :: _NUMBERS_OF_A_ROW]) if len(words) > _NUMBERS_OF_A_ROW else 0
+        for index, name in enumerate(COUNTERS)
+    }
     exhausted = {name: sums.pop(name) for name in EXHAUSTED}
-    if not all(words[_ROW + NOFILE :: _ROW]):
+    if not all(words[_NUMBERS_OF_A_ROW + NOFILE :: _NUMBERS_OF_A_ROW]):
         # One process that is full is nothing to tell of while another is not.
         exhausted["nofile"] = 0
     return {

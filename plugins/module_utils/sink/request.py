@@ -23,10 +23,10 @@ Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 MAX_PROCESSES = 4096
 _MAX_CAPACITY = 100000000
-_MAX_LIFETIME = 86400
+_MAX_LIFETIME_SECONDS = 86400
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 #: A shorter prefix is more than any test needs, and a part of the Internet.
-_SHORTEST = {4: 8, 6: 16}
+_MIN_PREFIX_LENGTH = {4: 8, 6: 16}
 
 
 class Request(t.NamedTuple):
@@ -82,7 +82,7 @@ def parse_prefix(where: str, value: str) -> Network:
         network: Network = ipaddress.ip_network(value.strip())
     except ValueError as error:
         raise Refusal(where, value, allowed, "%s: write it that way." % error) from None
-    shortest = _SHORTEST[network.version]
+    shortest = _MIN_PREFIX_LENGTH[network.version]
     if network.prefixlen < shortest:
         raise Refusal(where, value, "at least /%d" % shortest, "Choose a longer prefix: it takes every packet to it.")
     if network.is_loopback or network.is_multicast or network.is_link_local:
@@ -95,7 +95,9 @@ def parse(params: t.Mapping[str, t.Any]) -> Request:
     before = params["variable_prefix"]
     mode = params["mode"]
     name = parse_name(before + "name", params["name"])
-    lifetime = whole_number(before + "lifetime", params["lifetime"], 1, _MAX_LIFETIME, "Write seconds, a day at most.")
+    lifetime = whole_number(
+        before + "lifetime", params["lifetime"], 1, _MAX_LIFETIME_SECONDS, "Write seconds, a day at most."
+    )
     capacity = whole_number(
         before + "capacity", params["capacity"], 1, _MAX_CAPACITY, "Write how many connections it shall hold."
     )

@@ -14,7 +14,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.sink import daem
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 #: The largest IP packet, and the header before it.
-_SPACE = 65535 + packets.VNET.size
+_PACKET_BYTES = 65535 + packets.VNET.size
 
 
 class Respond(daemon.Service):
@@ -47,7 +47,7 @@ class Respond(daemon.Service):
 
 def serve(queue: int, responder: packets.Responder, counters: records.Counters) -> t.NoReturn:
     """Answer what comes out of a tun device's queue, for ever."""
-    packet = bytearray(_SPACE)
+    packet = bytearray(_PACKET_BYTES)
     view = memoryview(packet)
     space = [view]
     read, write, answer = os.readv, os.write, responder.answer

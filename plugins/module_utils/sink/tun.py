@@ -35,11 +35,11 @@ _REQUEST_FLAGS = struct.Struct("=16sH22x")
 _REQUEST_NUMBER = struct.Struct("=16si20x")
 
 #: Packets that may wait in each queue; with the default of 500 many clients' bursts are dropped, and sent again.
-_QUEUE = 16384
+_PACKETS_OF_A_QUEUE = 16384
 
 _NETLINK_ROUTE = 0
 _RTM_NEWROUTE, _RTM_GETROUTE = 24, 26
-_NOWHERE = frozenset((errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL))
+_NO_ROUTE = frozenset((errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL))
 _NLM_F_ACK, _NLM_F_EXCL, _NLM_F_CREATE = 0x04, 0x200, 0x400
 #: struct rtmsg: family, length of destination and source, tos, table, protocol, scope, type, flags.
 _ROUTE = struct.Struct("=8BI")
@@ -75,7 +75,7 @@ def open_device(queues: int) -> Device:
         with _step("%s cannot be brought up" % name.decode()), socket.socket(
             socket.AF_INET, socket.SOCK_DGRAM
         ) as control:
-            fcntl.ioctl(control, _SIOCSIFTXQLEN, _REQUEST_NUMBER.pack(name, _QUEUE))
+            fcntl.ioctl(control, _SIOCSIFTXQLEN, _REQUEST_NUMBER.pack(name, _PACKETS_OF_A_QUEUE))
             current = _REQUEST_FLAGS.unpack(fcntl.ioctl(control, _SIOCGIFFLAGS, _REQUEST_FLAGS.pack(name, 0)))[1]
             fcntl.ioctl(control, _SIOCSIFFLAGS, _REQUEST_FLAGS.pack(name, current | _IFF_UP))
     except OSError:
@@ -174,7 +174,7 @@ def way_to(address: Address) -> t.Tuple[int, int]:
         try:
             reader.feed(channel.recv(65536))
         except netlink.NetlinkError as error:
-            if error.number not in _NOWHERE:
+            if error.number not in _NO_ROUTE:
                 raise
     return reader.kind, reader.interface
 

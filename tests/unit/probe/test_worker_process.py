@@ -261,7 +261,7 @@ def test_it_is_idle_once_though_connections_are_under_way(boss, deaf):
 
 
 def test_all_answer(boss, server, monkeypatch):
-    monkeypatch.setattr(worker_process, "_ANSWERS", 30)
+    monkeypatch.setattr(worker_process, "_MAX_ANSWERS_TOLD", 30)
     worker = boss().open([server()], 100).ask(70)
     assert (len(worker.microseconds), worker.errors) == (70, {})
     assert all(0 < took < 2e6 for took in worker.microseconds)
@@ -285,7 +285,7 @@ def test_an_answer_in_parts(boss, server):
     ],
 )
 def test_answers_that_are_none(boss, server, monkeypatch, answer, number):
-    monkeypatch.setattr(worker_process, "_PATIENCE", 0.1)
+    monkeypatch.setattr(worker_process, "_CONNECT_SECONDS", 0.1)
     worker = boss().open([server(answer)], 5).ask(5)
     assert (worker.microseconds, worker.errors) == ([], {number: 5})
 

@@ -180,7 +180,7 @@ def test_what_does_not_end_is_killed(folder, monkeypatch):
     control.started(FakeRequest(), folder, False)
     state = records.read_state(folder, "a")
     os.kill(state.pid, signal.SIGSTOP)
-    monkeypatch.setattr(daemon, "_END", 0.2)
+    monkeypatch.setattr(daemon, "_END_SECONDS", 0.2)
     with pytest.raises(SinkFailed, match="did not end within"):
         control.stopped("a", folder, False)
     until(lambda: state.gone)
@@ -192,7 +192,7 @@ def test_patience_at_the_start_ends(folder, monkeypatch):
             time.sleep(1.5)
             return super().open()
 
-    monkeypatch.setattr(daemon, "_START", 0.2)
+    monkeypatch.setattr(daemon, "_START_SECONDS", 0.2)
     with pytest.raises(SinkFailed, match="did not start within"):
         control.started(FakeRequest(service=Slow), folder, False)
     time.sleep(2)
