@@ -43,6 +43,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import grants, safety_check
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import messages
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import request as probe_request
 from ansible_collections.fourtuple.clients.plugins.module_utils.sink import (
     control,
@@ -346,6 +347,7 @@ def _answer(data: bytes) -> object:
 
 
 BYTES: dict[str, Target] = {
+    "probe.messages.decode": Target(messages.decode, octets(messages.encode(messages.Report())), (ValueError,)),
     "host.interface_addresses.Addresses.take": Target(
         _read(lambda: interface_addresses.Addresses(_NAMES)), octets(*_DUMPS), (NetlinkError,)
     ),

@@ -34,7 +34,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     socket_count,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe import worker_process
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import messages, worker_process
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece, Pieces
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.request import BIND, Request
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
@@ -343,7 +343,7 @@ class Probe:
         worker.piece = piece
         worker.given += piece.limit
         self._given += piece.limit
-        self._send(worker, {"piece": piece})
+        self._send(worker, messages.Open(piece))
 
     def _fork(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -374,15 +374,15 @@ class Probe:
     def _opened_by_all(self, seconds: float) -> None:
         """Wait for the connections under way, and no longer than that."""
         for worker in self._workers:
-            self._send(worker, {"last": seconds})
+            self._send(worker, messages.Finish(seconds))
         while not all(worker.settled for worker in self._workers):
             self._listen(_MEMORY_SECONDS)
 
     # --- talking with the workers ---
 
-    def _send(self, worker: Worker, message: t.Mapping[str, t.Any]) -> None:
+    def _send(self, worker: Worker, message: messages.Message) -> None:
         try:
-            worker.channel.send(json.dumps(message).encode())
+            worker.channel.send(messages.encode(message))
         except OSError as error:
             raise _lost(worker, error) from None
 
@@ -406,34 +406,35 @@ class Probe:
 
     def _hear(self, worker: Worker) -> None:
         try:
-            data = worker.channel.recv(1 << 20)
+            data = worker.channel.recv(messages.MAX_BYTES)
         except OSError as error:
             raise _lost(worker, error) from None
         if not data:
             raise _lost(worker, None)
-        said = json.loads(data)
-        if "room" in said:
-            self._room, self._descriptors = said["room"], said["descriptors"]
+        said = messages.decode(data)
+        if not isinstance(said, messages.Report):
+            raise ValueError("a worker says %r" % (said,))
+        if said.room is not None and said.descriptors is not None:
+            self._room, self._descriptors = said.room, said.descriptors
             if self._request.processes is None:
                 worker.share = self._room
-        worker.opened += said["opened"]
-        self._opened += said["opened"]
-        worker.given -= said["returned"]
-        self._given -= said["returned"]
-        for number, times in said["errors"].items():
-            self._errors[int(number)] += times
-        if said["rest"] and worker.piece is not None:
-            self._left_over.append(worker.piece._replace(limit=said["rest"]))
-        if said["exhausted"]:
+        worker.opened += said.opened
+        self._opened += said.opened
+        worker.given -= said.returned
+        self._given -= said.returned
+        self._errors.update(said.errors)
+        if said.rest and worker.piece is not None:
+            self._left_over.append(worker.piece._replace(limit=said.rest))
+        if said.exhausted:
             worker.full = True
-            if said["exhausted"] != errno.EMFILE:
-                self._limit(_CONSTRAINT_OF_ERROR[said["exhausted"]])
-        worker.idle = worker.idle or said["idle"]
-        worker.settled = worker.settled or said.get("settled", False)
+            if said.exhausted != errno.EMFILE:
+                self._limit(_CONSTRAINT_OF_ERROR[said.exhausted])
+        worker.idle = worker.idle or said.idle
+        worker.settled = worker.settled or said.settled
         if self._phase == "connecting" and self._refused() > max(_MAX_REFUSED, self._opened):
             self._limit(UNREACHABLE)
-        self._microseconds += said.get("microseconds", ())
-        worker.asked_all = worker.asked_all or said.get("asked_all", False)
+        self._microseconds += said.microseconds
+        worker.asked_all = worker.asked_all or said.asked_all
 
     def _refused(self) -> int:
         known = worker_process.FULL | worker_process.EXHAUSTED
@@ -461,7 +462,7 @@ class Probe:
             done += part
             if not part:
                 continue
-            self._send(worker, {"ask": part, "seconds": max(0.0, self._ends - time.monotonic())})
+            self._send(worker, messages.Ask(part, max(0.0, self._ends - time.monotonic())))
             while not worker.asked_all:
                 self._listen(_MEMORY_SECONDS)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import array
 import collections
 import errno
-import json
 import os
 import random
 import resource
@@ -22,6 +21,7 @@ import struct
 import time
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import messages
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.request import BIND_NO_PORT
 
@@ -60,28 +60,9 @@ _MAX_ANSWERS_TOLD = 2000
 #: Bytes sent to see whether a connection is alive; the destination sends them back.
 _QUESTION = struct.Struct("=QQ")
 
-_MESSAGE_BYTES = 1 << 16
-
 
 class Worker:
-    """Obeys, one JSON object a message:
-
-    {"piece": [source, destinations, ports, limit]}  open these
-    {"last": s}                                      no more pieces: give up after s seconds what is still under way
-    {"ask": n, "seconds": s}                         have n connections answer, chosen by chance
-
-    and says, each figure counted since the last message:
-
-    opened       connections that were established
-    returned     those of a piece that were not
-    errors       {errno: how often}
-    exhausted    the errno that it cannot go on after; it has given back what it had
-    rest         how many of its piece it has not tried, because it cannot go on
-    idle         whether it has done what it was told; once for each message
-    settled      with the answer to the last one: nothing is under way any more
-    microseconds how long the answers took, those that came; asked_all with the last of them
-
-    and before all that, once, ``room`` and ``descriptors``.
+    """Obeys Open, Finish and Ask, and answers with reports.
 
     ends: when connections that are under way are given up, by the monotonic clock
     """
@@ -104,24 +85,23 @@ class Worker:
     def run(self) -> None:
         """Work until the channel is closed."""
         room, descriptors = room_of_this_process()
-        self._tell(idle=True, room=room, descriptors=descriptors)
+        self._tell(messages.Report(idle=True, room=room, descriptors=descriptors))
         while True:
             message = self._hear()
             if message is None:
                 return
-            if "piece" in message:
-                source, destinations, ports, limit = message["piece"]
-                self._open(Piece(source, list(map(tuple, destinations)), ports, limit))
+            if isinstance(message, messages.Open):
+                self._open(message.piece)
                 self._settle(_MAX_WAITING // 2)
-                self._tell(idle=True)
-            elif "last" in message:
-                self._ends = min(self._ends, time.monotonic() + message["last"])
+                self._tell(messages.Report(idle=True))
+            elif isinstance(message, messages.Finish):
+                self._ends = min(self._ends, time.monotonic() + message.seconds)
                 self._settle(0)
-                self._tell(idle=True, settled=True)
-            else:
-                self._ask(message["ask"], message["seconds"])
+                self._tell(messages.Report(idle=True, settled=True))
+            elif isinstance(message, messages.Ask):
+                self._ask(message.connections, message.seconds)
 
-    def _hear(self) -> t.Optional[t.Dict[str, t.Any]]:
+    def _hear(self) -> t.Optional[messages.Message]:
         """Return the next message, None at the end; looks after what waits meanwhile."""
         while self._waiting and not select.select([self._channel], [], [], 0)[0]:
             self._look(50)
@@ -129,23 +109,21 @@ class Worker:
                 self._news()
             else:
                 self._tell()
-        data = self._channel.recv(_MESSAGE_BYTES)
-        return json.loads(data) if data else None
+        data = self._channel.recv(messages.MAX_BYTES)
+        return messages.decode(data) if data else None
 
-    def _tell(self, **more: t.Any) -> None:
-        said = {
-            "opened": self._opened,
-            "returned": self._returned,
-            "errors": dict(self._errors),
-            "exhausted": self._exhausted,
-            "rest": self._rest,
-            "idle": False,
-            **more,
-        }
+    def _tell(self, report: t.Optional[messages.Report] = None) -> None:
+        report = (report or messages.Report())._replace(
+            opened=self._opened,
+            returned=self._returned,
+            errors=dict(self._errors),
+            exhausted=self._exhausted,
+            rest=self._rest,
+        )
         self._opened = self._returned = self._rest = 0
         self._errors.clear()
         self._told = time.monotonic()
-        self._channel.send(json.dumps(said).encode())
+        self._channel.send(messages.encode(report))
 
     def _news(self) -> None:
         if time.monotonic() - self._told > _NEWS_SECONDS:
@@ -258,9 +236,9 @@ class Worker:
             except OSError as error:
                 self._errors[error.errno or errno.ETIMEDOUT] += 1
             if asked % _MAX_ANSWERS_TOLD == 0:
-                self._tell(microseconds=took)
+                self._tell(messages.Report(microseconds=took))
                 took = []
-        self._tell(microseconds=took, asked_all=True)
+        self._tell(messages.Report(microseconds=took, asked_all=True))
 
 
 def _failure(number: int) -> int:

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import messages
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import (
     request as probe_request,
 )
@@ -32,7 +33,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal i
 
 TARGET = ("192.0.2.1", 7000)
 HOST = probe_run.Facts(ports=(20000, 20099), usable=100, narrowing=True, nofile=1000)
-NOTHING = {"opened": 0, "returned": 0, "errors": {}, "exhausted": None, "rest": 0, "idle": False}
 
 
 def a_request(**options):
@@ -56,11 +56,11 @@ class FakeWorker:
         probe._poll.register(ours.fileno(), select.POLLIN)
 
     def say(self, **said):
-        self.channel.send(json.dumps({**NOTHING, **said}).encode())
+        self.channel.send(messages.encode(messages.Report(**said)))
         self.probe._hear(self.known)
 
     def told(self):
-        return json.loads(self.channel.recv(1 << 16))
+        return messages.decode(self.channel.recv(1 << 16))
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_what_a_host_that_is_exhausted_means(speaking, number, limit):
     probe = a_probe()
     worker = speaking(probe)
     probe._give(worker.known, probe._take(60))
-    assert worker.told() == {"piece": [None, [list(TARGET)], [20000, 20099], 60]}
+    assert worker.told() == messages.Open(Piece(None, [TARGET], (20000, 20099), 60))
     worker.say(opened=10, returned=50, rest=50, errors={number: 1}, exhausted=number, idle=True)
     assert (probe._opened, probe._given, probe._errors) == (10, 10, {number: 1})
     assert probe._first_limit == limit
@@ -249,7 +249,7 @@ def test_the_sample_is_spread_over_the_workers(speaking, monkeypatch):
 
     def listen(seconds):
         asked = next(worker for worker in workers if not worker.known.asked_all and worker.known.opened)
-        asked.part = asked.told()["ask"]
+        asked.part = asked.told().connections
         asked.say(microseconds=[9] * asked.part, asked_all=True)
 
     monkeypatch.setattr(probe, "_listen", listen)
@@ -277,7 +277,7 @@ def test_a_worker_that_is_lost(speaking, how, words):
         probe._hear(worker.known)
     assert words in str(caught.value)
     with pytest.raises(probe_run.ProbeFailed, match="Broken pipe"):
-        probe._send(worker.known, {"last": 1})
+        probe._send(worker.known, messages.Finish(1))
 
 
 # --- processes that cannot be had ---

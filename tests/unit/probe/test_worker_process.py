@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import random
 import resource
@@ -20,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe import run, worker_process
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import messages, run, worker_process
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece
 
 needs_narrowing = pytest.mark.skipif(not run._has_narrowing(), reason="IP_LOCAL_PORT_RANGE came with Linux 6.3")
@@ -43,10 +42,10 @@ class Boss:
         self.said = []
 
     def hear(self):
-        return json.loads(self.channel.recv(1 << 20))
+        return messages.decode(self.channel.recv(messages.MAX_BYTES))
 
-    def tell(self, **message):
-        self.channel.send(json.dumps(message).encode())
+    def tell(self, message):
+        self.channel.send(messages.encode(message))
 
     def listen(self, until):
         """Take what it says until a message has ``until``."""
@@ -54,11 +53,11 @@ class Boss:
             said = self.hear()
             self.said.append(said)
             for name in ("opened", "returned", "rest", "idle"):
-                setattr(self, name, getattr(self, name) + said[name])
-            for number, times in said["errors"].items():
-                self.errors[int(number)] = self.errors.get(int(number), 0) + times
-            self.microseconds += said.get("microseconds", ())
-            if said.get(until):
+                setattr(self, name, getattr(self, name) + getattr(said, name))
+            for number, times in said.errors.items():
+                self.errors[number] = self.errors.get(number, 0) + times
+            self.microseconds += said.microseconds
+            if getattr(said, until):
                 return self
 
     def open(self, targets, limit, source=None, ports=None):
@@ -67,15 +66,15 @@ class Boss:
         return self.last()
 
     def begin(self, targets, limit, source=None, ports=None):
-        self.tell(piece=[source, targets, ports, limit])
+        self.tell(messages.Open(Piece(source, targets, ports, limit)))
         return self.listen("idle")
 
     def last(self, seconds=10):
-        self.tell(last=seconds)
+        self.tell(messages.Finish(seconds))
         return self.listen("settled")
 
     def ask(self, count, seconds=10):
-        self.tell(ask=count, seconds=seconds)
+        self.tell(messages.Ask(count, seconds))
         return self.listen("asked_all")
 
     def held(self):
@@ -174,9 +173,9 @@ def refusing():
 def test_it_says_first_what_room_it_has(boss):
     first = boss().first
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    assert first["room"] + first["descriptors"] == hard
-    assert first["descriptors"] > 3
-    assert (first["opened"], first["returned"], first["errors"], first["exhausted"], first["idle"]) == (
+    assert first.room + first.descriptors == hard
+    assert first.descriptors > 3
+    assert (first.opened, first.returned, first.errors, first.exhausted, first.idle) == (
         0,
         0,
         {},
@@ -211,7 +210,7 @@ def test_a_block_that_is_full(boss, server, binding):
     assert worker.errors == {errno.EADDRINUSE if binding == "bind" else errno.EADDRNOTAVAIL: 1}
     ports = sorted(opened.getsockname()[1] for opened in worker.held())
     assert ports == list(range(40000, 40008))
-    assert (worker.said[-1]["exhausted"], worker.rest) == (None, 0)
+    assert (worker.said[-1].exhausted, worker.rest) == (None, 0)
 
 
 def test_a_refused_connection_is_given_back(boss):
@@ -238,7 +237,7 @@ def test_what_the_host_has_no_more_of(boss, server, monkeypatch, number):
     monkeypatch.setattr(worker_process.socket, "SocketType", scarce)
     worker = boss().open([target], 200)
     assert (worker.opened, worker.returned, worker.rest, worker.errors) == (70, 130, 130, {number: 1})
-    assert worker.said[-1]["exhausted"] == number
+    assert worker.said[-1].exhausted == number
 
 
 def test_what_is_under_way_when_the_time_is_over(boss, deaf):
@@ -256,7 +255,7 @@ def test_it_is_idle_once_though_connections_are_under_way(boss, deaf):
     worker.last(seconds=0.3)
     assert 0.2 < time.monotonic() - began < 5
     assert len(worker.said) >= 4
-    assert [said["idle"] for said in worker.said] == [True] + [False] * (len(worker.said) - 2) + [True]
+    assert [said.idle for said in worker.said] == [True] + [False] * (len(worker.said) - 2) + [True]
     assert (worker.opened, worker.returned, worker.errors) == (0, 30, {errno.ETIMEDOUT: 30})
 
 
@@ -265,7 +264,7 @@ def test_all_answer(boss, server, monkeypatch):
     worker = boss().open([server()], 100).ask(70)
     assert (len(worker.microseconds), worker.errors) == (70, {})
     assert all(0 < took < 2e6 for took in worker.microseconds)
-    assert len([said for said in worker.said if "microseconds" in said]) == 3
+    assert len([said for said in worker.said if said.microseconds]) == 3
     # More than there are: each of them, and again.
     assert len(worker.ask(1000).microseconds) == 170
 
