@@ -820,7 +820,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.observation import observe
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.session_ways import WAYS
-from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import Request, snapshot
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import SnapshotRequest, snapshot
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
@@ -837,7 +837,7 @@ def main() -> None:
     )
     params: t.Dict[str, t.Any] = dict(module.params)
     prefix = params.pop("variable_prefix")
-    request = Request(prefix=prefix, **params)
+    request = SnapshotRequest(prefix=prefix, **params)
     try:
         limits = snapshot(Host(), observe(request.all_users), request)
     except Refusal as refusal:

@@ -277,7 +277,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.safety_check import Request, report
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.safety_check import CheckRequest, report
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.session_ways import WAYS
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -304,7 +304,7 @@ def main() -> None:
     params: t.Dict[str, t.Any] = dict(module.params)
     enforce = params.pop("enforce")
     try:
-        result, message = report(Host(params.pop("root")), Request(**params))
+        result, message = report(Host(params.pop("root")), CheckRequest(**params))
     except Refusal as refusal:
         module.fail_json(msg=str(refusal))
     except OSError as error:

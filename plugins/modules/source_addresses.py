@@ -196,7 +196,12 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.files impor
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, taken_addresses
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Address, Change, Links, Pair
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import (
+    Address,
+    AddressesChange,
+    Links,
+    Pair,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 #: The host. Tests put a folder here.
@@ -252,7 +257,7 @@ class Ip:
 
 class Plan(t.NamedTuple):
     interface: t.Optional[str]
-    change: Change
+    change: AddressesChange
     recorded: t.Set[Pair]
     #: What this collection has on the host now: recorded, or given by its own files at boot.
     before: t.Set[Pair]

@@ -229,11 +229,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import sy
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
-def plan(module: AnsibleModule, host: Host, modules_loadable: bool) -> sysctl_change.Change:
+def plan(module: AnsibleModule, host: Host, modules_loadable: bool) -> sysctl_change.KeysChange:
     params = module.params
     if params["state"] == "absent":
         return sysctl_change.plan_absent(hard_limits.without_own(host) if params["limits_absent"] else host)
-    request = sysctl_change.Request(
+    request = sysctl_change.KeysRequest(
         params["floors"],
         params["values"],
         params["reserved_ports"],
@@ -255,7 +255,7 @@ def load_kernel_modules(module: AnsibleModule, names: t.Iterable[str]) -> None:
             module.warn("the kernel module %s could not be loaded: %s" % (name, stderr.strip()))
 
 
-def result(change: sysctl_change.Change, keys: t.List[sysctl_change.KeyPlan]) -> t.Dict[str, t.Any]:
+def result(change: sysctl_change.KeysChange, keys: t.List[sysctl_change.KeyPlan]) -> t.Dict[str, t.Any]:
     written = [key for key in keys if key.target is not None]
     return {
         "changed": bool(written),

@@ -18,7 +18,7 @@ from observed import OBSERVED
 
 from ansible_collections.fourtuple.clients.plugins.filter.fleet import FilterModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import name_servers, ssh_session
-from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import Request, snapshot
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import SnapshotRequest, snapshot
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
 if t.TYPE_CHECKING:
@@ -571,7 +571,7 @@ def test_what_an_earlier_version_added_is_drift(host: HostFolder) -> None:
             "accounts": root,
             "interfaces": {"addresses": addresses, "anyip": [], "default_routes": []},
         }
-        found = snapshot(host.look(), observed, Request())["drift"]
+        found = snapshot(host.look(), observed, SnapshotRequest())["drift"]
         return [(one["what"], one["where"]) for one in found if "2001:db8" in one["what"]]
 
     name = "preferred lifetime of 2001:db8::7/128"

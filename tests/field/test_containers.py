@@ -69,7 +69,7 @@ OBSERVED: dict[str, t.Any] = {
 
 
 def limits_of(host, *, units=(), processes=(), **observed):
-    request = whole.Request(units=units, processes=processes)
+    request = whole.SnapshotRequest(units=units, processes=processes)
     return whole.snapshot(host.look(uid=observed.get("uid", 0)), dict(OBSERVED, **observed), request)
 
 
@@ -78,7 +78,7 @@ def plan(host, explicit=None, **stated):
 
 
 def check(host, **options):
-    request = safety_check.Request(**options)
+    request = safety_check.CheckRequest(**options)
     return safety_check.check(host.look(live=True), request)
 
 
@@ -297,7 +297,7 @@ class TestWhatAContainerIs:
         assert limits["keys"][RANGE]["scope"] == "namespace"
         found = planner.plan(limits, {"target_connections": 20000})
         assert found["settings"]["sysctl_floors"] == {}
-        asked = sysctl_change.Request({"fs.file-max": 100}, {}, [], True)
+        asked = sysctl_change.KeysRequest({"fs.file-max": 100}, {}, [], True)
         assert [key.outcome for key in sysctl_change.plan_present(pod.look(), asked).keys] == ["machine_wide"]
 
     def test_f7_without_the_environment(self, pod):
@@ -543,7 +543,7 @@ class TestWhatCannotBeWritten:
         assert "sysctl_reserved_ports is '9090'; allowed: ports that are reserved already" in found["refusal"]
 
     def test_f8_sysctl_alone_still_reports_and_goes_on(self, read_only):
-        asked = sysctl_change.Request({}, {RANGE: "1024 65535"}, [], True)
+        asked = sysctl_change.KeysRequest({}, {RANGE: "1024 65535"}, [], True)
         keys = sysctl_change.plan_present(read_only.look(), asked).keys
         assert [(key.outcome, key.target, key.persist) for key in keys if key.key == RANGE] == [
             ("read_only", None, None)

@@ -52,7 +52,7 @@ def port(made):
 
 def run():
     # As sysctl_apply does; returns what was written of the reserved ports.
-    request = sysctl_change.Request({}, {"net.ipv4.ip_local_port_range": "1024 65535"}, [], True, "sysctl_")
+    request = sysctl_change.KeysRequest({}, {"net.ipv4.ip_local_port_range": "1024 65535"}, [], True, "sysctl_")
     done = sysctl_change.carry_out(Host(), sysctl_change.plan_present(Host(), request))
     return {plan.key: plan.target for plan in done if plan.target is not None}
 
@@ -132,7 +132,7 @@ def stock(host: t.Any) -> t.Any:
 
 def run(host: t.Any, reserve: bool = True) -> dict[str, str]:
     """Do what sysctl_apply does on a folder, and return what was written."""
-    request = sysctl_change.Request({}, {RANGE: "1024 65535"}, [], reserve, "sysctl_")
+    request = sysctl_change.KeysRequest({}, {RANGE: "1024 65535"}, [], reserve, "sysctl_")
     done = sysctl_change.carry_out(host.look(), sysctl_change.plan_present(host.look(), request))
     return {plan.key: plan.target for plan in done if plan.target is not None}
 

@@ -33,7 +33,7 @@ def debian(host):
 
 
 def check(host, **options):
-    request = safety_check.Request(**options)
+    request = safety_check.CheckRequest(**options)
     return safety_check.check(host.look(live=True), request)
 
 

@@ -109,7 +109,7 @@ def debian(host):
 
 def taken(host: t.Any) -> dict[str, t.Any]:
     observation = recorded.Recording.load("debian-12").content["observation"]
-    request = whole.Request(("root", "ann"), ("low.service", "high.service"))
+    request = whole.SnapshotRequest(("root", "ann"), ("low.service", "high.service"))
     return whole.snapshot(host.look(), observation | {"accounts": {}}, request)
 
 
@@ -166,7 +166,7 @@ def test_nobody_has_less_than_before_and_a_second_run_writes_the_same(debian):
 def test_role_limits_alone_leaves_the_soft_limits(debian):
     defaults = yaml.safe_load((ROLES / "limits/defaults/main.yml").read_text())
     assert (defaults["limits_nofile_soft"], defaults["limits_nofile_hard"]) == (None, USUAL)
-    request = safety_check.Request(
+    request = safety_check.CheckRequest(
         nofile_soft=defaults["limits_nofile_soft"],
         nofile_hard=defaults["limits_nofile_hard"],
         domains=[*defaults["limits_domains"], "ann"],

@@ -56,12 +56,12 @@ def sysvinit(debian):
 
 
 def check(host, **options):
-    request = safety_check.Request(variable_prefix="limits_", **options)
+    request = safety_check.CheckRequest(variable_prefix="limits_", **options)
     return safety_check.check(host.look(live=True), request)
 
 
 def apply(host, floors=None, values=None, reserved_ports=()):
-    request = sysctl_change.Request(floors or {}, values or {}, reserved_ports, True, "sysctl_")
+    request = sysctl_change.KeysRequest(floors or {}, values or {}, reserved_ports, True, "sysctl_")
     return sysctl_change.plan_present(host.look(), request)
 
 
@@ -75,7 +75,7 @@ def told(change):
 
 
 def limits(host):
-    return whole.snapshot(host.look(), OBSERVED, whole.Request())
+    return whole.snapshot(host.look(), OBSERVED, whole.SnapshotRequest())
 
 
 def tuned(host, **keys):

@@ -343,7 +343,7 @@ def test_nr_open_that_somebody_else_puts_below_a_limit_is_refused_with_file_and_
     machine.put(path, text)
     machine.put("/etc/security/limits.d/50-x.conf", "* hard nofile 400000\n")
     assert hard_limits.nr_open_after_boot(machine.look()) == (210000, path, line)
-    request = safety_check.Request()
+    request = safety_check.CheckRequest()
     result, message = safety_check.check(machine.look(live=True), request)
     # Before systemd starts: then its own default is no higher.
     early = path in ("/proc/cmdline", "/etc/default/grub")
@@ -358,7 +358,7 @@ def test_nr_open_that_somebody_else_puts_below_a_limit_is_refused_with_file_and_
 
 def test_our_own_nr_open_does_not_help_where_theirs_comes_later(machine):
     machine.put("/etc/rc.local", "#!/bin/sh\nsysctl -w fs.nr_open=210000\n")
-    request = safety_check.Request(nofile_hard=2000000, nr_open=2000000)
+    request = safety_check.CheckRequest(nofile_hard=2000000, nr_open=2000000)
     _result, message = safety_check.check(machine.look(live=True), request)
     assert "remove or raise fs.nr_open in /etc/rc.local:2, which beats the planned 2000000" in message
     machine.put("/etc/rc.local", "#!/bin/sh\nsysctl -w fs.nr_open=3000000\n")
@@ -412,7 +412,7 @@ ENGINE_FILES = [
 @pytest.mark.parametrize(("path", "text", "line", "name"), ENGINE_FILES)
 def test_a_container_that_will_not_start_counts_as_an_offender(machine, path, text, line, name):
     machine.put(path, text)
-    request = safety_check.Request()
+    request = safety_check.CheckRequest()
     result, message = safety_check.check(machine.look(live=True), request)
     assert {(one["source"], one["line"], one["value"], one["maximum"]) for one in result["offenders"]} == {
         (path, line, 2000000, 1048576)
@@ -441,7 +441,7 @@ def test_podman_asks_for_its_own_default_whatever_nr_open_is(machine):
 
 def test_an_unlimited_number_of_files_no_nr_open_can_give(machine):
     docker(machine, hard=-1)
-    request = safety_check.Request()
+    request = safety_check.CheckRequest()
     _result, message = safety_check.check(machine.look(live=True), request)
     assert "containers of docker, hard nofile unlimited" in message
     assert "A container that is to have such a limit does not start." in message

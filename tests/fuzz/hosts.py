@@ -36,11 +36,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import ow
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 _WAYS = session_ways.WAYS
-_ASKED = safety_check.Request(
+_ASKED = safety_check.CheckRequest(
     nofile_hard=2000000, nofile_soft="5", nr_open=3000000, domains=["*", "root", "@load", "tester", "1000:1010"],
     units=["ssh.service", "load@1.service"], systemd_default=True,
 )  # fmt: skip
-_KEYS = sysctl_change.Request(
+_KEYS = sysctl_change.KeysRequest(
     floors={"fs.nr_open": 2000000, "net.netfilter.nf_conntrack_max": 5, "kernel.pid_max": 1},
     values={"net.ipv4.ip_local_port_range": "1024 65535", "net.core.somaxconn": 5, "net.ipv4.tcp_tw_reuse": "1"},
     reserved_ports=["9000-9010"],
@@ -82,9 +82,11 @@ def _sums(root: str) -> object:
 
 #: What reads a host, by name. A snapshot raises nothing at all: what it cannot read it names.
 READERS: dict[str, t.Callable[[str], object]] = {
-    "snapshot": lambda root: whole.snapshot(Host(root), OBSERVATION, whole.Request()),
+    "snapshot": lambda root: whole.snapshot(Host(root), OBSERVATION, whole.SnapshotRequest()),
     "snapshot of some": lambda root: whole.snapshot(
-        Host(root), OBSERVATION, whole.Request(("tester",), ("ssh.service", "load@1.service"), ("sshd",), ways=_WAYS)
+        Host(root),
+        OBSERVATION,
+        whole.SnapshotRequest(("tester",), ("ssh.service", "load@1.service"), ("sshd",), ways=_WAYS),
     ),
     "nofile_check": _nofile,
     "nofile_check of what is needed": lambda root: _nofile(root, users=["root", "tester"], needed=100000, ways=_WAYS),

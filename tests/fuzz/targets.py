@@ -462,7 +462,7 @@ def _plan(stated: t.Any) -> object:
 
 
 def _planned(values: t.Any) -> object:
-    return safety_check.read_planned(Host("/nowhere"), safety_check.Request(*values))
+    return safety_check.read_planned(Host("/nowhere"), safety_check.CheckRequest(*values))
 
 
 def _describe(observed: t.Any) -> object:

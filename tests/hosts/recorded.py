@@ -57,7 +57,7 @@ class Recording:
         from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
         from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 
-        asked = whole.Request(**self.content["request"])
+        asked = whole.SnapshotRequest(**self.content["request"])
         with self._refusing(root):
             observed = self.content["observation"]
             return whole.snapshot(Host(str(root), observed["uid"]), observed, asked)

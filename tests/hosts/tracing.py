@@ -330,7 +330,7 @@ def main(request: t.Mapping[str, list[str]]) -> None:
     from ansible_collections.fourtuple.clients.plugins.module_utils.host.observation import observe
     from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 
-    asked = whole.Request(**request)
+    asked = whole.SnapshotRequest(**request)
     observation = observe(asked.all_users)
     hostname = observation["hostname"]
     if containment.in_container(Host()):

@@ -189,7 +189,7 @@ class Folder(HostFolder):
         def fail_json(module: basic.AnsibleModule, msg: str, **result: t.Any) -> t.NoReturn:
             raise ModuleExit(dict({"changed": False}, **result, msg=msg, failed=True))
 
-        def report(_host: Host, request: safety_check.Request) -> tuple[dict[str, t.Any], str]:
+        def report(_host: Host, request: safety_check.CheckRequest) -> tuple[dict[str, t.Any], str]:
             result, message = safety_check.check(self.look_live(), request, self.observe()["accounts"])
             return dict(result, systemd_running=True), message
 

@@ -19,7 +19,7 @@ from observed import OBSERVED
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import observation
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
-from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import Request
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import SnapshotRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -93,7 +93,7 @@ def rich(host):
 def test_every_key_is_documented_and_every_documented_key_is_there(rich):
     SEEN.clear()
     documented = returned()
-    for request in (Request(), Request(units=["app.service"], processes=["none"])):
+    for request in (SnapshotRequest(), SnapshotRequest(units=["app.service"], processes=["none"])):
         limits = whole.snapshot(rich.look(), OBSERVED, request)
         assert list(undocumented(limits, documented)) == []
     assert set(leaves(documented)) - SEEN == set()
@@ -101,13 +101,13 @@ def test_every_key_is_documented_and_every_documented_key_is_there(rich):
 
 @pytest.mark.parametrize("key", [key for key, row in sysctl_table.KEYS.items() if row.place])
 def test_the_snapshot_has_a_keys_number_where_its_row_says(rich, key):
-    limits = whole.snapshot(rich.look(), OBSERVED, Request())
+    limits = whole.snapshot(rich.look(), OBSERVED, SnapshotRequest())
     found = functools.reduce(lambda part, name: part[name], sysctl_table.KEYS[key].place, limits)
     assert found == (int(limits["keys"][key]["now"]) if key in limits["keys"] else None)
 
 
 def test_a_snapshot_is_json_and_versioned(rich):
-    limits = whole.snapshot(rich.look(), OBSERVED, Request())
+    limits = whole.snapshot(rich.look(), OBSERVED, SnapshotRequest())
     assert json.loads(json.dumps(limits)) == limits
     assert limits["schema"] == 1
     assert [subject["name"] for subject in limits["nofile"]["subjects"]] == [
@@ -126,7 +126,8 @@ def test_a_snapshot_is_json_and_versioned(rich):
 def test_what_others_have(rich):
     rich.put("/etc/resolv.conf", "nameserver 192.0.2.53\nnameserver 127.0.0.53\n")
     found = {
-        one["address"]: one["whose"] for one in whole.snapshot(rich.look(), OBSERVED, Request())["addresses"]["taken"]
+        one["address"]: one["whose"]
+        for one in whole.snapshot(rich.look(), OBSERVED, SnapshotRequest())["addresses"]["taken"]
     }
     assert found == {
         "192.0.2.1": "the gateway of the default route on eth0",
@@ -136,14 +137,15 @@ def test_what_others_have(rich):
     }
     earlier = {name: value for name, value in OBSERVED.items() if name != "session"}
     earlier["interfaces"] = {name: value for name, value in OBSERVED["interfaces"].items() if name != "taken"}
-    assert [one["address"] for one in whole.snapshot(rich.look(), earlier, Request())["addresses"]["taken"]] == [
+    limits = whole.snapshot(rich.look(), earlier, SnapshotRequest())
+    assert [one["address"] for one in limits["addresses"]["taken"]] == [
         "192.0.2.53", "127.0.0.53",
     ]  # fmt: skip
 
 
 def test_recorded_addresses_are_ours(rich):
     rich.put("/var/lib/fourtuple/addresses.json", json.dumps({"added": [["eth0", "198.51.100.1/32"]]}))
-    limits = whole.snapshot(rich.look(), OBSERVED, Request())
+    limits = whole.snapshot(rich.look(), OBSERVED, SnapshotRequest())
     assert {entry["address"]: entry["ours"] for entry in limits["addresses"]["list"]} == {
         "192.0.2.10": False,
         "198.51.100.1": True,
@@ -157,7 +159,7 @@ def test_an_empty_folder_is_no_crash(host):
     observed["interfaces"] = None
     observed["sockets"] = dict.fromkeys(observed["sockets"])
     limits = whole.snapshot(
-        host.look(), dict(observed, accounts={"root": {"uid": 0, "gid": 0, "groups": []}}), Request()
+        host.look(), dict(observed, accounts={"root": {"uid": 0, "gid": 0, "groups": []}}), SnapshotRequest()
     )
     assert limits["addresses"] is None
     assert limits["ports"]["usable"] is None
@@ -166,15 +168,15 @@ def test_an_empty_folder_is_no_crash(host):
 
 def test_a_broken_record_is_no_crash(rich):
     rich.put("/var/lib/fourtuple/addresses.json", "[")
-    (entry, _example) = whole.snapshot(rich.look(), OBSERVED, Request())["unread"]
+    (entry, _example) = whole.snapshot(rich.look(), OBSERVED, SnapshotRequest())["unread"]
     assert entry["what"] == "/var/lib/fourtuple/addresses.json"
 
 
 def test_refusals(rich):
     with pytest.raises(Refusal, match="tune_users is 'nobody'; allowed: users of this host"):
-        whole.snapshot(rich.look(), OBSERVED, Request(users=["nobody"], prefix="tune_"))
+        whole.snapshot(rich.look(), OBSERVED, SnapshotRequest(users=["nobody"], prefix="tune_"))
     with pytest.raises(Refusal, match=r"tune_units is 'app'.*for example app.service"):
-        whole.snapshot(rich.look(), OBSERVED, Request(units=["app"], prefix="tune_"))
+        whole.snapshot(rich.look(), OBSERVED, SnapshotRequest(units=["app"], prefix="tune_"))
 
 
 # --- on this machine ---
@@ -231,7 +233,7 @@ def snapshot_as(uid):
             os.setgroups([])
             os.setgid(uid)
             os.setuid(uid)
-            request = Request()
+            request = SnapshotRequest()
             limits = whole.snapshot(Host("/"), observation.observe(request.all_users), request)
             with os.fdopen(send, "w") as stream:
                 json.dump(limits, stream)
@@ -247,7 +249,7 @@ def snapshot_as(uid):
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
 def test_on_this_machine_without_root():
     # What Python imports late may lie where only root can look, so everything is imported once before.
-    whole.snapshot(Host("/"), observation.observe(["root"]), Request())
+    whole.snapshot(Host("/"), observation.observe(["root"]), SnapshotRequest())
     limits = snapshot_as(65534)
     check(limits)
     assert limits["host"]["uid"] == 65534

@@ -23,7 +23,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
     hard_limits,
     safety_check,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.safety_check import Request
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.safety_check import CheckRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -50,7 +50,7 @@ def debian(host):
 
 
 def ask(host, live=True, **options):
-    return safety_check.check(host.look(live), Request(**options))
+    return safety_check.check(host.look(live), CheckRequest(**options))
 
 
 def brief(result):
@@ -353,7 +353,7 @@ def test_the_templates_write_what_was_checked(debian):
     options = {"nofile_soft": 700000, "nofile_hard": 800000, "units": ["cron.service"], "systemd_default": True}
     debian.put("/etc/security/limits.d/50.conf", "root hard nofile unlimited\n")
     result, _message = ask(debian, **options)
-    request = Request(**options)
+    request = CheckRequest(**options)
     host = debian.look()
     plan = grants.make_plan(host, 700000, 800000, request.domains, request.units, True)
     planned = grants.planned(host, plan)
@@ -418,7 +418,7 @@ def test_a_container_whose_pid_1_may_not_raise_limits(debian):
 
 
 def test_report_takes_only_the_running_host_as_live(debian):
-    assert safety_check.report(Host(debian.root), Request())[0]["nr_open_now"] is None
+    assert safety_check.report(Host(debian.root), CheckRequest())[0]["nr_open_now"] is None
 
 
 def module(**arguments):

@@ -37,7 +37,7 @@ _FILES = (
 _FILE, _SCRIPT = 0o644, 0o755
 
 
-class Change(t.NamedTuple):
+class FileChange(t.NamedTuple):
     """A file's text before and after; None where there is no file."""
 
     path: str
@@ -45,7 +45,7 @@ class Change(t.NamedTuple):
     after: t.Optional[str]
 
 
-def plan(host: Host, path: str, content: t.Optional[str]) -> Change:
+def plan(host: Host, path: str, content: t.Optional[str]) -> FileChange:
     """Return the change that gives ``path`` the text ``content``, or removes it; refuse a file that is not ours.
 
     raises: Refusal
@@ -64,7 +64,7 @@ def plan(host: Host, path: str, content: t.Optional[str]) -> Change:
         )
     before = host.read(path)
     owned.refuse_foreign(path, before)
-    return Change(path, before, content)
+    return FileChange(path, before, content)
 
 
 def _is_ours(path: str, gone: bool) -> bool:
@@ -77,7 +77,7 @@ def _is_ours(path: str, gone: bool) -> bool:
     return unit is not None and path == owned.unit_drop_in(unit)
 
 
-def is_due(host: Host, change: Change) -> bool:
+def is_due(host: Host, change: FileChange) -> bool:
     """Tell whether there is something to do: a file, or what a run that was killed has left of one."""
     left_over = os.path.lexists(host.place(unfinished(change.path))) or _is_empty_directory(host, change.path)
     if change.after is None:
@@ -85,7 +85,7 @@ def is_due(host: Host, change: Change) -> bool:
     return change.before != change.after or not _may_be_run(host, change)
 
 
-def _may_be_run(host: Host, change: Change) -> bool:
+def _may_be_run(host: Host, change: FileChange) -> bool:
     """Tell whether the file is one that its reader can use: run-parts(8) passes over a script without that mode."""
     return _mode(change.after or "") == _FILE or bool(os.stat(host.place(change.path)).st_mode & 0o100)
 
@@ -94,7 +94,7 @@ def _mode(text: str) -> int:
     return _SCRIPT if text.startswith("#!") else _FILE
 
 
-def carry_out(host: Host, change: Change) -> None:
+def carry_out(host: Host, change: FileChange) -> None:
     """Write or remove the file, if that is still safe.
 
     raises: Refusal where somebody would be locked out by it, ValueError for a broken record of originals, OSError
@@ -112,7 +112,7 @@ def carry_out(host: Host, change: Change) -> None:
             sysctl_change.forget(host.again(), back)
 
 
-def _refuse_lockout(host: Host, change: Change) -> None:
+def _refuse_lockout(host: Host, change: FileChange) -> None:
     """Refuse a change by which a configured limit comes to be above the nr_open of now, or of the next boot."""
     then = host.planning({change.path: change.after})
     now = hard_limits.nr_open_now(host)

@@ -83,7 +83,7 @@ class KeyPlan(t.NamedTuple):
     why: str = ""
 
 
-class Request(t.NamedTuple):
+class KeysRequest(t.NamedTuple):
     """What is asked for, as the options of sysctl_apply name it."""
 
     floors: t.Mapping[str, object]
@@ -93,7 +93,7 @@ class Request(t.NamedTuple):
     prefix: str = ""
 
 
-class Change(t.NamedTuple):
+class KeysChange(t.NamedTuple):
     """A planned change: ``keys`` in the order of writing, and what only a person can judge.
 
     listeners: the ports to be reserved for nothing but that somebody waits on them, or did, the first one first
@@ -107,7 +107,7 @@ class Change(t.NamedTuple):
     listeners: t.Sequence[int] = ()
 
 
-def plan_present(host: Host, request: Request, modules_loadable: bool = True) -> Change:
+def plan_present(host: Host, request: KeysRequest, modules_loadable: bool = True) -> KeysChange:
     """Return the change that makes the host meet ``request``; refuse what cannot be.
 
     modules_loadable: whether a missing kernel module may still be loaded before the change
@@ -139,14 +139,14 @@ def plan_present(host: Host, request: Request, modules_loadable: bool = True) ->
     modules = sorted({module for module in map(sysctl_table.module_of, persisted) if module})
     then = host.planning(sysctl_d.drop_in(persisted))
     refused = sysctl_d.refused_lines(then, persisted)
-    return Change(keys + dropped, modules, _overridden(then, persisted), refused, warnings, reserved.listeners)
+    return KeysChange(keys + dropped, modules, _overridden(then, persisted), refused, warnings, reserved.listeners)
 
 
-def plan_absent(host: Host) -> Change:
+def plan_absent(host: Host) -> KeysChange:
     """Return the change that puts back what was there before the first run."""
     _refuse_foreign_files(host)
     _refuse_limits_above_next_boot(host, {})
-    return Change(_plan_undo(host), [], [], [], [])
+    return KeysChange(_plan_undo(host), [], [], [], [])
 
 
 def _refuse_foreign_files(host: Host) -> None:
@@ -178,7 +178,7 @@ def _refuse_limits_above_next_boot(host: Host, persisted: t.Mapping[str, str]) -
         )
 
 
-def carry_out(host: Host, change: Change) -> t.List[KeyPlan]:
+def carry_out(host: Host, change: KeysChange) -> t.List[KeyPlan]:
     """Write what ``change`` plans and return the keys with the values that were read back.
 
     Originals are recorded before the first write. A value that does not read back as written stops
@@ -225,7 +225,7 @@ def own_files(host: Host) -> t.List[str]:
     ]
 
 
-def _keys(request: Request, option: str, given: t.Mapping[str, object]) -> t.Iterator[t.Tuple[str, object]]:
+def _keys(request: KeysRequest, option: str, given: t.Mapping[str, object]) -> t.Iterator[t.Tuple[str, object]]:
     for name, value in given.items():
         key = sysctl_keys.normalize(str(name).strip())
         place = "%s%s[%s]" % (request.prefix, option, name)
@@ -239,7 +239,7 @@ def _keys(request: Request, option: str, given: t.Mapping[str, object]) -> t.Ite
         yield key, value
 
 
-def _floor(request: Request, key: str, value: object, kernel: Kernel) -> int:
+def _floor(request: KeysRequest, key: str, value: object, kernel: Kernel) -> int:
     """A floor below the least value is met by every value, and is never written."""
     place = "%sfloors[%s]" % (request.prefix, key)
     if not sysctl_keys.holds_one_number(key):
@@ -249,7 +249,7 @@ def _floor(request: Request, key: str, value: object, kernel: Kernel) -> int:
     return whole_number(place, value, 0, most, "Write the least value that the key must have.")
 
 
-def _value(request: Request, key: str, value: object, kernel: Kernel) -> str:
+def _value(request: KeysRequest, key: str, value: object, kernel: Kernel) -> str:
     place = "%svalues[%s]" % (request.prefix, key)
     if isinstance(value, bool):
         raise Refusal(
@@ -265,7 +265,7 @@ def _value(request: Request, key: str, value: object, kernel: Kernel) -> str:
     return taken
 
 
-def _refuse_conflicts(request: Request, floors: t.Mapping[str, int], values: t.Mapping[str, str]) -> None:
+def _refuse_conflicts(request: KeysRequest, floors: t.Mapping[str, int], values: t.Mapping[str, str]) -> None:
     for key in sorted(set(floors) & set(values)):
         raise Refusal(
             "%svalues[%s]" % (request.prefix, key),
@@ -275,7 +275,7 @@ def _refuse_conflicts(request: Request, floors: t.Mapping[str, int], values: t.M
         )
 
 
-def _check_port_range(host: Host, request: Request, values: t.Mapping[str, str]) -> t.List[str]:
+def _check_port_range(host: Host, request: KeysRequest, values: t.Mapping[str, str]) -> t.List[str]:
     if PORT_RANGE not in values:
         return []
     place = "%svalues[%s]" % (request.prefix, PORT_RANGE)
@@ -333,7 +333,7 @@ class _Reserved(t.NamedTuple):
     listeners: t.Sequence[int] = ()
 
 
-def _plan_reserved(host: Host, request: Request, values: t.Mapping[str, str]) -> _Reserved:
+def _plan_reserved(host: Host, request: KeysRequest, values: t.Mapping[str, str]) -> _Reserved:
     """Return what is to be reserved: what is there, what the operator names, what is in use in the range."""
     asked = port_set.parse_ports(request.prefix + "reserved_ports", request.reserved_ports)
     if not asked and PORT_RANGE not in values:
@@ -371,7 +371,7 @@ def _plan_floor(
     others: t.Sequence[sysctl_d.Line],
     contained: bool,
     modules_loadable: bool,
-    request: Request,
+    request: KeysRequest,
 ) -> KeyPlan:
     """Plan a key that is raised and never lowered, neither now nor by the file that the next boot reads."""
     kernel = sysctl_d.kernel_at_start(host)
@@ -410,7 +410,7 @@ def _plan_key(
     wanted: str,
     contained: bool,
     modules_loadable: bool,
-    request: Request,
+    request: KeysRequest,
     least: t.Optional[int] = None,
 ) -> KeyPlan:
     before = sysctl_d.live(host, key)
@@ -532,7 +532,7 @@ def records(host: Host) -> t.Dict[str, t.Dict[str, t.Any]]:
     return state
 
 
-def _record(host: Host, change: Change) -> None:
+def _record(host: Host, change: KeysChange) -> None:
     """Remember the value that each key has now, unless an earlier run did: the first one is the original.
 
     Every value that we are about to write is remembered too: what is none of them is someone else's.

@@ -21,7 +21,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import ow
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
 
 
-class Request(t.NamedTuple):
+class CheckRequest(t.NamedTuple):
     """The options of nofile_check, the planned values as a person wrote them."""
 
     nofile_hard: object = None
@@ -49,12 +49,12 @@ class Planned(t.NamedTuple):
         return self.hard is not None or self.soft is not None
 
 
-def report(host: Host, request: Request) -> t.Tuple[t.Dict[str, t.Any], str]:
+def report(host: Host, request: CheckRequest) -> t.Tuple[t.Dict[str, t.Any], str]:
     """Return what nofile_check returns, and the message for a host that is not safe."""
     return check(host, request, name_service.accounts(request.users) if host.live else {})
 
 
-def read_planned(host: Host, request: Request) -> Planned:
+def read_planned(host: Host, request: CheckRequest) -> Planned:
     """Return the planned values as numbers; refuse what is none, or cannot be."""
     where = request.variable_prefix
     least, most = hard_limits.nr_open_bounds(host)
@@ -90,7 +90,7 @@ def read_planned(host: Host, request: Request) -> Planned:
 
 
 def check(
-    host: Host, request: Request, accounts: t.Optional[t.Mapping[str, t.Any]] = None
+    host: Host, request: CheckRequest, accounts: t.Optional[t.Mapping[str, t.Any]] = None
 ) -> t.Tuple[t.Dict[str, t.Any], str]:
     """Return what nofile_check returns, and the message.
 
@@ -144,7 +144,7 @@ def check(
     return result, "\n".join(one.text(request.needed, request.variable_prefix) for one in short)
 
 
-def _plan(host: Host, request: Request, planned: Planned) -> grants.Plan:
+def _plan(host: Host, request: CheckRequest, planned: Planned) -> grants.Plan:
     if not planned.has_limits:
         return grants.Plan({}, {}, None)
     return grants.make_plan(
@@ -160,14 +160,14 @@ def _plan(host: Host, request: Request, planned: Planned) -> grants.Plan:
     )
 
 
-def _shortfalls(then: Host, request: Request, accounts: t.Mapping[str, t.Any]) -> t.List[shortfalls.Shortfall]:
+def _shortfalls(then: Host, request: CheckRequest, accounts: t.Mapping[str, t.Any]) -> t.List[shortfalls.Shortfall]:
     if request.needed is None:
         return []
     subjects = effective.Subjects(then, accounts, session_ways.check(request.variable_prefix + "ways", request.ways))
     return shortfalls.shortfalls(subjects, request.users, request.units, request.needed, request.variable_prefix)
 
 
-def _removals(host: Host, request: Request, plan: grants.Plan) -> t.List[str]:
+def _removals(host: Host, request: CheckRequest, plan: grants.Plan) -> t.List[str]:
     """Return the files of ours that go: those that the plan has no use for, and what a killed run left of others."""
     known = [owned.unit_drop_in(unit) for unit in request.units]
     known += [owned.MANAGER_DROP_IN] if request.systemd_default else []
@@ -176,7 +176,7 @@ def _removals(host: Host, request: Request, plan: grants.Plan) -> t.List[str]:
 
 
 def _blamed(
-    offenders: t.List[t.Dict[str, t.Any]], request: Request, planned: Planned, plan: grants.Plan
+    offenders: t.List[t.Dict[str, t.Any]], request: CheckRequest, planned: Planned, plan: grants.Plan
 ) -> t.List[t.Dict[str, t.Any]]:
     """Name the cause of an offender in a file that is only planned: the variable, or the line copied from."""
     files = plan.files()

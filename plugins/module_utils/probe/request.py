@@ -32,7 +32,7 @@ _RESERVED_PART = 20
 _MIN_RESERVED_BYTES = 256 << 20
 
 
-class Request(t.NamedTuple):
+class ProbeRequest(t.NamedTuple):
     """A probe as it shall run; None stands for what the probe finds out by itself."""
 
     destinations: t.List[Endpoint]
@@ -60,7 +60,7 @@ class Request(t.NamedTuple):
         return max(total // _RESERVED_PART, min(_MIN_RESERVED_BYTES, total // 4))
 
 
-def parse(params: t.Mapping[str, t.Any]) -> Request:
+def parse(params: t.Mapping[str, t.Any]) -> ProbeRequest:
     """Return the request that the module's options make. raises: Refusal"""
     before = params["variable_prefix"]
 
@@ -73,7 +73,7 @@ def parse(params: t.Mapping[str, t.Any]) -> Request:
     destinations = _destinations(before, params)
     sources = address_set.expand(before + "source_addresses", params["source_addresses"], loopback=True)
     _check_sources(before, params["binding"], destinations, sources)
-    return Request(
+    return ProbeRequest(
         destinations,
         sources,
         params["binding"],

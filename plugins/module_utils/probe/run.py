@@ -36,7 +36,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import messages, worker_process
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece, Pieces
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe.request import BIND, Request
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe.request import BIND, ProbeRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -117,7 +117,7 @@ class Facts(t.NamedTuple):
     nofile: int
 
 
-def look_at_host(request: Request, before: str) -> Facts:
+def look_at_host(request: ProbeRequest, before: str) -> Facts:
     """Return what a probe needs to know. raises: Refusal, ProbeFailed"""
     ports = _port_range()
     reserved = _reserved()
@@ -146,7 +146,7 @@ def _has_narrowing() -> bool:
     return True
 
 
-def _check_held(before: str, request: Request) -> None:
+def _check_held(before: str, request: ProbeRequest) -> None:
     """Refuse a source address that this host does not have: connect(2) would call it a full port range."""
     for version in (4, 6):
         family = socket.AF_INET6 if version == 6 else socket.AF_INET
@@ -183,7 +183,7 @@ def session_nofile(user: str) -> int:
 class Probe:
     """One run."""
 
-    def __init__(self, request: Request, host: Facts) -> None:
+    def __init__(self, request: ProbeRequest, host: Facts) -> None:
         self._request = request
         self._host = host
         self._pieces = Pieces(
@@ -510,7 +510,7 @@ def _lost(worker: Worker, error: t.Optional[OSError]) -> ProbeFailed:
     )
 
 
-def _be_worker(parent: int, channel: socket.socket, request: Request, nofile: int, ends: float) -> t.NoReturn:
+def _be_worker(parent: int, channel: socket.socket, request: ProbeRequest, nofile: int, ends: float) -> t.NoReturn:
     """Be a worker, from its first moment to its last."""
     try:
         forked.let_go(keep=(channel.fileno(),))

@@ -8,13 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.sink import checks, daemon, records, tun
-from ansible_collections.fourtuple.clients.plugins.module_utils.sink.request import Request
+from ansible_collections.fourtuple.clients.plugins.module_utils.sink.request import SinkRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 Result = t.Dict[str, t.Any]
 
 
-def started(request: Request, directory: str, check: bool, variable_prefix: str = "") -> Result:
+def started(request: SinkRequest, directory: str, check: bool, variable_prefix: str = "") -> Result:
     """Have a sink run here as ``request`` says. raises: Refusal, daemon.SinkFailed, OSError, netlink.NetlinkError
 
     Here is the network namespace of the process that asks. A sink is said to run when the kernel says so: its processes
@@ -60,7 +60,7 @@ def _begun(directory: str, name: str) -> Result:
     return describe(state)
 
 
-def _compared(request: Request, state: t.Optional[records.State], variable_prefix: str) -> Result:
+def _compared(request: SinkRequest, state: t.Optional[records.State], variable_prefix: str) -> Result:
     """Return what a sink is like that runs as asked, or what one will be like. raises: Refusal where none can be"""
     options = request.options()
     reason = None

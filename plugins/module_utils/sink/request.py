@@ -29,7 +29,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _MIN_PREFIX_LENGTH = {4: 8, 6: 16}
 
 
-class Request(t.NamedTuple):
+class SinkRequest(t.NamedTuple):
     """A sink as it shall run."""
 
     mode: str
@@ -90,7 +90,7 @@ def parse_prefix(where: str, value: str) -> Network:
     return network
 
 
-def parse(params: t.Mapping[str, t.Any]) -> Request:
+def parse(params: t.Mapping[str, t.Any]) -> SinkRequest:
     """Return the request that the module's options make. raises: Refusal"""
     before = params["variable_prefix"]
     mode = params["mode"]
@@ -121,4 +121,4 @@ def parse(params: t.Mapping[str, t.Any]) -> Request:
             raise Refusal(before + "prefix", params["prefix"], "a prefix", "Say what it answers for: 198.18.0.0/15.")
         prefix = parse_prefix(before + "prefix", params["prefix"])
     ports = frozenset(port_set.parse_ports(before + "ports", params["ports"]))
-    return Request(mode, name, endpoints, prefix, ports, lifetime, processes, capacity)
+    return SinkRequest(mode, name, endpoints, prefix, ports, lifetime, processes, capacity)

@@ -43,7 +43,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal i
 SCHEMA = 1
 
 
-class Request(t.NamedTuple):
+class SnapshotRequest(t.NamedTuple):
     """Whose nofile is asked for, as the options of connection_limits_info name them."""
 
     users: t.Sequence[str] = ()
@@ -58,7 +58,7 @@ class Request(t.NamedTuple):
         return self.users if self.users or self.units else ("root",)
 
 
-def snapshot(host: Host, observation: t.Mapping[str, t.Any], request: Request) -> t.Dict[str, t.Any]:
+def snapshot(host: Host, observation: t.Mapping[str, t.Any], request: SnapshotRequest) -> t.Dict[str, t.Any]:
     """Return ``limits``; refuse a user or a unit that the host does not have."""
     page_size = observation["page_size"]
     keys = kernel_limits.Keys(host)
@@ -121,7 +121,7 @@ def _addresses(
     return dict(interface_addresses.describe(interfaces, ours), taken=taken)
 
 
-def _homes(host: Host, observation: t.Mapping[str, t.Any], request: Request) -> t.List[str]:
+def _homes(host: Host, observation: t.Mapping[str, t.Any], request: SnapshotRequest) -> t.List[str]:
     """Return the homes of the users who count; an older record of a host does not have them."""
     found = []
     for name in request.all_users:
@@ -132,7 +132,7 @@ def _homes(host: Host, observation: t.Mapping[str, t.Any], request: Request) -> 
 
 
 def _nofile(
-    host: Host, known: t.Mapping[str, t.Mapping[str, t.Any]], subjects: Subjects, request: Request
+    host: Host, known: t.Mapping[str, t.Mapping[str, t.Any]], subjects: Subjects, request: SnapshotRequest
 ) -> t.Dict[str, t.Any]:
     return {
         "nr_open": _numbers(known.get(hard_limits.NR_OPEN)),
@@ -143,7 +143,7 @@ def _nofile(
     }
 
 
-def _subjects(subjects: Subjects, request: Request) -> t.List[t.Dict[str, t.Any]]:
+def _subjects(subjects: Subjects, request: SnapshotRequest) -> t.List[t.Dict[str, t.Any]]:
     """Return those asked for; without any, root, every unit without a limit of its own, and this session."""
     found: t.List[t.Optional[t.Dict[str, t.Any]]] = []
     found += [subjects.user("%susers" % request.prefix, name) for name in request.users]

@@ -270,7 +270,7 @@ def check_against_host(
             raise Refusal(place, str(address), allowed, "It is %s. %s" % (what, remedy))
 
 
-class Change(t.NamedTuple):
+class AddressesChange(t.NamedTuple):
     """What has to be done to a host; every list in the order of the request, or of the host."""
 
     add: t.List[Pair]
@@ -279,7 +279,9 @@ class Change(t.NamedTuple):
     foreign: t.List[Pair]
 
 
-def plan(wanted: t.Iterable[Address], interface: t.Optional[str], links: Links, ours: t.AbstractSet[Pair]) -> Change:
+def plan(
+    wanted: t.Iterable[Address], interface: t.Optional[str], links: Links, ours: t.AbstractSet[Pair]
+) -> AddressesChange:
     """Compare ``wanted`` on ``interface`` with what is live. Only what is in ``ours`` is ever removed."""
     live = live_pairs(links)
     on_interface = {_text(pair) for pair in live if pair[0] == interface}
@@ -292,7 +294,7 @@ def plan(wanted: t.Iterable[Address], interface: t.Optional[str], links: Links, 
             foreign.append(pair)
         else:
             add.append(pair)
-    return Change(add, in_order((live & ours) - set(kept)), kept, foreign)
+    return AddressesChange(add, in_order((live & ours) - set(kept)), kept, foreign)
 
 
 def in_order(pairs: t.Iterable[Pair]) -> t.List[Pair]:

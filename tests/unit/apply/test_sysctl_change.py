@@ -40,7 +40,7 @@ def stock(host):
 
 
 def request(floors=None, values=None, reserved_ports=(), reserve_listeners=True):
-    return sysctl_change.Request(floors or {}, values or {}, reserved_ports, reserve_listeners, "sysctl_")
+    return sysctl_change.KeysRequest(floors or {}, values or {}, reserved_ports, reserve_listeners, "sysctl_")
 
 
 def plan(host, **asked):

@@ -57,7 +57,7 @@ def test_what_is_asked_for():
         timeout=1,
         progress="/run/progress",
     )
-    assert request == probe_request.Request(
+    assert request == probe_request.ProbeRequest(
         [("192.0.2.1", 7000), ("2001:db8::1", 80)],
         [ipaddress.ip_address(text) for text in ("198.51.100.1", "198.51.100.2", "2001:db8::7")],
         "bind_no_port", 2000, 100, 0, 3, "nobody", 0, 1000000, 1, "/run/progress",

@@ -36,7 +36,7 @@ HOST = probe_run.Facts(ports=(20000, 20099), usable=100, narrowing=True, nofile=
 
 
 def a_request(**options):
-    request = probe_request.Request([TARGET], [], "autobind", 1000, 0, 0, None, None, None, 0, 60, None)
+    request = probe_request.ProbeRequest([TARGET], [], "autobind", 1000, 0, 0, None, None, None, 0, 60, None)
     return request._replace(**options)
 
 
