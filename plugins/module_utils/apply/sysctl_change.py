@@ -245,8 +245,8 @@ def _floor(request: KeysRequest, key: str, value: object, kernel: Kernel) -> int
     if not sysctl_keys.holds_one_number(key):
         remedy = "Set it in %svalues." % request.prefix
         raise Refusal(place, value, "a key that holds one number", remedy)
-    _least, most = sysctl_keys.bounds(key, kernel) or (0, 2**kernel.word_size - 1)
-    return whole_number(place, value, 0, most, "Write the least value that the key must have.")
+    _least, maximum = sysctl_keys.bounds(key, kernel) or (0, 2**kernel.word_size - 1)
+    return whole_number(place, value, 0, maximum, "Write the least value that the key must have.")
 
 
 def _value(request: KeysRequest, key: str, value: object, kernel: Kernel) -> str:
@@ -379,9 +379,9 @@ def _plan_floor(
     # What a boot without our file gives may be more than the live value, which somebody may have lowered for now.
     boot = elsewhere.value if elsewhere else None if contained else _at_start(host, key)
     others_have = (sysctl_keys.number(key, text, kernel) for text in (sysctl_d.live(host, key), boot))
-    most = max([number] + [other for other in others_have if other is not None])
-    plan = _plan_key(host, "floor", key, str(most), contained, modules_loadable, request, least=number)
-    if plan.outcome == ALREADY and most > number:
+    maximum = max([number] + [other for other in others_have if other is not None])
+    plan = _plan_key(host, "floor", key, str(maximum), contained, modules_loadable, request, minimum=number)
+    if plan.outcome == ALREADY and maximum > number:
         return plan._replace(wanted=str(number), outcome=KEPT)
     return plan._replace(wanted=str(number))
 
@@ -399,8 +399,8 @@ def _at_start(host: Host, key: str) -> t.Optional[str]:
     version = re.match(r"[0-9]+", identity.systemd_version(host) or "")
     if version is None or int(version.group()) < 240:
         return None
-    _least, most = sysctl_keys.bounds(sysctl_table.FILE_MAX, sysctl_d.kernel_at_start(host)) or (0, 0)
-    return str(most)
+    _least, maximum = sysctl_keys.bounds(sysctl_table.FILE_MAX, sysctl_d.kernel_at_start(host)) or (0, 0)
+    return str(maximum)
 
 
 def _plan_key(
@@ -411,7 +411,7 @@ def _plan_key(
     contained: bool,
     modules_loadable: bool,
     request: KeysRequest,
-    least: t.Optional[int] = None,
+    minimum: t.Optional[int] = None,
 ) -> KeyPlan:
     before = sysctl_d.live(host, key)
     plan = KeyPlan(key, kind, wanted, before, ALREADY, None, wanted)
@@ -423,13 +423,13 @@ def _plan_key(
         return _plan_missing(plan, place, contained, modules_loadable)
     if contained and containment.is_machine_wide(host, key):
         has = decimal(before)
-        suffices = has >= least if least is not None and has is not None else _same(key, before, wanted)
+        suffices = has >= minimum if minimum is not None and has is not None else _same(key, before, wanted)
         if not suffices:
             raise Refusal(
                 place,
-                wanted if least is None else least,
+                wanted if minimum is None else minimum,
                 "%s %s, the value of the machine under this container, which a container must not change"
-                % ("exactly" if least is None else "at most", before),
+                % ("exactly" if minimum is None else "at most", before),
                 "Ask for that, or set %s on the machine." % key,
             )
         return plan._replace(outcome=MACHINE_WIDE, persist=None, why="belongs to the machine under this container")

@@ -70,7 +70,7 @@ class _Found:
     def __init__(self) -> None:
         self.place: t.Optional[t.Tuple[str, int]] = None
         self.per_core: t.Optional[int] = None
-        self.least: t.Optional[int] = None
+        self.minimum: t.Optional[int] = None
         self.off = False
 
     def present(self, path: str, line: int = 1) -> None:
@@ -85,11 +85,11 @@ class _Found:
                 continue
             if sections and line.strip() and not line[:1].isspace():
                 inside = line.startswith("conntrack:")
-            for per_core, least in _OPTION.findall(line) if inside else ():
+            for per_core, minimum in _OPTION.findall(line) if inside else ():
                 if per_core:
                     self.per_core, self.place = decimal(per_core), (path, number)
                 else:
-                    self.least = decimal(least)
+                    self.minimum = decimal(minimum)
                     self.place = self.place if self.per_core is not None else (path, number)
 
 
@@ -108,11 +108,11 @@ def conntrack_max(host: Host, cpus: t.Optional[int] = None) -> t.Optional[Settin
     if not per_core:
         return None
     count = cpus or _processors(host)
-    least = _LEAST if found.least is None else found.least
-    value = max(per_core * count, least)
+    minimum = _LEAST if found.minimum is None else found.minimum
+    value = max(per_core * count, minimum)
     who = (
         "kube-proxy, which may set it back when it starts: conntrack.maxPerCore %d for each of %d processors, at least "
-        "conntrack.min %d; conntrack.maxPerCore 0 leaves it" % (per_core, count, least)
+        "conntrack.min %d; conntrack.maxPerCore 0 leaves it" % (per_core, count, minimum)
     )
     return Setting(KEY, str(value), found.place[0], found.place[1], who)
 

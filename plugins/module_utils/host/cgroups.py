@@ -87,10 +87,10 @@ def _memory_v2(host: Host, folder: str) -> t.Optional[t.Dict[str, t.Any]]:
 
 def _hidden_limit(host: Host, place: _Place, found: Chain) -> Chain:
     """Return the limit that a group above the highest visible one sets, if it is the lowest."""
-    least = _stat(host, place.mount + place.path.rstrip("/")).get("hierarchical_memory_limit", _NO_LIMIT)
-    if least >= min([_NO_LIMIT] + [entry["limit"] for entry in found]):
+    minimum = _stat(host, place.mount + place.path.rstrip("/")).get("hierarchical_memory_limit", _NO_LIMIT)
+    if minimum >= min([_NO_LIMIT] + [entry["limit"] for entry in found]):
         return []
-    return [{"path": "above /", "limit": least, "used": None, "file_cache": None}]
+    return [{"path": "above /", "limit": minimum, "used": None, "file_cache": None}]
 
 
 def _stat(host: Host, folder: str) -> t.Dict[str, int]:

@@ -418,9 +418,11 @@ def _by_source(counted: t.Optional[t.Mapping[bytes, int]], established: int) -> 
     if counted is None:
         return {"by_source": None, "sources": None, "by_source_other": None}
     # Of equal use the lower address first, IPv4 before IPv6: the order says nothing that changes by itself.
-    most = heapq.nsmallest(MAX_SOURCES, counted.items(), key=lambda item: (-item[1], len(item[0]), item[0]))
+    maximum = heapq.nsmallest(MAX_SOURCES, counted.items(), key=lambda item: (-item[1], len(item[0]), item[0]))
     return {
-        "by_source": [{"address": str(ipaddress.ip_address(packed)), "established": number} for packed, number in most],
+        "by_source": [
+            {"address": str(ipaddress.ip_address(packed)), "established": number} for packed, number in maximum
+        ],
         "sources": len(counted),
-        "by_source_other": max(0, established - sum(number for _source, number in most)),
+        "by_source_other": max(0, established - sum(number for _source, number in maximum)),
     }

@@ -301,11 +301,11 @@ class Subjects:
         """
         if self.raises_limits or self.first is None:
             return None
-        most = self.first.hard
+        maximum = self.first.hard
         server = session_ways.unit(self._units, session_ways.SSH)
         sessions = (self._inherited_now().pair, self._service_limit(self.boot, server).pair)
-        now, boot = (most if pair is None else pair[1] for pair in sessions)
-        return hard_limits.Inherited(now, boot, most, pam_limits.behaviour(self.host).refuses_session, planned)
+        now, boot = (maximum if pair is None else pair[1] for pair in sessions)
+        return hard_limits.Inherited(now, boot, maximum, pam_limits.behaviour(self.host).refuses_session, planned)
 
     def most_inherited(self) -> t.Optional[t.Dict[str, int]]:
         """Return the limits of PID 1, which everybody on the host starts from; None where they cannot be seen."""
@@ -318,8 +318,8 @@ class Subjects:
         """systemd raises its own limits to the nr_open that it meets (src/core/main.c, bump_rlimit_nofile)."""
         if self.first is None or self.contained or not self.booted:
             return self._first_now()
-        most = hard_limits.nr_open_at_start(self.host)
-        return most, most
+        maximum = hard_limits.nr_open_at_start(self.host)
+        return maximum, maximum
 
     def _inherited_now(self, way: str = session_ways.SSH) -> Outcome:
         """Return what a session starts with: the limits of the process that it comes from, else those of its unit."""
@@ -382,12 +382,12 @@ class Subjects:
     def _configured(self, limit: t.Optional[systemd_limits.Limit], top: int) -> Outcome:
         chosen = limit or hard_limits.unit_default(self.host)
         by = place_of(chosen.path, chosen.line) if chosen.line else _DEFAULT_SOURCE
-        most = self.first.hard if self.first is not None and self.booted else hard_limits.nr_open_at_start(self.host)
+        maximum = self.first.hard if self.first is not None and self.booted else hard_limits.nr_open_at_start(self.host)
         soft, hard = chosen.soft, chosen.hard
-        if hard > top or (hard > most and not self.raises_limits):
-            soft, hard = min(soft, most), min(hard, most)
+        if hard > top or (hard > maximum and not self.raises_limits):
+            soft, hard = min(soft, maximum), min(hard, maximum)
         # Where that comes to PID 1's own limits, soft and hard, it sets nothing, and so nothing is refused.
-        if hard > top and not soft == hard == most:
+        if hard > top and not soft == hard == maximum:
             return Outcome((0, 0), by, _FAILS % (hard, top))
         return Outcome((soft, hard), by)
 

@@ -138,11 +138,11 @@ def make_plan(
     check_domains(domains, where + "domains")
     build = pam_limits.behaviour(others)
     lines = pam_limits.entries(others, build)
-    most = highest(host)
+    maximum = highest(host)
     by_domain = {}
     for domain in domains:
         granted = pam_limits.granted(others, lines, build, domain)
-        by_domain[domain] = _domain_grant(granted, (soft, hard), inherited, build, most)
+        by_domain[domain] = _domain_grant(granted, (soft, hard), inherited, build, maximum)
     by_unit: t.Dict[str, t.Optional[Grant]] = {}
     if units or default:
         check_units(others, units, where + ("units" if units else "systemd_default"))
@@ -150,8 +150,8 @@ def make_plan(
     fallback = unit_default(others)
     for unit in units:
         # A unit without a limit of its own keeps at least the default, but only its own file can be the cause.
-        by_unit[unit] = _unit_grant(known.limit(unit) or fallback, soft, hard, most)
-    return Plan(by_domain, by_unit, _unit_grant(fallback, soft, hard, most) if default else None)
+        by_unit[unit] = _unit_grant(known.limit(unit) or fallback, soft, hard, maximum)
+    return Plan(by_domain, by_unit, _unit_grant(fallback, soft, hard, maximum) if default else None)
 
 
 def _domain_grant(
@@ -159,14 +159,14 @@ def _domain_grant(
     asked: t.Tuple[Number, Number],
     inherited: t.Tuple[int, int],
     build: pam_limits.Behaviour,
-    most: Number,
+    maximum: Number,
 ) -> Grant:
     """most: what nobody can go beyond, where that is so: a line of others that asks for more grants nothing"""
     numbers: t.List[Number] = []
     source, hard = others.hard, asked[1]
     for number, entry, without in zip(asked, (others.soft, source), inherited):
-        if entry is not None and most is not None:
-            numbers.append(_highest(number, min(entry.value, most)))
+        if entry is not None and maximum is not None:
+            numbers.append(_highest(number, min(entry.value, maximum)))
         elif entry is not None and entry.value == pam_limits.UNLIMITED and build.caps_unlimited:
             numbers.append(None)
         elif entry is not None:
@@ -186,18 +186,18 @@ def _highest(one: Number, other: Number) -> Number:
     return max((number for number in (one, other) if number is not None), default=None)
 
 
-def _granted(limit: systemd_limits.Limit, most: Number) -> systemd_limits.Limit:
-    """Return a unit's limit as it is got where nobody can have more than ``most`` (setrlimit_closest)."""
-    return limit if most is None else limit._replace(soft=min(limit.soft, most), hard=min(limit.hard, most))
+def _granted(limit: systemd_limits.Limit, maximum: Number) -> systemd_limits.Limit:
+    """Return a unit's limit as it is got where nobody can have more than ``maximum`` (setrlimit_closest)."""
+    return limit if maximum is None else limit._replace(soft=min(limit.soft, maximum), hard=min(limit.hard, maximum))
 
 
-def _unit_grant(present: systemd_limits.Limit, soft: Number, hard: Number, most: Number) -> t.Optional[Grant]:
+def _unit_grant(present: systemd_limits.Limit, soft: Number, hard: Number, maximum: Number) -> t.Optional[Grant]:
     """Return what to write beside what other files give; None where they give as much.
 
-    most: what nobody can go beyond. What others ask for above it is kept all the same: systemd makes of it what it can,
-          and once the container is started with more, the unit has more.
+    maximum: what nobody can go beyond. What others ask for above it is kept all the same: systemd makes of it what it
+             can, and once the container is started with more, the unit has more.
     """
-    got = _granted(present, most)
+    got = _granted(present, maximum)
     if (soft or 0) <= got.soft and (hard or 0) <= got.hard:
         return None
     soft_wanted, hard_wanted = max(soft or 0, present.soft), max(hard or 0, present.hard)
@@ -302,12 +302,12 @@ def restart_needed(host: Host, units: t.Iterable[str]) -> t.List[str]:
     # What PID 1 may not set becomes its own hard limit (setrlimit_closest): infinity everywhere, and whatever is
     # higher where nobody can raise a limit.
     infinity = first.hard if first is not None else _INFINITY
-    most = highest(host)
+    maximum = highest(host)
     known = systemd_limits.units(host)
     found = []
     for unit in units:
         present = by_unit.get(known.real_name(unit), [])
-        limit = _granted(known.limit(unit) or unit_default(host), most)
+        limit = _granted(known.limit(unit) or unit_default(host), maximum)
         soft, hard = limit.soft, limit.hard
         if hard == _INFINITY:
             soft, hard = min(soft, infinity), infinity

@@ -90,8 +90,8 @@ class Inherited(t.NamedTuple):
     locks_out: bool
     planned: t.Container[str] = ()
 
-    def most(self, limit: HardLimit) -> t.Optional[t.Tuple[int, int]]:
-        """Return the most that a limit may be, now and after a boot; None where more does no harm."""
+    def maximum(self, limit: HardLimit) -> t.Optional[t.Tuple[int, int]]:
+        """Return what a limit may be at most, now and after a boot; None where more does no harm."""
         if limit.kind == "domain" and (self.locks_out or limit.source in self.planned):
             return self.now, self.after_boot
         return (self.units, self.units) if limit.source in self.planned else None
@@ -299,14 +299,15 @@ def offenders(
     """
     found = []
     for limit in limits:
-        most = inherited.most(limit) if inherited is not None else None
-        most_now, most_after_boot = (now, after_boot)
-        if most is not None:
-            most_now, most_after_boot = None if now is None else min(now, most[0]), min(after_boot, most[1])
-        if most_now is not None and limit.now > most_now:
-            found.append(Offender(limit, most_now, NOW))
-        if limit.after_boot > most_after_boot:
-            found.append(Offender(limit, most_after_boot, AFTER_BOOT))
+        inheritable = inherited.maximum(limit) if inherited is not None else None
+        maximum_now, maximum_after_boot = (now, after_boot)
+        if inheritable is not None:
+            maximum_now = None if now is None else min(now, inheritable[0])
+            maximum_after_boot = min(after_boot, inheritable[1])
+        if maximum_now is not None and limit.now > maximum_now:
+            found.append(Offender(limit, maximum_now, NOW))
+        if limit.after_boot > maximum_after_boot:
+            found.append(Offender(limit, maximum_after_boot, AFTER_BOOT))
     return found
 
 

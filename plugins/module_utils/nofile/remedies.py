@@ -86,8 +86,11 @@ def message(
         lines.append(way_out.text(host, dict(result, offenders=by_nr_open)))
     if by_rights:
         needed = max((one["value"] for one in by_rights if isinstance(one["value"], int)), default=0)
-        most = min(one["maximum"] for one in by_rights)
-        ways = "lower these limits to at most %d, or %s" % (most, container_options.start_with_nofile(needed or "more"))
+        maximum = min(one["maximum"] for one in by_rights)
+        ways = "lower these limits to at most %d, or %s" % (
+            maximum,
+            container_options.start_with_nofile(needed or "more"),
+        )
         lines.append("Either %s." % ways)
     return "\n".join(lines)
 
@@ -104,7 +107,7 @@ def _consequences(host: Host, result: t.Mapping[str, t.Any]) -> t.List[str]:
         )
     # setrlimit_closest falls back to PID 1's own limits, which are the nr_open at its start; where that changes
     # nothing, as with infinity, the unit keeps them. Anything less is asked for, and refused.
-    most = hard_limits.nr_open_at_start(host)
+    maximum = hard_limits.nr_open_at_start(host)
     refused = [
         offender
         for offender in offenders
@@ -112,7 +115,7 @@ def _consequences(host: Host, result: t.Mapping[str, t.Any]) -> t.List[str]:
         and not container_engines.is_asked_by_one(offender["unit"])
         and offender["when"] == hard_limits.AFTER_BOOT
         and isinstance(offender["value"], int)
-        and offender["value"] < most
+        and offender["value"] < maximum
     ]
     if refused and not result["container"]:
         found.append("After the next boot systemd does not start such a unit (205/LIMITS).")

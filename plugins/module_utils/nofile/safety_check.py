@@ -57,8 +57,8 @@ def report(host: Host, request: CheckRequest) -> t.Tuple[t.Dict[str, t.Any], str
 def read_planned(host: Host, request: CheckRequest) -> Planned:
     """Return the planned values as numbers; refuse what is none, or cannot be."""
     where = request.variable_prefix
-    least, most = hard_limits.nr_open_bounds(host)
-    lowest_of = {"nofile_hard": 1, "nofile_soft": 1, "nr_open": least}
+    minimum, maximum = hard_limits.nr_open_bounds(host)
+    lowest_of = {"nofile_hard": 1, "nofile_soft": 1, "nr_open": minimum}
     numbers: t.Dict[str, t.Optional[int]] = {}
     for name, lowest in lowest_of.items():
         value = getattr(request, name)
@@ -70,7 +70,7 @@ def read_planned(host: Host, request: CheckRequest) -> Planned:
                 where + name,
                 value,
                 lowest,
-                most,
+                maximum,
                 "Write a number that the kernel takes: pam_limits and systemd each make something else of unlimited.",
             )
         )

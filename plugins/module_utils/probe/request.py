@@ -64,11 +64,11 @@ def parse(params: t.Mapping[str, t.Any]) -> ProbeRequest:
     """Return the request that the module's options make. raises: Refusal"""
     before = params["variable_prefix"]
 
-    def number(option: str, least: int, most: int, remedy: str) -> int:
-        return whole_number(before + option, params[option], least, most, remedy)
+    def number(option: str, minimum: int, maximum: int, remedy: str) -> int:
+        return whole_number(before + option, params[option], minimum, maximum, remedy)
 
-    def or_none(option: str, least: int, most: int, remedy: str) -> t.Optional[int]:
-        return None if params[option] is None else number(option, least, most, remedy)
+    def or_none(option: str, minimum: int, maximum: int, remedy: str) -> t.Optional[int]:
+        return None if params[option] is None else number(option, minimum, maximum, remedy)
 
     destinations = _destinations(before, params)
     sources = address_set.expand(before + "source_addresses", params["source_addresses"], loopback=True)

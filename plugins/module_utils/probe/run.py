@@ -287,12 +287,12 @@ class Probe:
         return self._next >= len(self._pieces) and not self._left_over
 
     def _can_take(self) -> bool:
-        return any(worker.left for worker in self._workers) or len(self._workers) < self._most_workers()
+        return any(worker.left for worker in self._workers) or len(self._workers) < self._maximum_workers()
 
     def _limit(self, name: str) -> None:
         self._first_limit = self._first_limit or name
 
-    def _most_workers(self) -> int:
+    def _maximum_workers(self) -> int:
         """Return how many workers there may be: as asked for, or as many as the target takes."""
         possible = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - _OWN_DESCRIPTORS
         asked = self._request.processes
@@ -306,7 +306,9 @@ class Probe:
         wanted = self._given < self._request.target and not self._exhausted() and not self._first_limit
         if wanted and len(connecting) < self._processors:
             # The first one says how much room one has.
-            for _number in range(min(_FORKS_AT_ONCE if self._room else 1, self._most_workers() - len(self._workers))):
+            for _number in range(
+                min(_FORKS_AT_ONCE if self._room else 1, self._maximum_workers() - len(self._workers))
+            ):
                 if not self._first_limit:
                     self._fork()
         for worker in connecting:
@@ -316,19 +318,19 @@ class Probe:
                     return
                 self._give(worker, piece)
 
-    def _take(self, most: int) -> t.Optional[Piece]:
+    def _take(self, maximum: int) -> t.Optional[Piece]:
         """Return the next piece, of at most so many connections; None where there is none, or not now."""
-        most = min(most, self._request.target - self._given, self._allowance())
-        if most <= 0 or self._exhausted():
+        maximum = min(maximum, self._request.target - self._given, self._allowance())
+        if maximum <= 0 or self._exhausted():
             return None
         if self._left_over:
             piece = self._left_over.pop()
         else:
             piece = self._pieces[self._next]
             self._next += 1
-        if piece.limit > most:
-            self._left_over.append(piece._replace(limit=piece.limit - most))
-            piece = piece._replace(limit=most)
+        if piece.limit > maximum:
+            self._left_over.append(piece._replace(limit=piece.limit - maximum))
+            piece = piece._replace(limit=maximum)
         return piece
 
     def _allowance(self) -> int:
@@ -557,9 +559,9 @@ def past_file_max(user: t.Optional[str]) -> bool:
 
 def conntrack_full(host: Host) -> bool:
     """Return whether this network namespace's connection table is as good as full."""
-    most = host.number("/proc/sys/net/netfilter/nf_conntrack_max")
+    maximum = host.number("/proc/sys/net/netfilter/nf_conntrack_max")
     used = host.number("/proc/sys/net/netfilter/nf_conntrack_count")
-    return bool(most) and used is not None and used >= _NEARLY_FULL * (most or 0)
+    return bool(maximum) and used is not None and used >= _NEARLY_FULL * (maximum or 0)
 
 
 def percentiles(microseconds: t.Sequence[int]) -> t.Dict[str, t.Optional[int]]:

@@ -182,9 +182,9 @@ class Worker:
             options.append((IP_LOCAL_PORT_RANGE, (high << 16 | low) - (1 << 32 if high >= 1 << 15 else 0)))
         return options
 
-    def _settle(self, most: int) -> None:
+    def _settle(self, maximum: int) -> None:
         """Wait until at most so many wait for their answers; give them up when the time is over."""
-        while len(self._waiting) > most:
+        while len(self._waiting) > maximum:
             if time.monotonic() > self._ends:
                 self._give_up()
             else:

@@ -162,13 +162,13 @@ def _nofile(subjects: Subjects, own: Applied, users: t.Iterable[str]) -> t.List[
     """
     found = []
     build = pam_limits.behaviour(subjects.host)
-    _least, most = hard_limits.nr_open_bounds(subjects.host)
+    _least, maximum = hard_limits.nr_open_bounds(subjects.host)
     for name in sorted({line.domain for line in own.lines}.union(users)) if own.lines else ():
         account = subjects.account(name)
         if account is None:
             continue
         grant = pam_limits.resolve(own.lines, build, name, *account)
-        _soft, hard = pam_limits.limits(grant, most)
+        _soft, hard = pam_limits.limits(grant, maximum)
         winner = pam_limits.resolve(pam_limits.entries(subjects.host, build), build, name, *account).hard
         wins = winner is not None and winner.path == owned.LIMITS_DROP_IN
         found += _below("nofile of user %s" % name, hard, subjects.user("", name), wins)

@@ -231,13 +231,13 @@ def test_the_first_limit_stays():
 def test_how_many_workers(monkeypatch):
     monkeypatch.setattr(probe_run.resource, "getrlimit", lambda which: (1024, 1032))
     probe = a_probe(target=10**6)
-    assert probe._most_workers() == 1
+    assert probe._maximum_workers() == 1
     probe._room = 900
-    assert probe._most_workers() == 1000
+    assert probe._maximum_workers() == 1000
     probe._room = 90000
-    assert probe._most_workers() == 12
-    assert a_probe(processes=7)._most_workers() == 7
-    assert a_probe(processes=2000)._most_workers() == 1000
+    assert probe._maximum_workers() == 12
+    assert a_probe(processes=7)._maximum_workers() == 7
+    assert a_probe(processes=2000)._maximum_workers() == 1000
 
 
 def test_the_sample_is_spread_over_the_workers(speaking, monkeypatch):
