@@ -31,7 +31,7 @@ def worse(tmp_path_factory: pytest.TempPathFactory) -> crash.Recording:
     tasks.write_text(text[:keys] + text[limits:addresses] + text[keys:limits] + text[addresses:])
     # The order alone is not enough: the role itself refuses, and so does the module that writes.
     change(copy / "roles/limits/tasks/present.yml", "    variable_prefix: limits_\n", "    enforce: false\n")
-    change(copy / "plugins/module_utils/apply/drop_in.py", "        _refuse_lockout(root, change)\n", "")
+    change(copy / "plugins/module_utils/apply/drop_in.py", "        _refuse_lockout(host, change)\n", "")
     files = copy / "plugins/module_utils/host/files.py"
     change(files, "    temporary = unfinished(target)\n", "    temporary = target\n")
     change(files, "        while not _lock(handle):\n", "        while False:\n")
