@@ -81,7 +81,7 @@ def decode(data: bytes) -> Message:
         if isinstance(message, Open):
             source, destinations, ports, limit = message.piece
             ends = None if ports is None else (ports[0], ports[1])
-            return Open(Piece(source, [(host, port) for host, port in destinations], ends, limit))
+            return Open(Piece(source, [(str(host), int(port)) for host, port in destinations], ends, limit))
         if isinstance(message, Report):
             # JSON has texts for keys.
             return message._replace(errors={int(number): times for number, times in message.errors.items()})
