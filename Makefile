@@ -56,7 +56,7 @@ test: root $(environment) system-containers system-machines system-browser ## th
 	@$(MAKE) million
 
 .PHONY: test-quick
-test-quick: $(environment) ## in three minutes: lint, unit-quick, examples and packaging, two at a time
+test-quick: $(environment) ## without root, for every change: lint, unit-quick, examples and packaging, two at a time
 	@$(two_at_a_time) $(quick_gates)
 
 # `make test` leaves out some gates, and a part of what others can generate and combine.

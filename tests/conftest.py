@@ -27,6 +27,7 @@ CHECKOUT = pathlib.Path(__file__).parents[1]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    # For who has no root, and so runs `make unit` or less; `make test` refuses to begin without it, so CI skips none.
     if item.get_closest_marker("root") and os.geteuid():
         pytest.skip("namespaces of its own take root")
 

@@ -69,16 +69,21 @@ def test_a_constraint(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -
     assert unknown == [{"name": "orphans", "why": "net.ipv4.tcp_max_orphans could not be read"}]
 
 
-def test_an_address_provider(tmp_path: pathlib.Path) -> None:
+def test_an_address_provider(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     connman = follow(tmp_path, example("an address provider"), network_providers)["_connman"]
-    host = Host(str(tmp_path))
+    monkeypatch.setitem(network_providers._FINDERS, "connman", connman)
+
+    def found() -> network_providers.Persistence:
+        return network_providers.find(Host(str(tmp_path)), "addresses_provider", "connman", "eth0", [])
+
     with pytest.raises(Refusal, match="connman manages no interface of this host"):
-        connman(host, "addresses_provider", "connman", "eth0", [])
-    (tmp_path / "var/lib/connman").mkdir(parents=True)
-    found = connman(host, "addresses_provider", "connman", "eth0", [])
-    assert isinstance(found, network_providers.Persistence)
-    for name in ("PROVIDERS", "find", "own_files", "at_boot"):
-        assert hasattr(network_providers, name)
+        found()
+    file = tmp_path / "var/lib/connman/fourtuple.config"
+    file.parent.mkdir(parents=True)
+    assert found() == ("connman", {"service": "/var/lib/connman/fourtuple.config"}, [])
+    file.write_text("somebody's")
+    with pytest.raises(Refusal, match="rename or remove that file"):
+        found()
 
 
 def test_a_refusal(tmp_path: pathlib.Path) -> None:

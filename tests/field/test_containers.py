@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+import observed
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
@@ -30,41 +31,11 @@ RANGE = "net.ipv4.ip_local_port_range"
 RESERVED = "net.ipv4.ip_local_reserved_ports"
 LIMITS_CONF = "/etc/security/limits.conf"
 
-OBSERVED: dict[str, t.Any] = {
-    "hostname": "client1",
-    "kernel": "6.8.0",
-    "machine": "x86_64",
-    "page_size": 4096,
-    "cpus": 4,
-    "uid": 0,
-    "accounts": {},
-    "interfaces": {
-        "addresses": [
-            {
-                "address": "192.0.2.10",
-                "prefix": 24,
-                "interface": "eth0",
-                "family": 4,
-                "scope": "global",
-                "secondary": False,
-            }
-        ],
-        "anyip": [],
-        "default_routes": [{"family": 4, "interface": "eth0", "metric": 0}],
-    },
-    "listeners": [22],
-    "sockets": {
-        "states": {},
-        "established": 0,
-        "timewait": 0,
-        "orphans": 0,
-        "memory_pages": 0,
-        "by_source": [],
-        "sources": 0,
-        "by_source_other": 0,
-        "by_source_estimated": False,
-    },
-    "unread": [],
+_INTERFACES, _SOCKETS = observed.OBSERVED["interfaces"], observed.OBSERVED["sockets"]
+#: With one address, and nobody connected.
+OBSERVED = observed.OBSERVED | {
+    "interfaces": _INTERFACES | {"addresses": _INTERFACES["addresses"][:1], "anyip": []},
+    "sockets": _SOCKETS | {"states": {}, "established": 0, "by_source": [], "sources": 0},
 }
 
 

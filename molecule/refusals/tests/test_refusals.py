@@ -164,8 +164,8 @@ def test_a_record_that_cannot_be_written_stops_the_run_before_any_change(host, o
     [
         ("sysctl", 2),  # the live keys, and the drop-in
         ("limits", 1),  # limits.d
-        ("addresses", 3),  # the live address, the folder of the drop-in, and the drop-in
-        ("sysctl,limits,addresses", 6),
+        ("addresses", 2),  # the live address, and the drop-in, with its folder
+        ("sysctl,limits,addresses", 5),
     ],
 )
 def test_a_tag_chooses_a_step(outcome, tag: str, changes: int) -> None:

@@ -33,6 +33,8 @@ _FILES = (
     owned.IFUPDOWN_HOOK,
     owned.IFUPDOWN_BATCH,
 )
+#: Those that no limit and no fs.nr_open comes from, nor from a drop-in of systemd-networkd.
+_LIMIT_NOTHING = (owned.MODULES_LOAD, owned.IFUPDOWN_HOOK, owned.IFUPDOWN_BATCH)
 #: Modes.
 _FILE, _SCRIPT = 0o644, 0o755
 
@@ -114,6 +116,8 @@ def carry_out(host: Host, change: FileChange) -> None:
 
 def _refuse_lockout(host: Host, change: FileChange) -> None:
     """Refuse a change by which a configured limit comes to be above the nr_open of now, or of the next boot."""
+    if change.path in _LIMIT_NOTHING or owned.is_networkd_drop_in(change.path):
+        return
     then = host.planning({change.path: change.after})
     now = hard_limits.nr_open_now(host)
     boot = hard_limits.nr_open_after_boot(then)

@@ -28,7 +28,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal i
 NETWORKD = "networkd"
 IFUPDOWN = "ifupdown"
 NONE = "none"
-PROVIDERS = (NETWORKD, IFUPDOWN, NONE)
 
 #: The record of the addresses that a run added.
 TOPIC = "addresses"
@@ -37,7 +36,6 @@ _NETWORKD_LINKS = "/run/systemd/netif/links"
 _NETWORK_MANAGER_DEVICES = "/run/NetworkManager/devices"
 _INTERFACES = "/etc/network/interfaces"
 
-_ALLOWED = "networkd, ifupdown, or none"
 _REMEDY_NONE = "Set it to none to have the addresses until the next boot only."
 
 
@@ -60,11 +58,10 @@ def find(host: Host, where: str, provider: str, interface: str, links: Links) ->
     """
     if provider == NONE:
         return Persistence(NONE, {}, [])
-    network_file = _network_file(host, _index(links, interface))
-    if provider == NETWORKD or (provider == "auto" and network_file is not None):
-        persistence = _networkd(host, where, provider, interface, links, network_file)
-    else:
-        persistence = _ifupdown(host, where, provider, interface, links)
+    chosen = provider
+    if provider == "auto":
+        chosen = IFUPDOWN if _network_file(host, _index(links, interface)) is None else NETWORKD
+    persistence = _FINDERS[chosen](host, where, provider, interface, links)
     for path in persistence.files.values():
         owned.refuse_foreign(path, host.read(path))
     return persistence
@@ -94,14 +91,8 @@ def _network_file(host: Host, index: t.Optional[int]) -> t.Optional[str]:
     return link.get("NETWORK_FILE") or None
 
 
-def _networkd(
-    host: Host,
-    where: str,
-    provider: str,
-    interface: str,
-    links: Links,
-    network_file: t.Optional[str],
-) -> Persistence:
+def _networkd(host: Host, where: str, provider: str, interface: str, links: Links) -> Persistence:
+    network_file = _network_file(host, _index(links, interface))
     if network_file is None:
         remedy = "systemd-networkd does not manage %s (%s/%s names no .network file). Set it to auto, " % (
             interface,
@@ -270,6 +261,14 @@ def _unsupported(where: str, provider: str, interface: str, manager: str, eviden
     return Refusal(where, provider, _ALLOWED, remedy + _REMEDY_NONE)
 
 
+_FINDERS: t.Dict[str, t.Callable[[Host, str, str, str, Links], Persistence]] = {
+    NETWORKD: _networkd,
+    IFUPDOWN: _ifupdown,
+}
+PROVIDERS = (*_FINDERS, NONE)
+_ALLOWED = "%s, or %s" % (", ".join(_FINDERS), NONE)
+
+
 # --- our own files ---
 
 
@@ -278,7 +277,13 @@ def own_files(host: Host) -> t.List[str]:
     network_files = [name[: -len(".d")] for name in host.list(owned.NETWORKD_DIRECTORY) if name.endswith(".network.d")]
     # The hook before the batch that it names.
     paths = [*map(owned.networkd_drop_in, network_files), owned.IFUPDOWN_HOOK, owned.IFUPDOWN_BATCH]
-    return [path for path in paths if owned.is_ours(host.read(path) or "") or host.exists(unfinished(path))]
+    found = []
+    for path in paths:
+        text = host.read(path)
+        # Beside somebody else's file of that name an unfinished one is not ours to remove.
+        if host.exists(unfinished(path)) if text is None else owned.is_ours(text):
+            found.append(path)
+    return found
 
 
 def obsolete(host: Host, needed: t.Iterable[str]) -> t.List[str]:

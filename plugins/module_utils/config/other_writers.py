@@ -23,6 +23,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     tuned,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.config.sysctl_d import Setting
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
 
@@ -339,7 +340,7 @@ def _cloud_init(host: Host) -> t.List[Setting]:
 
 
 def _wsl(host: Host) -> t.List[Setting]:
-    line, command = sysctl_d.wsl_boot(host, "command") if sysctl_d.is_wsl(host) else (0, "")
+    line, command = sysctl_d.wsl_boot(host, "command") if containment.is_wsl(host) else (0, "")
     return _of_actions(host, shell_commands.script(command), "/etc/wsl.conf", line, "WSL, at each start")
 
 

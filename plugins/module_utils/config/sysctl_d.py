@@ -191,7 +191,7 @@ def applier(host: Host) -> Applier:
         return Applier(SYSTEMD_SYSCTL)
     if not host.is_directory("/proc/1"):
         return Applier(PROCPS)
-    if is_wsl(host):
+    if containment.is_wsl(host):
         return _wsl(host)
     first = (_sign(host, "/proc/1/comm") or "").strip()
     if first and first not in _INITS and containment.in_container(host):
@@ -209,11 +209,6 @@ def _sign(host: Host, path: str) -> t.Optional[str]:
         return host.read(path)
     except OSError:
         return None
-
-
-def is_wsl(host: Host) -> bool:
-    """Tell whether the kernel is that of the Windows Subsystem for Linux, by the name of its release."""
-    return "microsoft" in (_sign(host, "/proc/sys/kernel/osrelease") or "").lower()
 
 
 def wsl_boot(host: Host, option: str) -> t.Tuple[int, str]:

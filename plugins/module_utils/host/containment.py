@@ -102,7 +102,7 @@ def _kind_by_kernel(host: Host) -> t.Optional[str]:
     groups = [_is_first(host, process, "cgroup") for process in ("self", "1")]
     if next((first for first in groups if first is not None), False):
         return None
-    if False in (_is_first(host, process, "pid") for process in ("self", "1")) and not _is_wsl(host):
+    if False in (_is_first(host, process, "pid") for process in ("self", "1")) and not is_wsl(host):
         return ""
     if not owns_network(host) and _shares_network_with_init(host) and _root_is_overlay(host):
         return ""
@@ -137,7 +137,8 @@ def _root_is_overlay(host: Host) -> bool:
     return mount is not None and mount.kind in ("overlay", "fuse.fuse-overlayfs", "aufs")
 
 
-def _is_wsl(host: Host) -> bool:
+def is_wsl(host: Host) -> bool:
+    """Tell whether the kernel is that of the Windows Subsystem for Linux, by the name of its release."""
     return "microsoft" in _text(host, "/proc/sys/kernel/osrelease").lower()
 
 

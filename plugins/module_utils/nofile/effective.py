@@ -450,12 +450,7 @@ class Subjects:
     def offenders(self) -> t.List[t.Dict[str, t.Any]]:
         """Return every hard limit above the fs.nr_open that holds then, as nofile_check does."""
         limits = self.host.attempt("nofile limits", lambda: hard_limits.hard_limits(self.host, live=False)) or []
-        first_of: t.Dict[t.Tuple[str, int], hard_limits.HardLimit] = {}
-        for process in self.everybody:
-            name = process.subject
-            limit = hard_limits.HardLimit(process.path, process.line, "unit", name, process.hard, process.hard, 0)
-            first_of.setdefault((name, process.hard), limit)
-        everything = [*limits, *first_of.values()]
+        everything = [*limits, *hard_limits.of_processes(self.everybody)]
         inherited = self.host.attempt("nofile limits", self.inherited)
         return [found.as_dict() for found in hard_limits.offenders(everything, self.now, self.boot, inherited)]
 

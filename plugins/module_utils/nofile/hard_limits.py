@@ -230,7 +230,7 @@ def hard_limits(host: Host, live: bool = True) -> t.List[HardLimit]:
     if not in_container(host):
         found += _engine_limits(host)
     if live:
-        found += _running_limits(host)
+        found += of_processes(running_limits.processes(host))
     return found
 
 
@@ -280,10 +280,10 @@ def _systemd_limit(host: Host, unit: str, limit: systemd_limits.Limit) -> HardLi
     return HardLimit(limit.path, limit.line, "unit", unit, "infinity", now, after_boot)
 
 
-def _running_limits(host: Host) -> t.List[HardLimit]:
+def of_processes(processes: t.Iterable[running_limits.Process]) -> t.List[HardLimit]:
     """Return one limit for each unit and value, not one for each of its thousand processes."""
     first_of: t.Dict[t.Tuple[str, int], HardLimit] = {}
-    for process in running_limits.processes(host):
+    for process in processes:
         name = process.subject
         limit = HardLimit(process.path, process.line, "unit", name, process.hard, process.hard, 0)
         first_of.setdefault((name, process.hard), limit)

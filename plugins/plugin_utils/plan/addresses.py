@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, taken_addresses
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import known
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.fleet import Pool, Slice, slice_of
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits, is_settable, number_of
@@ -23,7 +24,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources im
     source_intervals,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.ports import claimed
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import PORT_RANGE, cannot_be_set
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import cannot_be_set
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import AUTOBIND, BIND, ClientRequest
 
 

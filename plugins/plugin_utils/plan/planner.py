@@ -22,6 +22,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, port_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import known
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import (
     ceilings,
@@ -48,7 +49,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.nofile impo
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.ports import refuse_unreserved, without_automatic
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.prediction import predict
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.refusals import refusal_of
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import PORT_RANGE, Settings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import Settings
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.warnings import (
     overridden,
     refused_lines,

@@ -9,13 +9,9 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE, RESERVED_PORTS
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits, is_settable
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import (
-    PORT_RANGE,
-    RESERVED_PORTS,
-    Settings,
-    cannot_be_set,
-)
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import Settings, cannot_be_set
 
 
 def in_use(ports: t.Mapping[str, t.Any]) -> set[int]:

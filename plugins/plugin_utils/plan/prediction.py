@@ -13,10 +13,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import (
     sysctl_keys,
     sysctl_table,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits, is_settable
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.nofile import inherited_maximum
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.ports import predicted_ports
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import PORT_RANGE, Settings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import Settings
 
 
 def predict(limits: Limits, settings: Settings) -> dict[str, t.Any]:

@@ -9,13 +9,10 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import (
     container_options,
-    sysctl_table,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import MACHINE, Limits, scope_of
 
 Settings = dict[str, t.Any]
-PORT_RANGE = sysctl_table.PORT_RANGE
-RESERVED_PORTS = sysctl_table.RESERVED_PORTS
 
 
 def cannot_be_set(limits: Limits, key: str, wanted: str) -> str:

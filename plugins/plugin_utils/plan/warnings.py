@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import RESERVED_PORTS
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import RESERVED_PORTS, Settings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import Settings
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import files
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -147,7 +148,8 @@ def test_by_its_earlier_name_a_drop_in_is_only_removed(debian, path):
     "path",
     ["/etc/systemd/network/10-eth0.network.d/fourtuple.conf", owned.IFUPDOWN_BATCH, owned.MODULES_LOAD],
 )
-def test_files_that_limit_nothing(debian, path):
+def test_files_that_limit_nothing_are_written_without_reading_every_limit(debian, monkeypatch, path):
+    monkeypatch.setattr(hard_limits, "hard_limits", lambda *_arguments, **_options: pytest.fail("limits were read"))
     change(debian, path, HEADER + "x\n")
     assert debian.text(path) == HEADER + "x\n"
     change(debian, path, None)

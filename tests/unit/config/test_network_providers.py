@@ -256,6 +256,8 @@ def test_knows_its_own_files(host: HostFolder) -> None:
 def test_what_a_killed_run_left_of_a_file_is_its_own_too(host: HostFolder) -> None:
     host.put("/etc/network/if-up.d/.fourtuple.new", "#!")
     assert network_providers.obsolete(host.look(), []) == ["/etc/network/if-up.d/fourtuple"]
+    host.put("/etc/network/if-up.d/fourtuple", "#!/bin/sh\n# somebody's\n")
+    assert network_providers.obsolete(host.look(), []) == []
 
 
 def test_an_untouched_host_has_nothing_of_ours(host: HostFolder) -> None:
