@@ -69,12 +69,20 @@ options:
     description: Plan the limits for systemd's C(DefaultLimitNOFILE) too.
     type: bool
     default: false
-  own_absent:
+  state:
     description:
-      - Check the host as it will be without the limits files of this collection. Fails only for limits that
+      - V(present) checks the host as it is or, with planned limits, as they will leave it.
+      - V(absent) checks it as it will be without the limits files of this collection. Fails only for limits that
         their removal would bring to light. The planned limits must then be left out.
-    type: bool
-    default: false
+    type: str
+    choices: [present, absent]
+    default: present
+  planned_files:
+    description:
+      - Files as an earlier step of the same run leaves them, RV(planned_files) of its module. In check mode that step
+        has written nothing, so what is checked here has to be told.
+    type: dict
+    default: {}
   users:
     description:
       - Users of the host whose sessions are to have a soft nofile of O(needed).
@@ -247,13 +255,14 @@ own_files:
   type: list
   elements: str
 planned_files:
-  description: The limits files that the plan makes.
+  description:
+    - The text of each file that the plan makes, null for one that it removes, beside O(planned_files).
+    - For O(planned_files) of the next step. The template of role C(limits) may lay a file out in another way.
   returned: always
-  type: list
-  elements: str
+  type: dict
 removals:
   description:
-    - What to remove for the plan, or for O(own_absent), of RV(own_files).
+    - What to remove for the plan, or for O(state=absent), of RV(own_files).
     - A file of which a run that was killed has left no more than an unfinished one, or the empty directory of one
       of O(units), is to be removed, too.
   returned: always
@@ -277,7 +286,12 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.safety_check import CheckRequest, report
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.safety_check import (
+    ABSENT,
+    PRESENT,
+    CheckRequest,
+    report,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.session_ways import WAYS
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -292,7 +306,8 @@ def main() -> None:
             "domains": {"type": "list", "elements": "str", "default": ["*", "root"]},
             "units": {"type": "list", "elements": "str", "default": []},
             "systemd_default": {"type": "bool", "default": False},
-            "own_absent": {"type": "bool", "default": False},
+            "state": {"type": "str", "choices": [PRESENT, ABSENT], "default": PRESENT},
+            "planned_files": {"type": "dict", "default": {}},
             "users": {"type": "list", "elements": "str", "default": []},
             "needed": {"type": "int"},
             "ways": {"type": "list", "elements": "str", "default": ["ssh"], "choices": list(WAYS)},

@@ -77,12 +77,13 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  limits_absent:
+  planned_files:
     description:
-      - With O(state=absent), take the limits that this collection owns as gone already. A composition whose
-        earlier step removes them passes V(true) in check mode, where that step has removed nothing.
-    type: bool
-    default: false
+      - Files as an earlier step of the same run leaves them, RV(fourtuple.clients.nofile_check#module:planned_files).
+        In check mode that step has written nothing, so what is planned here has to be told.
+      - Counts in check mode only.
+    type: dict
+    default: {}
   variable_prefix:
     description: Put before option names in messages, so that they name the variable that a person wrote.
     type: str
@@ -154,6 +155,16 @@ persist:
   type: dict
   sample:
     fs.nr_open: "2000000"
+planned_files:
+  description:
+    - The text of each file, live keys among them, that the keys make, null for one that is to be removed, beside
+      O(planned_files).
+    - For O(planned_files) of the next step. The template of role C(sysctl) may lay a file out in another way.
+  returned: always
+  type: dict
+  sample:
+    /etc/sysctl.d/99-zz-fourtuple.conf: "fs.nr_open = 2000000\n"
+    /proc/sys/fs/nr_open: "2000000\n"
 modules:
   description: The kernel modules that must be loaded at boot before the keys are set.
   returned: always
@@ -224,15 +235,21 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sys
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import locked
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+
+
+def look(module: AnsibleModule) -> Host:
+    """Return the host as it is, or in check mode as an earlier step of the run leaves it."""
+    if not module.check_mode:
+        return Host()
+    return Host().as_planned(module.params["variable_prefix"] + "planned_files", module.params["planned_files"])
 
 
 def plan(module: AnsibleModule, host: Host, modules_loadable: bool) -> sysctl_change.KeysChange:
     params = module.params
     if params["state"] == "absent":
-        return sysctl_change.plan_absent(hard_limits.without_own(host) if params["limits_absent"] else host)
+        return sysctl_change.plan_absent(host)
     request = sysctl_change.KeysRequest(
         params["floors"],
         params["values"],
@@ -255,7 +272,7 @@ def load_kernel_modules(module: AnsibleModule, names: t.Iterable[str]) -> None:
             module.warn("the kernel module %s could not be loaded: %s" % (name, stderr.strip()))
 
 
-def result(change: sysctl_change.KeysChange, keys: t.List[sysctl_change.KeyPlan]) -> t.Dict[str, t.Any]:
+def result(host: Host, change: sysctl_change.KeysChange, keys: t.List[sysctl_change.KeyPlan]) -> t.Dict[str, t.Any]:
     written = [key for key in keys if key.target is not None]
     return {
         "changed": bool(written),
@@ -270,6 +287,7 @@ def result(change: sysctl_change.KeysChange, keys: t.List[sysctl_change.KeyPlan]
             for key in keys
         },
         "persist": {key.key: key.persist for key in keys if key.persist is not None},
+        "planned_files": {**host.planned, **sysctl_change.planned_files(keys)},
         "modules": change.modules,
         "own_files": sysctl_change.own_files(Host()),
         "unmet": [key.key for key in keys if key.outcome in (sysctl_change.READ_ONLY, sysctl_change.ABSENT)],
@@ -292,13 +310,14 @@ def main() -> None:
             "reserved_ports": {"type": "list", "elements": "raw", "default": []},
             "reserve_listeners": {"type": "bool", "default": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "limits_absent": {"type": "bool", "default": False},
+            "planned_files": {"type": "dict", "default": {}},
             "variable_prefix": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     try:
-        change = plan(module, Host(), modules_loadable=True)
+        host = look(module)
+        change = plan(module, host, modules_loadable=True)
         done = change.keys
         if not module.check_mode:
             missing = {
@@ -326,7 +345,7 @@ def main() -> None:
         module.warn(
             "%(source)s:%(line)s sets %(key)s = %(value)s at the next boot and beats our %(ours)s; " % line + remedy
         )
-    outcome = result(change, done)
+    outcome = result(host, change, done)
     for line in outcome["refused"]:
         module.warn("%(file)s sets %(key)s = %(value)s, which sets nothing: %(why)s" % line)
     for name in outcome["unmet"]:

@@ -116,7 +116,7 @@ def test_f12_a_migration_that_was_killed_goes_on_or_back(tuned_before):
     tuned_before.put(new, MARK + "[Service]\nLimitNOFILE=500000:500000\n")
     tree = tuned_before.look()
     assert systemd_limits.Units(tree).limit("haproxy.service") == (500000, 500000, new, 3)
-    result, _message = check(tuned_before, own_absent=True)
+    result, _message = check(tuned_before, state="absent")
     assert result["removals"] == [
         "/etc/systemd/system.conf.d/fourtuple.conf",
         UNITS + "/haproxy.service.d/fourtuple.conf",

@@ -90,7 +90,7 @@ READERS: dict[str, t.Callable[[str], object]] = {
     ),
     "nofile_check": _nofile,
     "nofile_check of what is needed": lambda root: _nofile(root, users=["root", "tester"], needed=100000, ways=_WAYS),
-    "nofile_check without own": lambda root: _nofile(root, own_absent=True, nofile_hard=None, nofile_soft=None),
+    "nofile_check without own": lambda root: _nofile(root, state="absent", nofile_hard=None, nofile_soft=None),
     "sysctl_apply": lambda root: sysctl_change.plan_present(Host(root), _KEYS),
     "sysctl_apply absent": lambda root: (
         sysctl_change.plan_absent(hard_limits.without_own(Host(root))),

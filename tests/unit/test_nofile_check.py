@@ -185,7 +185,9 @@ def test_a_limit_that_no_nr_open_allows(debian):
         ({"nofile_hard": 0}, "limits_nofile_hard is 0"),
         ({"nr_open": 63}, "limits_nr_open is 63"),
         ({"nofile_soft": 6, "nofile_hard": 5}, "limits_nofile_soft is 6; allowed: at most limits_nofile_hard, 5"),
-        ({"nofile_hard": 5, "own_absent": True}, "limits_own_absent is True"),
+        ({"nofile_hard": 5, "state": "absent"}, "limits_state is 'absent'"),
+        ({"planned_files": {"etc/x": None}}, r"limits_planned_files\[etc/x\] is None; allowed: an absolute path"),
+        ({"planned_files": {"/etc/x": 5}}, r"limits_planned_files\[/etc/x\] is 5"),
         ({"nofile_hard": 5, "domains": ["a b"]}, "limits_domains is 'a b'"),
         ({"nofile_hard": 5, "domains": ["%g"]}, "limits_domains is '%g'"),
         ({"nofile_hard": 5, "domains": ["x:1"]}, "limits_domains is 'x:1'"),
@@ -306,7 +308,7 @@ def test_what_a_killed_run_left_is_removed_but_no_empty_directory_of_others(debi
         (debian.path / "etc/systemd/system" / (unit + ".d")).mkdir(parents=True)
     half = owned.unit_drop_in("half.service")
     debian.put(hard_limits.unfinished(half), "[Ser")
-    absent, _message = ask(debian, own_absent=True, units=["cron.service"])
+    absent, _message = ask(debian, state="absent", units=["cron.service"])
     assert absent["removals"] == [DROP_IN, CRON_DROP_IN, half]
     assert absent["own_files"] == []
 
@@ -359,7 +361,8 @@ def test_the_templates_write_what_was_checked(debian):
     planned = grants.planned(host, plan)
     write(debian, result)
     written = debian.look()
-    assert sorted(plan.files()) == result["planned_files"] == hard_limits.own_files(written)
+    assert plan.files() == result["planned_files"]
+    assert sorted(plan.files()) == hard_limits.own_files(written)
     build = pam_limits.behaviour(written)
     assert pam_limits.entries(written, build) == pam_limits.entries(planned, build)
     assert systemd_limits.default(written) == systemd_limits.default(planned)
@@ -375,15 +378,28 @@ def test_the_templates_write_what_was_checked(debian):
     # A unit that is no longer named.
     fewer, _message = ask(debian, nofile_soft=700000, nofile_hard=800000)
     assert fewer["removals"] == [owned.MANAGER_DROP_IN, CRON_DROP_IN]
-    absent, _message = ask(debian, own_absent=True)
+    absent, _message = ask(debian, state="absent")
     assert absent["removals"] == [DROP_IN, owned.MANAGER_DROP_IN, CRON_DROP_IN]
 
 
 def test_removal_must_not_bring_a_limit_to_light(debian):
     debian.put("/etc/security/limits.d/50.conf", "* hard nofile 2000000\nbob hard nofile 3000000\n")
     debian.put(DROP_IN, owned.OWNER_MARK + "\n* hard nofile 1000\n")
-    result, _message = ask(debian, own_absent=True)
+    result, _message = ask(debian, state="absent")
     assert {row[:4] for row in brief(result)} == {("/etc/security/limits.d/50.conf", 1, "*", 2000000)}
+
+
+def test_what_an_earlier_step_plans_is_taken_for_done(debian):
+    planned = {"/proc/sys/fs/nr_open": "2000000\n", "/etc/sysctl.d/99-zz-fourtuple.conf": "fs.nr_open = 2000000\n"}
+    assert not ask(debian, nofile_hard=2000000)[0]["ok"]
+    result, _message = ask(debian, nofile_hard=2000000, planned_files=planned)
+    assert (result["ok"], result["nr_open_now"], result["nr_open_after_boot"]) == (True, 2000000, 2000000)
+    assert result["planned_files"] == {
+        **planned,
+        DROP_IN: owned.OWNER_MARK + "\n* hard nofile 2000000\nroot hard nofile 2000000\n",
+    }
+    debian.put(DROP_IN, owned.OWNER_MARK + "\n* hard nofile 1000\n")
+    assert ask(debian, state="absent")[0]["planned_files"] == {DROP_IN: None}
 
 
 def test_units_that_need_a_restart(debian):
@@ -401,7 +417,7 @@ def test_units_that_need_a_restart(debian):
     # A unit that is no longer named but still has our drop-in is looked at too.
     debian.put(CRON_DROP_IN, owned.OWNER_MARK + "\n[Service]\nLimitNOFILE=600000\n")
     assert ask(debian)[0]["restart_needed"] == ["cron.service"]
-    assert ask(debian, own_absent=True)[0]["restart_needed"] == []
+    assert ask(debian, state="absent")[0]["restart_needed"] == []
 
 
 def test_a_container_whose_pid_1_may_not_raise_limits(debian):

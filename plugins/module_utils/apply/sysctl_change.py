@@ -216,6 +216,13 @@ def _names(plans: t.Iterable[KeyPlan]) -> str:
     return ", ".join(plan.key for plan in plans if plan.target is not None) or "nothing"
 
 
+def planned_files(keys: t.Iterable[KeyPlan]) -> t.Dict[str, t.Optional[str]]:
+    """Return the live keys and our drop-in as they will be, for Host.planning."""
+    keys = list(keys)
+    live = {sysctl_keys.proc_path(key.key): key.target + "\n" for key in keys if key.target is not None}
+    return {**live, **sysctl_d.drop_in({key.key: key.persist for key in keys if key.persist is not None})}
+
+
 def own_files(host: Host) -> t.List[str]:
     """Return which of our files the host has, or the rest of one that a killed run left; in the order of removal."""
     return [

@@ -269,7 +269,8 @@ def drop_in(values: t.Mapping[str, str]) -> t.Dict[str, t.Optional[str]]:
 
     This is what it says to who reads it. Its form is the role's template.
     """
-    return {owned.SYSCTL_DROP_IN: "".join("%s = %s\n" % line for line in values.items()) or None}
+    lines = ["%s = %s\n" % line for line in values.items()]
+    return {owned.SYSCTL_DROP_IN: "".join([owned.OWNER_MARK + "\n", *lines]) if lines else None}
 
 
 def at_boot(host: Host, volatile: bool = True) -> t.List[Assignment]:

@@ -18,7 +18,7 @@ import os
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import files
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, decimal
 
 _T = t.TypeVar("_T")
 
@@ -56,6 +56,18 @@ class Host:
         then.planned = dict(self.planned, **planned)
         then._why, then._texts, then._names = self._why, self._texts, self._names
         return then
+
+    def as_planned(self, where: str, given: t.Mapping[str, object]) -> Host:
+        """Return ``planning(given)`` of what a person or an earlier step gave as ``where``; refuse what is no file."""
+        for path, text in given.items():
+            if not path.startswith("/") or not (text is None or isinstance(text, str)):
+                raise Refusal(
+                    "%s[%s]" % (where, path),
+                    text,
+                    "an absolute path, with the text of the file or null",
+                    "Pass planned_files as the module of the earlier step returned it.",
+                )
+        return self.planning(t.cast(t.Mapping[str, t.Optional[str]], given))
 
     def again(self) -> Host:
         """Return another look at the same host, as it is after a change."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment, name_service
@@ -20,6 +21,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
 
+#: What is to become of the limits files of this collection.
+PRESENT, ABSENT = "present", "absent"
+
 
 class CheckRequest(t.NamedTuple):
     """The options of nofile_check, the planned values as a person wrote them."""
@@ -30,7 +34,8 @@ class CheckRequest(t.NamedTuple):
     domains: t.Sequence[str] = ("*", "root")
     units: t.Sequence[str] = ()
     systemd_default: bool = False
-    own_absent: bool = False
+    state: str = PRESENT
+    planned_files: t.Mapping[str, object] = types.MappingProxyType({})
     users: t.Sequence[str] = ()
     needed: t.Optional[int] = None
     variable_prefix: str = ""
@@ -82,10 +87,8 @@ def read_planned(host: Host, request: CheckRequest) -> Planned:
             "at most %snofile_hard, %d" % (where, planned.hard),
             "Lower it, or raise %snofile_hard." % where,
         )
-    if request.own_absent and planned.has_limits:
-        raise Refusal(
-            where + "own_absent", True, "false while limits are planned", "Leave out the planned limits, or this."
-        )
+    if request.state == ABSENT and planned.has_limits:
+        raise Refusal(where + "state", ABSENT, "present while limits are planned", "Leave out the planned limits.")
     return planned
 
 
@@ -97,6 +100,7 @@ def check(
     accounts: of the users, where they are known; otherwise /etc/passwd is read
     """
     planned = read_planned(host, request)
+    host = host.as_planned(request.variable_prefix + "planned_files", request.planned_files)
     own = hard_limits.own_files(host)
     container = containment.in_container(host)
     now = hard_limits.nr_open_now(host) if host.live else None
@@ -107,18 +111,19 @@ def check(
     then = raised
     if planned.has_limits:
         then = grants.planned(raised, plan)
-    elif request.own_absent:
+    elif request.state == ABSENT:
         then = hard_limits.without_own(raised)
 
     limits = hard_limits.hard_limits(then, host.live)
     inherited = effective.Subjects(then, {}).inherited(plan.asked_for()) if hard_limits.highest(host) else None
     tops = (now if now is None else hard_limits.nr_open_now(raised), boot.value)
     found = hard_limits.offenders(limits, *tops, inherited)
-    if request.own_absent:
+    if request.state == ABSENT:
         before = hard_limits.offenders(hard_limits.hard_limits(host, host.live), *tops, inherited)
         found = [offender for offender in found if offender not in before]
     offenders = _blamed([offender.as_dict() for offender in found], request, planned, plan)
     short = _shortfalls(then, request, accounts or {})
+    removals = _removals(host, request, plan) if planned.has_limits or request.state == ABSENT else []
     result: t.Dict[str, t.Any] = {
         "ok": not offenders and not short,
         "offenders": offenders,
@@ -131,8 +136,8 @@ def check(
         "grants": plan.as_dict(),
         "overridden": grants.overridden(then, plan) if planned.has_limits else [],
         "own_files": own,
-        "planned_files": sorted(plan.files()),
-        "removals": _removals(host, request, plan) if planned.has_limits or request.own_absent else [],
+        "planned_files": {**host.planned, **plan.files(), **dict.fromkeys(removals)},
+        "removals": removals,
         # A unit that loses its drop-in has other limits than before, too.
         "restart_needed": grants.restart_needed(then, sorted({*request.units, *grants.units_of(own)}))
         if host.live

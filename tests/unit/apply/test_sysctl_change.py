@@ -320,6 +320,19 @@ def test_nr_open_stays_while_a_configured_limit_needs_it(stock):
         sysctl_change.plan_absent(stock.look())
 
 
+def test_the_planned_files_are_the_host_after_the_step(stock):
+    request = sysctl_change.KeysRequest({"fs.nr_open": 2000000}, {}, [], True)
+    change = sysctl_change.plan_present(stock.look(), request)
+    planned = sysctl_change.planned_files(change.keys)
+    written = owned.OWNER_MARK + "\nfs.nr_open = 2000000\n"
+    assert planned == {owned.SYSCTL_DROP_IN: written, "/proc/sys/fs/nr_open": "2000000\n"}
+    then = stock.look().planning(planned)
+    assert hard_limits.nr_open_now(then) == hard_limits.nr_open_after_boot(then).value == 2000000
+    apply(stock, floors={"fs.nr_open": 2000000})
+    undone = sysctl_change.planned_files(sysctl_change.plan_absent(stock.look()).keys)
+    assert undone == {owned.SYSCTL_DROP_IN: None, "/proc/sys/fs/nr_open": "1048576\n"}
+
+
 def test_nr_open_of_our_own_limits_counts_as_gone_when_told_so(stock):
     apply(stock, floors={"fs.nr_open": 2000000})
     stock.put("/etc/security/limits.d/99-zz-fourtuple.conf", "# Managed by fourtuple.clients\n* hard nofile 2000000\n")
