@@ -379,6 +379,9 @@ limits:
             when:
               description: V(now) or V(after_boot).
               type: str
+        lockout:
+          description: What M(fourtuple.clients.nofile_check) says of RV(limits.nofile.offenders), empty without any.
+          type: str
         inherited:
           description:
             - The limits of process 1. Where root cannot raise limits, which takes C(CAP_SYS_RESOURCE) in the machine's

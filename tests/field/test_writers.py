@@ -372,7 +372,7 @@ def test_a_line_of_the_kernel_that_our_drop_in_follows_is_no_refusal(machine):
     machine.put("/etc/security/limits.d/50-x.conf", "* hard nofile 400000\n")
     with pytest.raises(Refusal) as caught:
         sysctl_change.plan_absent(machine.look())
-    assert "at most 210000, which fs.nr_open would be after the next boot (/proc/cmdline:1)" in str(caught.value)
+    assert "at most 210000, fs.nr_open after the next boot (/proc/cmdline:1)" in str(caught.value)
 
 
 def test_an_nr_open_that_the_kernel_refuses_is_none(machine):

@@ -326,7 +326,7 @@ def test_a_default_above_nr_open_is_refused_before_the_boot(
     tuned = collection.tune()
     assert (checked.changed, tuned.changed) == (0, 0)
     for message in (checked.message, tuned.message):
-        said = "%s:2: unit every unit without LimitNOFILE=, hard nofile %d, maximum %d"
+        said = "%s:2: every unit without LimitNOFILE=, hard nofile %d, maximum %d"
         assert said % (SYSTEM_CONF, HARD, NR_OPEN) in message
 
 

@@ -23,7 +23,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, place_of
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 _FILES = (
     owned.SYSCTL_DROP_IN,
@@ -126,14 +126,9 @@ def _refuse_lockout(host: Host, change: FileChange) -> None:
     )
     for offender in hard_limits.offenders(hard_limits.hard_limits(then, live=False), now, boot.value):
         if offender not in before:
-            limit = offender.limit
-            raise Refusal(
-                place_of(limit.source, limit.line),
-                limit.shown,
-                "at most %d, the fs.nr_open %s"
-                % (offender.maximum, "of now" if offender.when == hard_limits.NOW else "after the next boot"),
+            raise offender.refusal(
                 "Nothing was written to %s. Something has changed this host since this run checked it, another run "
-                "perhaps: run again when it is done." % change.path,
+                "perhaps: run again when it is done." % change.path
             )
 
 

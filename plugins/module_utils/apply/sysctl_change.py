@@ -41,7 +41,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned imp
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import (
     Refusal,
     decimal,
-    place_of,
     whole_number,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import Kernel
@@ -161,7 +160,8 @@ def _refuse_limits_above_next_boot(host: Host, persisted: t.Mapping[str, str]) -
         return
     above = hard_limits.limits_above(host, planned.value, live=False)
     if above:
-        limit = max((offender.limit for offender in above), key=lambda found: found.after_boot)
+        highest = max(above, key=lambda offender: offender.limit.after_boot)
+        limit = highest.limit
         if limit.source in hard_limits.own_files(host):
             remedy = "Take our limits back first (limits_state: absent), then the sysctls."
         else:
@@ -170,12 +170,7 @@ def _refuse_limits_above_next_boot(host: Host, persisted: t.Mapping[str, str]) -
                 where,
                 limit.after_boot,
             )
-        raise Refusal(
-            place_of(limit.source, limit.line),
-            limit.shown,
-            "at most %d, which fs.nr_open would be after the next boot (%s)" % (planned.value, planned.place),
-            remedy,
-        )
+        raise highest.refusal(remedy, planned.place)
 
 
 def carry_out(host: Host, change: KeysChange) -> t.List[KeyPlan]:
@@ -480,10 +475,11 @@ def _is_of_first_namespace(key: str) -> bool:
 
 
 def _who_needs(host: Host, nr_open: int) -> str:
-    needs = [(max(o.limit.now, o.limit.after_boot), o.limit.source) for o in hard_limits.limits_above(host, nr_open)]
-    if not needs:
+    limits = [offender.limit for offender in hard_limits.limits_above(host, nr_open)]
+    if not limits:
         return "the present value is never lowered"
-    return "%d limits on this host are higher, the highest is %d at %s" % ((len(needs),) + max(needs))
+    highest = max(limits, key=lambda limit: max(limit.now, limit.after_boot))
+    return "%d limits on this host are higher, the highest is %s" % (len(limits), highest.text)
 
 
 def _plan_undo(host: Host) -> t.List[KeyPlan]:
@@ -512,11 +508,7 @@ def _plan_undo(host: Host) -> t.List[KeyPlan]:
                 # As after a boot, or where somebody has restored the value of before: there is nothing to wait for.
                 plan = plan._replace(outcome=ALREADY, target=None, why="a boot gives it without us, and it is in use")
             elif users:
-                why = "%s (%s) has a hard nofile of %s; the next boot restores it" % (
-                    users[0].source,
-                    users[0].name,
-                    users[0].shown,
-                )
+                why = "in use until the next boot, which restores it (%s)" % users[0].text
                 plan = plan._replace(outcome=IN_FORCE, target=None, why=why)
         keys.append(plan)
     return keys

@@ -36,6 +36,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
     grants,
     hard_limits,
+    remedies,
     session_ways,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, place_of
@@ -114,7 +115,8 @@ class Subjects:
         self.first = next((process for process in self.processes if process.pid == 1), None)
         self.now = host.attempt(hard_limits.NR_OPEN, lambda: hard_limits.nr_open_now(host))
         boot = host.attempt("fs.nr_open after a boot", lambda: hard_limits.nr_open_after_boot(host))
-        self.boot = boot.value if boot is not None else hard_limits.NR_OPEN_KERNEL
+        self.nr_open_after_boot = boot or hard_limits.Ceiling(hard_limits.NR_OPEN_KERNEL, "the kernel", 0)
+        self.boot = self.nr_open_after_boot.value
 
     # What is read once and asked often, by each user, way and unit.
 
@@ -447,12 +449,13 @@ class Subjects:
 
     # --- all of them ---
 
-    def offenders(self) -> t.List[t.Dict[str, t.Any]]:
+    def lockout(self) -> remedies.Lockout:
         """Return every hard limit above the fs.nr_open that holds then, as nofile_check does."""
         limits = self.host.attempt("nofile limits", lambda: hard_limits.hard_limits(self.host, live=False)) or []
         everything = [*limits, *hard_limits.of_processes(self.everybody)]
         inherited = self.host.attempt("nofile limits", self.inherited)
-        return [found.as_dict() for found in hard_limits.offenders(everything, self.now, self.boot, inherited)]
+        offenders = hard_limits.offenders(everything, self.now, self.boot, inherited)
+        return remedies.Lockout(self.host, offenders, self.now, self.nr_open_after_boot, None, inherited)
 
 
 def _rank(outcome: Outcome) -> t.Tuple[int, int]:

@@ -25,7 +25,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.containment
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import unfinished
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host, looked_at_once
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys, sysctl_table
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal, place_of
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, decimal, place_of
 
 NR_OPEN = sysctl_table.NR_OPEN
 
@@ -42,6 +42,11 @@ _SET_BY_SYSTEMD = tuple(
 
 NOW = "now"
 AFTER_BOOT = "after_boot"
+#: The two, as a person is told.
+IN_WORDS = {NOW: "now", AFTER_BOOT: "after the next boot"}
+
+#: Whose a limit is: a domain's of pam_limits, or a unit's or any other process's.
+DOMAIN, UNIT = "domain", "unit"
 
 #: The "unit" that DefaultLimitNOFILE= stands for.
 EVERY_UNIT = "every unit without LimitNOFILE="
@@ -69,11 +74,22 @@ class HardLimit(t.NamedTuple):
 
     source: str
     line: int
-    kind: str  # domain or unit
+    kind: str
     name: str
     shown: t.Union[int, str]
     now: int
     after_boot: int
+
+    @property
+    def place(self) -> str:
+        return place_of(self.source, self.line)
+
+    @property
+    def text(self) -> str:
+        """Where it stands, whose it is, and its value, as every message names a hard limit."""
+        says_it = container_engines.is_asked_by_one(self.name) or self.name in (EVERY_UNIT, EVERY_USER_UNIT)
+        whose = self.name if says_it else "%s %s" % (self.kind, self.name)
+        return "%s: %s, hard nofile %s" % (self.place, whose, self.shown)
 
 
 class Inherited(t.NamedTuple):
@@ -92,7 +108,7 @@ class Inherited(t.NamedTuple):
 
     def maximum(self, limit: HardLimit) -> t.Optional[t.Tuple[int, int]]:
         """Return what a limit may be at most, now and after a boot; None where more does no harm."""
-        if limit.kind == "domain" and (self.locks_out or limit.source in self.planned):
+        if limit.kind == DOMAIN and (self.locks_out or limit.source in self.planned):
             return self.now, self.after_boot
         return (self.units, self.units) if limit.source in self.planned else None
 
@@ -113,6 +129,11 @@ class Offender(t.NamedTuple):
             "maximum": self.maximum,
             "when": self.when,
         }
+
+    def refusal(self, remedy: str, why: str = "") -> Refusal:
+        """Return the refusal of a change that would make it one. why: where the nr_open of that time comes from"""
+        allowed = "at most %d, fs.nr_open %s%s" % (self.maximum, IN_WORDS[self.when], why and " (%s)" % why)
+        return Refusal(self.limit.place, self.limit.shown, allowed, remedy)
 
 
 def nr_open_now(host: Host) -> t.Optional[int]:
@@ -237,7 +258,7 @@ def hard_limits(host: Host, live: bool = True) -> t.List[HardLimit]:
 def _engine_limits(host: Host) -> t.List[HardLimit]:
     """Return what container engines will ask for when their next container starts, now as after a boot."""
     return [
-        HardLimit(one.path, one.line, "unit", one.name, one.shown, one.hard, one.hard)
+        HardLimit(one.path, one.line, UNIT, one.name, one.shown, one.hard, one.hard)
         for one in container_engines.limits(host)
     ]
 
@@ -256,7 +277,7 @@ def _session_limits(host: Host) -> t.List[HardLimit]:
             if build.caps_unlimited and capped is None:
                 continue
             shown, asked = "unlimited", entry.value if capped is None else capped
-        found.append(HardLimit(entry.path, entry.line, "domain", domain, shown, asked, asked))
+        found.append(HardLimit(entry.path, entry.line, DOMAIN, domain, shown, asked, asked))
     return found
 
 
@@ -270,14 +291,14 @@ def _systemd_limits(host: Host) -> t.List[HardLimit]:
 
 def _systemd_limit(host: Host, unit: str, limit: systemd_limits.Limit) -> HardLimit:
     if limit.hard != systemd_limits.INFINITY:
-        return HardLimit(limit.path, limit.line, "unit", unit, limit.hard, limit.hard, limit.hard)
+        return HardLimit(limit.path, limit.line, UNIT, unit, limit.hard, limit.hard, limit.hard)
     # setrlimit_closest then asks for PID 1's own hard limit, which is the nr_open at its start: fine, unless
     # nr_open has been lowered since.
     first = running_limits.read_process(host, 1)
     booted = identity.boots_with_systemd(host)
     now = first.hard if first is not None and booted else 0
     after_boot = 0 if in_container(host) else nr_open_at_start(host)
-    return HardLimit(limit.path, limit.line, "unit", unit, "infinity", now, after_boot)
+    return HardLimit(limit.path, limit.line, UNIT, unit, "infinity", now, after_boot)
 
 
 def of_processes(processes: t.Iterable[running_limits.Process]) -> t.List[HardLimit]:
@@ -285,7 +306,7 @@ def of_processes(processes: t.Iterable[running_limits.Process]) -> t.List[HardLi
     first_of: t.Dict[t.Tuple[str, int], HardLimit] = {}
     for process in processes:
         name = process.subject
-        limit = HardLimit(process.path, process.line, "unit", name, process.hard, process.hard, 0)
+        limit = HardLimit(process.path, process.line, UNIT, name, process.hard, process.hard, 0)
         first_of.setdefault((name, process.hard), limit)
     return list(first_of.values())
 

@@ -121,12 +121,12 @@ def check(
     if request.state == ABSENT:
         before = hard_limits.offenders(hard_limits.hard_limits(host, host.live), *tops, inherited)
         found = [offender for offender in found if offender not in before]
-    offenders = _blamed([offender.as_dict() for offender in found], request, planned, plan)
+    offenders = _blamed(found, request, planned, plan)
     short = _shortfalls(then, request, accounts or {})
     removals = _removals(host, request, plan) if planned.has_limits or request.state == ABSENT else []
     result: t.Dict[str, t.Any] = {
         "ok": not offenders and not short,
-        "offenders": offenders,
+        "offenders": [offender.as_dict() for offender in offenders],
         "shortfalls": [dict(one._asdict(), needed=request.needed) for one in short],
         "nr_open_now": now,
         "nr_open_after_boot": boot.value,
@@ -145,7 +145,7 @@ def check(
         "systemd_running": host.live and host.is_directory("/run/systemd/system"),
     }
     if offenders or request.needed is None:
-        return result, remedies.message(host, result, remedies.WayOut(planned.nr_open, boot), inherited)
+        return result, remedies.Lockout(host, offenders, now, boot, planned.nr_open, inherited).message()
     return result, "\n".join(one.text(request.needed, request.variable_prefix) for one in short)
 
 
@@ -181,23 +181,24 @@ def _removals(host: Host, request: CheckRequest, plan: grants.Plan) -> t.List[st
 
 
 def _blamed(
-    offenders: t.List[t.Dict[str, t.Any]], request: CheckRequest, planned: Planned, plan: grants.Plan
-) -> t.List[t.Dict[str, t.Any]]:
+    offenders: t.Iterable[hard_limits.Offender], request: CheckRequest, planned: Planned, plan: grants.Plan
+) -> t.List[hard_limits.Offender]:
     """Name the cause of an offender in a file that is only planned: the variable, or the line copied from."""
     files = plan.files()
-    found: t.List[t.Dict[str, t.Any]] = []
+    found: t.List[hard_limits.Offender] = []
     for original in offenders:
-        offender = dict(original)
-        if offender["source"] in files:
+        limit = original.limit
+        if limit.source in files:
             grant: t.Optional[grants.Grant]
-            if offender["source"] == owned.LIMITS_DROP_IN:
-                grant = plan.domains.get(offender["domain"])
+            if limit.source == owned.LIMITS_DROP_IN:
+                grant = plan.domains.get(limit.name)
             else:
-                grant = plan.units.get(offender.get("unit", ""), plan.default)
-            if grant is not None and grant.hard_path is not None and offender["value"] != planned.hard:
-                offender.update(source=grant.hard_path, line=grant.hard_line)
-            elif offender["value"] == planned.hard:
-                offender.update(source=request.variable_prefix + "nofile_hard", line=0)
-        if offender not in found:
+                grant = plan.units.get(limit.name, plan.default)
+            if grant is not None and grant.hard_path is not None and limit.shown != planned.hard:
+                limit = limit._replace(source=grant.hard_path, line=grant.hard_line)
+            elif limit.shown == planned.hard:
+                limit = limit._replace(source=request.variable_prefix + "nofile_hard", line=0)
+        offender = original._replace(limit=limit)
+        if offender.as_dict() not in [one.as_dict() for one in found]:
             found.append(offender)
     return found

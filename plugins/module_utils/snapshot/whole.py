@@ -134,11 +134,13 @@ def _homes(host: Host, observation: t.Mapping[str, t.Any], request: SnapshotRequ
 def _nofile(
     host: Host, known: t.Mapping[str, t.Mapping[str, t.Any]], subjects: Subjects, request: SnapshotRequest
 ) -> t.Dict[str, t.Any]:
+    lockout = subjects.lockout()
     return {
         "nr_open": _numbers(known.get(hard_limits.NR_OPEN)),
         "file_max": dict(_numbers(known.get("fs.file-max")), allocated=_allocated(host)),
         "subjects": _subjects(subjects, request),
-        "offenders": subjects.offenders(),
+        "offenders": [offender.as_dict() for offender in lockout.offenders],
+        "lockout": lockout.message(),
         "inherited": subjects.most_inherited(),
     }
 

@@ -78,11 +78,11 @@ def test_a_limit_above_the_nr_open_of_now_or_of_the_next_boot_is_refused(debian)
     with pytest.raises(Refusal) as now:
         change(debian, LIMITS, limits(2000000))
     assert str(now.value).startswith(
-        LIMITS + ":2 is 2000000; allowed: at most 1048576, the fs.nr_open of now. Nothing was written to " + LIMITS
+        LIMITS + ":2 is 2000000; allowed: at most 1048576, fs.nr_open now. Nothing was written to " + LIMITS
     )
     assert not debian.exists(LIMITS)
     debian.sysctl(fs__nr_open=3000000)
-    with pytest.raises(Refusal, match=r"at most 1048576, the fs.nr_open after the next boot"):
+    with pytest.raises(Refusal, match=r"at most 1048576, fs.nr_open after the next boot"):
         change(debian, UNIT, HEADER + "[Service]\nLimitNOFILE=2000000\n")
     assert not debian.exists(UNIT)
     change(debian, owned.SYSCTL_DROP_IN, HEADER + "fs.nr_open = 3000000\n")

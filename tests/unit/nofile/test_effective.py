@@ -242,7 +242,7 @@ def test_the_reader(debian):
 def test_offenders(debian):
     debian.put(DROP_IN, "* hard nofile 2000000\n")
     process(debian, 60, "app", 50, 3000000)
-    found = [(entry["source"], entry["when"]) for entry in ask(debian).offenders()]
+    found = [(one.limit.source, one.when) for one in ask(debian).lockout().offenders]
     assert found == [(DROP_IN, "now"), (DROP_IN, "after_boot"), ("/proc/60/limits", "now")]
 
 
