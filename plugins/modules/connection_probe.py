@@ -229,6 +229,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import request as probe_request
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import run
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import AUTOBIND, BINDINGS
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
@@ -239,7 +240,7 @@ def main() -> None:
             "own_sinks": {"type": "list", "elements": "str", "default": []},
             "confirmed": {"type": "bool", "default": False},
             "source_addresses": {"type": "list", "elements": "raw", "default": []},
-            "binding": {"type": "str", "choices": ["autobind", "bind", "bind_no_port"], "default": "autobind"},
+            "binding": {"type": "str", "choices": list(BINDINGS), "default": AUTOBIND},
             "target": {"type": "raw", "required": True},
             "rate": {"type": "raw", "default": 0},
             "hold": {"type": "raw", "default": 10},

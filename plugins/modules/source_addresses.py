@@ -236,15 +236,6 @@ class Ip:
     def links(self) -> Links:
         return t.cast(Links, json.loads(self.run("-json", "address", "show") or "[]"))
 
-    def default_interfaces(self) -> t.List[str]:
-        """Return the interfaces of the IPv4 default route, else of the IPv6 one."""
-        for family in ("-4", "-6"):
-            routes = json.loads(self.run("-json", family, "route", "show", "default") or "[]")
-            interfaces = address_set.default_interfaces(routes)
-            if interfaces:
-                return interfaces
-        return []
-
     def change(self, remove: t.Iterable[Pair], add: t.Iterable[Pair], correct: t.Iterable[Pair]) -> None:
         lines = ["address del %s dev %s\n" % (address, interface) for interface, address in remove]
         for verb, pairs in (("add", add), ("change", correct)):
@@ -283,7 +274,7 @@ def make_plan(params: t.Mapping[str, t.Any], ip: Ip) -> Plan:
     interface = None
     persistence = network_providers.Persistence(network_providers.NONE, {}, [])
     if places:
-        interface = choose_interface(prefix + "interface", params["interface"], links, ip)
+        interface = choose_interface(prefix + "interface", params["interface"], links)
         address_set.check_against_host(places, interface, links, ours)
         refuse_taken(host, params, places, links, ours)
         check_ipv6(places, interface)
@@ -316,14 +307,16 @@ def around(host: Host, own: t.Container[str]) -> t.List[t.Mapping[str, str]]:
     return [*found, *ssh_session.peers(host, os.getpid(), own), *name_servers.name_servers(host)]
 
 
-def choose_interface(where: str, name: t.Optional[str], links: Links, ip: Ip) -> str:
+def choose_interface(where: str, name: t.Optional[str], links: Links) -> str:
+    """Return the interface by name, or that of the default route: IPv4's, else IPv6's."""
     names = [link["ifname"] for link in links if "ifname" in link]
     if name:
         if name not in names:
             remedy = "Name the interface that the destinations are reached by."
             raise Refusal(where, name, "an interface of this host: " + ", ".join(names), remedy)
         return name
-    defaults = ip.default_interfaces()
+    routes = interface_addresses.observe()["default_routes"]
+    defaults = next(filter(None, (interface_addresses.default_interfaces(routes, version) for version in (4, 6))), [])
     if len(defaults) != 1:
         found = "several default routes: " + ", ".join(defaults) if defaults else "no default route"
         remedy = "The host has %s. Name the interface." % found

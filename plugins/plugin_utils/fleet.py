@@ -15,7 +15,7 @@ import ipaddress
 import math
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, ranges
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, Run
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import known
@@ -51,14 +51,14 @@ class Pool:
         taken: list[Run] = []
         for index, entry in enumerate(entries):
             self.runs += _take(_run(where, index, entry), taken)
-        self.size = sum(last - first + 1 for _version, first, last in self.runs)
+        self.size = ranges.count(run[1:] for run in self.runs)
 
     def entry_of(self, address: address_set.Address) -> t.Any:
         """Return the first entry that names an address of the pool."""
         version, number = address.version, int(address)
         for index, entry in enumerate(self._entries):
-            family, first, last = _run(self._where, index, entry)
-            if family == version and first <= number <= last:
+            run = _run(self._where, index, entry)
+            if run[0] == version and ranges.covers([run[1:]], number):
                 return entry
         raise LookupError("%s is not of the pool" % address)
 
@@ -84,7 +84,7 @@ class Slice(t.NamedTuple):
 
     @property
     def size(self) -> int:
-        return sum(last - first + 1 for _version, first, last in self.runs)
+        return ranges.count(run[1:] for run in self.runs)
 
     def addresses(self) -> t.Iterator[address_set.Address]:
         for version, first, last in self.runs:
@@ -130,11 +130,11 @@ def _run(where: str, index: int, entry: t.Any) -> Run:
     run = address_set.run_of(entry)
     if run is None:
         _refuse(where, index, entry)
-    version, first, last = run
-    for other, low, high in _NO_SOURCES:
-        if other == version and first <= high and low <= last:
-            _refuse(where, index, str(MAKE[version](max(first, low))))
-    return version, first, last
+    for no_source in _NO_SOURCES:
+        shared = ranges.overlap(run[1:], no_source[1:])
+        if no_source[0] == run[0] and shared is not None:
+            _refuse(where, index, str(MAKE[run[0]](shared[0])))
+    return run
 
 
 def _refuse(where: str, index: int, entry: t.Any) -> t.NoReturn:

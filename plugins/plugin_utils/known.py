@@ -13,12 +13,11 @@ import contextlib
 import ipaddress
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, ranges
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, Address, Run
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.taken_addresses import plain
 
 Variables = t.Mapping[str, t.Any]
-Interval = tuple[int, int]
 
 #: What one host has to itself, or nobody in particular (None): first and last number, whose in words, host.
 Row = tuple[int, int, str, str | None]
@@ -53,7 +52,7 @@ class Known:
                 return str(row[2])
         return None
 
-    def within(self, run: Run) -> list[Interval]:
+    def within(self, run: Run) -> list[ranges.Range]:
         """Return what of ``run`` anybody has, this host too: what hosts that share a pool have to leave out."""
         return [(first, last) for first, last, _whose, _host in self._overlapping(run)]
 

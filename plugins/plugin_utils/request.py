@@ -10,11 +10,9 @@ import ipaddress
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import AUTOBIND, BINDINGS
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.known import server
-
-AUTOBIND, BIND, BIND_NO_PORT = "autobind", "bind", "bind_no_port"
-BINDINGS = (AUTOBIND, BIND, BIND_NO_PORT)
 
 MAX_CONNECTIONS = 10**9
 MAX_PROCESSES = 10**6

@@ -56,6 +56,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.sink import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import (
     address_set,
+    binding,
     capabilities,
     endpoints,
     owned,
@@ -392,7 +393,7 @@ _PROBE = _options(
     own_sinks=st.lists(_ENDPOINTS, max_size=2),
     confirmed=st.booleans(),
     source_addresses=_ADDRESSES,
-    binding=st.sampled_from(probe_request.BINDINGS),
+    binding=st.sampled_from(binding.BINDINGS),
     **dict.fromkeys(("target", "rate", "hold", "processes", "sample", "reserve", "timeout"), _NUMBER),
     user=st.none() | texts("nobody"),
     progress=st.none() | texts("/run/fourtuple/x"),

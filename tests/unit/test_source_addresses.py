@@ -26,6 +26,10 @@ class Killed(BaseException):
     pass
 
 
+def default_route(family: int, interface: str, metric: int = 0) -> dict[str, t.Any]:
+    return {"family": family, "interface": interface, "metric": metric}
+
+
 class Kernel:
     """Answers the calls of the ip program that the module makes."""
 
@@ -35,7 +39,7 @@ class Kernel:
             "eth0": ["192.0.2.10/24", "198.51.100.3/32"],
             "eth1": ["203.0.113.5/24"],
         }
-        self.routes: dict[str, list[dict[str, t.Any]]] = {"-4": [{"dst": "default", "dev": "eth0"}], "-6": []}
+        self.routes = [default_route(4, "eth0")]
         #: Those with the preferred lifetime 0.
         self.deprecated: set[str] = set()
         self.calls: list[list[str]] = []
@@ -50,8 +54,6 @@ class Kernel:
         self.calls.append(command[1:])
         if command[1:] == ["-json", "address", "show"]:
             return 0, json.dumps([self._link(index, name) for index, name in enumerate(self.addresses, 1)]), ""
-        if command[3:] == ["route", "show", "default"]:
-            return 0, json.dumps(self.routes[command[2]]), ""
         assert command[1:] == ["-batch", "-"]
         assert data is not None
         self.batches.append(data)
@@ -100,6 +102,9 @@ def kernel(monkeypatch: pytest.MonkeyPatch, host: HostFolder) -> Kernel:
         AnsibleModule, "get_bin_path", lambda _module, name, **_options: "/sbin/" + name if kernel.installed else None
     )
     monkeypatch.setattr(source_addresses, "ROOT", host.root)
+    monkeypatch.setattr(
+        source_addresses.interface_addresses, "observe", lambda: {"default_routes": kernel.routes, "taken": []}
+    )
     host.put("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "0\n")
     host.put("/run/systemd/netif/links/2", "ADMIN_STATE=configured\nNETWORK_FILE=%s\n" % NETWORK_FILE)
     host.put(NETWORK_FILE, "[Match]\nName=eth0\n")
@@ -242,7 +247,7 @@ def test_a_foreign_address_stays_foreign(run: Run, kernel: Kernel, host: HostFol
 def test_nothing_wanted_on_an_untouched_host_changes_nothing(
     run: Run, kernel: Kernel, host: HostFolder, options: dict[str, t.Any]
 ) -> None:
-    kernel.routes["-4"] = []
+    kernel.routes = []
     result = run(**options)
     assert outcome(result) == (False, [], [], [], [])
     assert result["persist"] == {"addresses": [], "files": {}, "obsolete": []}
@@ -367,7 +372,7 @@ def test_refuses_before_any_change(
 
 
 def test_the_ipv6_default_route_serves_where_there_is_no_other(run: Run, kernel: Kernel) -> None:
-    kernel.routes = {"-4": [], "-6": [{"dst": "default", "dev": "eth0"}]}
+    kernel.routes = [default_route(6, "eth0")]
     assert run("10.0.0.1")["interface"] == "eth0"
 
 
@@ -375,11 +380,11 @@ def test_the_ipv6_default_route_serves_where_there_is_no_other(run: Run, kernel:
     ("routes", "part"),
     [
         ([], "no default route"),
-        ([{"dst": "default", "nexthops": [{"dev": "eth0"}, {"dev": "eth1"}]}], "several default routes: eth0, eth1"),
+        ([default_route(4, "eth1"), default_route(4, "eth0")], "several default routes: eth0, eth1"),
     ],
 )
 def test_refuses_to_guess_the_interface(run: Run, kernel: Kernel, routes: list[dict[str, t.Any]], part: str) -> None:
-    kernel.routes["-4"] = routes
+    kernel.routes = routes
     message = run("10.0.0.1")["msg"]
     assert "addresses_interface is None" in message
     assert part in message

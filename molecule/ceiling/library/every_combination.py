@@ -17,6 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import request as probe_request
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import run
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BINDINGS
 
 #: More than there are four-tuples, and connection_probe's defaults.
 OPTIONS: dict[str, t.Any] = {
@@ -54,7 +55,7 @@ def main() -> None:
     )
     sources, destinations = module.params["sources"], module.params["destinations"]
     probes = []
-    for family, number, binding in itertools.product(destinations, (1, 2), probe_request.BINDINGS):
+    for family, number, binding in itertools.product(destinations, (1, 2), BINDINGS):
         found = probe(binding, sources[family], destinations[family][:number])
         probes.append({"item": [binding, number, family], **found})
     module.exit_json(changed=False, probes=probes)

@@ -18,6 +18,7 @@ import struct
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import netlink
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set
 
 _NETLINK_ROUTE = 0
 
@@ -324,10 +325,10 @@ def describe(observed: t.Mapping[str, t.Any], ours: t.AbstractSet[str]) -> t.Dic
               alone: ``last`` is ``address``.
         anyip: [{"prefix", "interface", "family"}] of the prefixes any address of which can be bound to, but 127.0.0.0/8
         primary: {"address", "prefix", "interface"}, or None. Of the default interface (IPv4's, else IPv6's) the global
-              address that is not ours. Of several: none that is another's secondary, or temporary; one with a subnet;
-              the lowest, because after a boot they may stand in another order.
+              address that is not ours; of several the one that address_set.primary_rank() has first.
     """
-    by_family = {str(version): _default_interface(observed["default_routes"], version) for version in _BITS}
+    best = {str(version): default_interfaces(observed["default_routes"], version) for version in _BITS}
+    by_family = {version: names[0] if len(names) == 1 else None for version, names in best.items()}
     return {
         "default_interface": by_family,
         "list": _ranges(observed["addresses"], ours),
@@ -336,11 +337,11 @@ def describe(observed: t.Mapping[str, t.Any], ours: t.AbstractSet[str]) -> t.Dic
     }
 
 
-def _default_interface(routes: t.Sequence[t.Mapping[str, t.Any]], version: int) -> t.Optional[str]:
+def default_interfaces(routes: t.Sequence[t.Mapping[str, t.Any]], version: int) -> t.List[str]:
+    """Return the interfaces by which the best default routes of a family leave, of what observe() returned."""
     usable = [route for route in routes if route["family"] == version]
     best = min((route["metric"] for route in usable), default=None)
-    names = {route["interface"] for route in usable if route["metric"] == best}
-    return names.pop() if len(names) == 1 else None
+    return sorted({route["interface"] for route in usable if route["metric"] == best})
 
 
 def _is_loopback(entry: t.Mapping[str, t.Any]) -> bool:
@@ -390,7 +391,7 @@ def _primary(
     default_interface: t.Mapping[str, t.Optional[str]],
     ours: t.AbstractSet[str],
 ) -> t.Optional[t.Dict[str, t.Any]]:
-    for version, bits in _BITS.items():
+    for version in _BITS:
         candidates = [
             entry
             for entry in addresses
@@ -400,6 +401,6 @@ def _primary(
             and not _is_ours(entry, ours)
         ]
         if candidates:
-            first = min(candidates, key=lambda entry: (entry["secondary"], entry["prefix"] == bits, _to_number(entry)))
+            first = min(candidates, key=lambda e: address_set.primary_rank(e["address"], e["prefix"], e["secondary"]))
             return {key: first[key] for key in ("address", "prefix", "interface")}
     return None

@@ -9,15 +9,13 @@ import ipaddress
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import AUTOBIND, BIND_NO_PORT
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.endpoints import (
     Endpoint,
     parse_endpoint,
     text_of,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
-
-AUTOBIND, BIND, BIND_NO_PORT = "autobind", "bind", "bind_no_port"
-BINDINGS = (AUTOBIND, BIND, BIND_NO_PORT)
 
 #: Of a host with 100,000 connections or fewer each one has to answer.
 SAMPLE = 100000

@@ -36,8 +36,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import messages, worker_process
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece, Pieces
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe.request import BIND, ProbeRequest
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe.request import ProbeRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 #: The constraints of the ceiling model that can end a probe, and two that are none: what was not there to be reached.

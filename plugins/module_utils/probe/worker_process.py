@@ -23,7 +23,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import messages
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe.request import BIND_NO_PORT
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND_NO_PORT
 
 #: include/uapi/linux/in.h; socket has the first from Python 3.12 on.
 IP_BIND_ADDRESS_NO_PORT = 24

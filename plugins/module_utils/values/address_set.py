@@ -201,26 +201,30 @@ def find_link(links: Links, interface: str) -> t.Optional[t.Mapping[str, t.Any]]
 
 
 def primaries(link: t.Mapping[str, t.Any], ours: t.AbstractSet[Pair]) -> t.Dict[str, str]:
-    """Return the interface's own address of each family, as address -> what it is called in a message.
-
-    That is the first that is nobody's secondary. One with a subnet goes before one without: after a
-    boot the single addresses may stand first.
-    """
+    """Return the interface's primary address of each family, as address -> what it is called in a message."""
     found: t.Dict[str, str] = {}
     for family in ("inet", "inet6"):
         candidates = [
             info
             for info in address_infos(link)
-            if info.get("family") == family
-            and info.get("scope") != "link"
-            and not info.get("secondary")
-            and not info.get("temporary")
-            and _pair(link, info) not in ours
+            if info.get("family") == family and info.get("scope") != "link" and _pair(link, info) not in ours
         ]
-        candidates.sort(key=lambda info: info["prefixlen"] >= (32 if family == "inet" else 128))
         if candidates:
-            found[_text(_pair(link, candidates[0]))] = "the primary address of %s" % link["ifname"]
+            secondary = [bool(info.get("secondary") or info.get("temporary")) for info in candidates]
+            ranks = [primary_rank(info["local"], info["prefixlen"], s) for info, s in zip(candidates, secondary)]
+            primary = candidates[ranks.index(min(ranks))]
+            found[_text(_pair(link, primary))] = "the primary address of %s" % link["ifname"]
     return found
+
+
+def primary_rank(address: str, prefix: int, secondary: bool) -> t.Tuple[bool, bool, int]:
+    """Return what the addresses of one family and interface are compared by: the lowest is its primary address.
+
+    None that is another's secondary, or temporary, which secondary says too; one with a subnet; the lowest, because
+    after a boot they may stand in another order.
+    """
+    parsed = ipaddress.ip_address(address)
+    return secondary, prefix == parsed.max_prefixlen, int(parsed)
 
 
 def _subnet_addresses(link: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[str, str]]:
@@ -305,13 +309,3 @@ def in_order(pairs: t.Iterable[Pair]) -> t.List[Pair]:
         return pair[0], address.version, int(address)
 
     return sorted(pairs, key=key)
-
-
-def default_interfaces(routes: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
-    """Return the interfaces of the best default route in what ``ip -json route show default`` printed."""
-    usable = [route for route in routes if route.get("type", "unicast") == "unicast"]
-    if not usable:
-        return []
-    best = min(usable, key=lambda route: int(route.get("metric", 0)))
-    hops = best.get("nexthops") or [best]
-    return sorted({hop["dev"] for hop in hops if "dev" in hop})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import ranges
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.kernel_number import read_number
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
 
@@ -42,7 +43,7 @@ def read_kernel_list(data: bytes) -> t.Optional[t.Set[int]]:
     proc_do_large_bitmap (kernel/sysctl.c): ends of lines separate as commas do, other white space does not, and port
     0 is one.
     """
-    runs: t.Set[t.Tuple[int, int]] = set()
+    runs: t.Set[ranges.Range] = set()
     place = _skip_ends_of_lines(data, 0)
     while place < len(data):
         first = last = read_number(data, place, _WORD_SIZE, b"-,\n")
@@ -54,7 +55,7 @@ def read_kernel_list(data: bytes) -> t.Optional[t.Set[int]]:
             return None
         runs.add((first.size, last.size))
         place = _skip_ends_of_lines(data, last.end + 1)
-    return _expanded(runs)
+    return {port for first, last in ranges.merged(runs) for port in range(first, last + 1)}
 
 
 def _skip_ends_of_lines(data: bytes, place: int) -> int:
@@ -63,28 +64,12 @@ def _skip_ends_of_lines(data: bytes, place: int) -> int:
     return place
 
 
-def _expanded(runs: t.Iterable[t.Tuple[int, int]]) -> t.Set[int]:
-    """Return the ports of runs, each once, however many runs name it."""
-    ports: t.Set[int] = set()
-    highest = -1
-    for first, last in sorted(runs):
-        ports.update(range(max(first, highest + 1), last + 1))
-        highest = max(highest, last)
-    return ports
-
-
 def format_kernel_list(ports: t.Iterable[int]) -> str:
     """Return ``ports`` as the kernel prints them: ascending, neighbours joined to ranges."""
-    runs: t.List[t.List[int]] = []
-    for port in sorted(ports):
-        if runs and port == runs[-1][1] + 1:
-            runs[-1][1] = port
-        else:
-            runs.append([port, port])
-    return ",".join("%d" % low if low == high else "%d-%d" % (low, high) for low, high in runs)
+    return ",".join(map(ranges.text, ranges.of_numbers(ports)))
 
 
-def parse_range(where: str, value: object) -> t.Tuple[int, int]:
+def parse_range(where: str, value: object) -> ranges.Range:
     """Return (low, high) of a local port range given as ``"1024 65535"``, ``"1024-65535"`` or ``[1024, 65535]``."""
     allowed = "two ports from 1 to %d, the first not above the last" % HIGHEST_PORT
     remedy = 'Write it as "1024 65535".'

@@ -13,7 +13,7 @@ import bisect
 import ipaddress
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, ranges
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, Address, Run
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -31,7 +31,7 @@ class Whose(t.Protocol):
     def whose(self, address: Address) -> t.Optional[str]:
         """Return whose an address is, None where nobody is known to have it."""
 
-    def within(self, run: Run) -> t.List[t.Tuple[int, int]]:
+    def within(self, run: Run) -> t.List[ranges.Range]:
         """Return what of ``run`` somebody has, as first and last numbers in no order."""
 
 
@@ -62,15 +62,12 @@ class Taken:
                 found = self._runs[index - 1][3]
         return found
 
-    def within(self, run: Run) -> t.List[t.Tuple[int, int]]:
+    def within(self, run: Run) -> t.List[ranges.Range]:
         """Return what of ``run`` somebody has, as first and last numbers in no order."""
-        version, first, last = run
-        singles = [(number, number) for family, number in self._single if family == version and first <= number <= last]
-        return singles + [
-            (max(first, low), min(last, high))
-            for family, low, high, _whose in self._runs
-            if family == version and low <= last and first <= high
-        ]
+        known = [(family, number, number) for family, number in self._single]
+        known += [(family, low, high) for family, low, high, _whose in self._runs]
+        shared = (ranges.overlap(run[1:], one[1:]) for one in known if one[0] == run[0])
+        return [one for one in shared if one is not None]
 
 
 def _disjoint(runs: t.Iterable[t.Tuple[int, int, int, str]]) -> t.List[t.Tuple[int, int, int, str]]:
@@ -102,7 +99,7 @@ def refuse(
             raise Refusal(place, str(address), ALLOWED, "It is %s. %s" % (whose, without(entry, taken.within)))
 
 
-def without(entry: object, within: t.Callable[[Run], t.Iterable[t.Tuple[int, int]]], shared: str = "") -> str:
+def without(entry: object, within: t.Callable[[Run], t.Iterable[ranges.Range]], shared: str = "") -> str:
     """Return the sentence that says how to leave out of an entry what others have.
 
     within: gives of a run the parts (first, last) that somebody has
@@ -119,18 +116,9 @@ def without(entry: object, within: t.Callable[[Run], t.Iterable[t.Tuple[int, int
     return "Write %s in place of %r%s." % (", ".join(pieces), entry, shared)
 
 
-def _rest(run: Run, out: t.Iterable[t.Tuple[int, int]]) -> t.List[str]:
+def _rest(run: Run, out: t.Iterable[ranges.Range]) -> t.List[str]:
     """Return, as entries of a list, what of ``run`` is in none of ``out``."""
-    version, first, last = run
-    pieces = []
-    for low, high in sorted(out):
-        if first < low:
-            pieces.append((first, low - 1))
-        first = max(first, high + 1)
-    if first <= last:
-        pieces.append((first, last))
-    make = MAKE[version]
-    return [str(make(low)) if low == high else "%s-%s" % (make(low), make(high)) for low, high in pieces]
+    return [ranges.text(piece, MAKE[run[0]]) for piece in ranges.without(run[1:], out)]
 
 
 def plain(text: object) -> t.Optional[str]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import ranges
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import AUTOBIND, BIND
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     NAMESPACE,
     Allowance,
@@ -17,11 +19,10 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
     number_of,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import (
-    count,
     destinations_by_family,
-    source_intervals,
+    source_ranges,
 )
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import AUTOBIND, BIND, ClientRequest
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 #: With net.ipv4.tcp_tw_reuse = 1 connect() takes a port over after a second (net/ipv4/tcp_ipv4.c, tcp_twsk_unique).
 _REUSE_SECONDS = 1
@@ -31,12 +32,12 @@ _ALWAYS_REUSE = 1
 def four_tuples(limits: Limits, request: ClientRequest) -> Answer:
     """Allow what distinct (source address, source port, destination) there are."""
     ports = limits["ports"]["usable"]
-    intervals = source_intervals(limits, request.interface)
+    found = source_ranges(limits, request.interface)
     if ports is None:
         return Unknown("the local port range could not be read")
-    if intervals is None:
+    if found is None:
         return Unknown("the host's addresses could not be read")
-    sources = {family: count(found) for family, found in intervals.items()}
+    sources = {family: ranges.count(several) for family, several in found.items()}
     capacity = capacity_of_a_source(request, ports, sources)
     used = {family: min(1, number) if request.binding == AUTOBIND else number for family, number in sources.items()}
     held = in_timewait(limits, request)

@@ -8,15 +8,17 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAX_ADDRESSES
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import ranges
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, MAX_ADDRESSES
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import AUTOBIND
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import AUTOBIND, ClientRequest, parse
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest, parse
 
 #: First and last address as numbers, by family.
-Intervals = dict[int, list[tuple[int, int]]]
+SourceRanges = dict[int, list[ranges.Range]]
 
 
-def source_intervals(limits: Limits, interface: str | None, ours: bool = True) -> Intervals | None:
+def source_ranges(limits: Limits, interface: str | None, ours: bool = True) -> SourceRanges | None:
     """Return the addresses that a client can connect from, None where they could not be read.
 
     These are the global ones of its interface (that of the family's default route where none is named; without a
@@ -27,7 +29,7 @@ def source_intervals(limits: Limits, interface: str | None, ours: bool = True) -
     addresses = limits["addresses"]
     if addresses is None:
         return None
-    found: Intervals = {4: [], 6: []}
+    found: SourceRanges = {4: [], 6: []}
     for entry in addresses["list"]:
         family = entry["family"]
         chosen = interface or addresses["default_interface"].get(str(family))
@@ -43,18 +45,7 @@ def source_intervals(limits: Limits, interface: str | None, ours: bool = True) -
             # __inet6_bind; measured).
             continue
         found[network.version].append((int(network.network_address), int(network.broadcast_address)))
-    return {family: merged(intervals) for family, intervals in found.items()}
-
-
-def merged(intervals: t.Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return ``intervals`` ascending, none of which overlaps another."""
-    found: list[tuple[int, int]] = []
-    for first, last in sorted(intervals):
-        if found and first <= found[-1][1]:
-            found[-1] = (found[-1][0], max(last, found[-1][1]))
-        else:
-            found.append((first, last))
-    return found
+    return {family: ranges.merged(several) for family, several in found.items()}
 
 
 def source_addresses(limits: Limits, stated: t.Mapping[str, t.Any], maximum: int = MAX_ADDRESSES) -> list[str]:
@@ -65,39 +56,25 @@ def source_addresses(limits: Limits, stated: t.Mapping[str, t.Any], maximum: int
     None are named for ``autobind``, which leaves the choice to the route.
     """
     request = parse(stated)
-    intervals = source_intervals(limits, request.interface) or {}
-    numbers = {family: count(found) for family, found in intervals.items()}
-    if request.binding == AUTOBIND or not intervals:
+    sources_of = source_ranges(limits, request.interface) or {}
+    numbers = {family: ranges.count(found) for family, found in sources_of.items()}
+    if request.binding == AUTOBIND or not sources_of:
         return []
     wanted = destinations_by_family(request, numbers)
-    make: dict[int, t.Callable[[int], object]] = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}
     return [
-        "%s-%s" % (make[family](first), make[family](last))
-        for family, found in intervals.items()
+        "%s-%s" % (MAKE[family](first), MAKE[family](last))
+        for family, found in sources_of.items()
         if wanted[family]
-        for first, last in _at_most(found, maximum)
+        for first, last in ranges.first_numbers(found, maximum)
     ]
-
-
-def _at_most(intervals: t.Iterable[tuple[int, int]], maximum: int) -> t.Iterator[tuple[int, int]]:
-    """Yield the first ``maximum`` numbers of the intervals."""
-    for first, last in intervals:
-        if maximum <= 0:
-            return
-        yield first, min(last, first + maximum - 1)
-        maximum -= last - first + 1
-
-
-def count(intervals: t.Iterable[tuple[int, int]]) -> int:
-    return sum(last - first + 1 for first, last in intervals)
 
 
 def usable_sources(limits: Limits, request: ClientRequest) -> int | None:
     """Return how many source addresses the connections of the request can have; autobind has one a family."""
-    intervals = source_intervals(limits, request.interface)
-    if intervals is None:
+    sources_of = source_ranges(limits, request.interface)
+    if sources_of is None:
         return None
-    sources = {family: count(found) for family, found in intervals.items()}
+    sources = {family: ranges.count(found) for family, found in sources_of.items()}
     families = [family for family, number in destinations_by_family(request, sources).items() if number]
     return sum(min(1, sources[f]) if request.binding == AUTOBIND else sources[f] for f in families)
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import ranges
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import Intervals
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import SourceRanges
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.subjects import subjects
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import BIND, ClientRequest
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 #: Published: nothing lost at an average chain of 1, 11 % of the throughput at 48.
 _LONG_CHAIN = 8
@@ -109,7 +111,7 @@ def _bind_among_others(limits: Limits, request: ClientRequest) -> str | None:
     others = 0
     for entry in limits["sockets"]["by_source"] or ():
         address = ipaddress.ip_address(entry["address"])
-        if not any(first <= int(address) <= last for first, last in ours[address.version]):
+        if not ranges.covers(ours[address.version], int(address)):
             others += entry["established"]
     if others < _FEW_CONNECTIONS:
         return None
@@ -120,8 +122,8 @@ def _bind_among_others(limits: Limits, request: ClientRequest) -> str | None:
     )
 
 
-def _ours(limits: Limits) -> Intervals:
-    found: Intervals = {4: [], 6: []}
+def _ours(limits: Limits) -> SourceRanges:
+    found: SourceRanges = {4: [], 6: []}
     for entry in limits["addresses"]["list"]:
         if entry.get("ours"):
             last = entry.get("last", entry["address"])

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, taken_addresses
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, ranges, taken_addresses
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import AUTOBIND, BIND
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import known
@@ -19,13 +20,12 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.four_tuple
     in_timewait,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import (
-    count,
     destinations_by_family,
-    source_intervals,
+    source_ranges,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.ports import claimed
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import cannot_be_set
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import AUTOBIND, BIND, ClientRequest
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 
 def slice_of_host(limits: Limits, request: ClientRequest, needed: bool = False) -> Slice | None:
@@ -55,17 +55,13 @@ def addresses_of_slice(
         for address in part.addresses():
             if total >= wanted:
                 break
-            if need.capacity[address.version] and not _covers(need.present[address.version], int(address)):
+            if need.capacity[address.version] and not ranges.covers(need.present[address.version], int(address)):
                 others.refuse_of_pool(address)
                 taken.append(str(address))
                 total += need.capacity[address.version]
         if total >= wanted:
             return taken
     raise need.refusal(part, len(taken))
-
-
-def _covers(intervals: t.Iterable[tuple[int, int]], number: int) -> bool:
-    return any(first <= number <= last for first, last in intervals)
 
 
 class Others:
@@ -120,8 +116,8 @@ class _Need:
         self.limits, self.request, self.target = limits, request, target
         self.ports = limits["ports"]["usable"]
         self.claimed = claimed(limits)
-        self.present = source_intervals(limits, request.interface) or {4: [], 6: []}
-        sources = {family: count(found) for family, found in self.present.items()}
+        self.present = source_ranges(limits, request.interface) or {4: [], 6: []}
+        sources = {family: ranges.count(found) for family, found in self.present.items()}
         self.capacity = capacity_of_a_source(request, self.ports, sources)
         destinations = destinations_by_family(request, sources)
         #: The family that more addresses would be of.

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from limits_builder import address, container, limits_of, subject
 
 from ansible_collections.fourtuple.clients.plugins.filter.plan import FilterModule
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BINDINGS
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import ceilings
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.prediction import predict
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import BINDINGS
 
 Limits = dict[str, t.Any]
 

@@ -270,23 +270,6 @@ def test_orders_by_interface_family_and_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("routes", "expected"),
-    [
-        ([], []),
-        ([{"dst": "default", "dev": "eth0"}], ["eth0"]),
-        (
-            [{"dst": "default", "dev": "wlan0", "metric": 600}, {"dst": "default", "dev": "eth0", "metric": 100}],
-            ["eth0"],
-        ),
-        ([{"dst": "default", "nexthops": [{"dev": "eth1"}, {"dev": "eth0"}]}], ["eth0", "eth1"]),
-        ([{"type": "unreachable", "dst": "default"}], []),
-    ],
-)
-def test_finds_the_interface_of_the_default_route(routes: list[dict[str, t.Any]], expected: list[str]) -> None:
-    assert address_set.default_interfaces(routes) == expected
-
-
-@pytest.mark.parametrize(
     ("entry", "first", "last"),
     [
         ("198.51.100.7", "198.51.100.7", "198.51.100.7"),

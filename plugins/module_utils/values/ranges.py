@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ranges of whole numbers, of ports as of addresses. Both ends belong to a range."""
+
+from __future__ import annotations
+
+import typing as t
+
+#: First and last number.
+Range = t.Tuple[int, int]
+
+
+def merged(ranges: t.Iterable[Range]) -> t.List[Range]:
+    """Return the same numbers as ranges that ascend, none of which overlaps another or touches it."""
+    found: t.List[Range] = []
+    for first, last in sorted(ranges):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return found
+
+
+def of_numbers(numbers: t.Iterable[int]) -> t.List[Range]:
+    return merged((number, number) for number in numbers)
+
+
+def count(ranges: t.Iterable[Range]) -> int:
+    """Return how many numbers there are in ranges that do not overlap."""
+    return sum(last - first + 1 for first, last in ranges)
+
+
+def covers(ranges: t.Iterable[Range], number: int) -> bool:
+    return any(first <= number <= last for first, last in ranges)
+
+
+def overlap(one: Range, other: Range) -> t.Optional[Range]:
+    """Return what two ranges share, None for nothing."""
+    first, last = max(one[0], other[0]), min(one[1], other[1])
+    return (first, last) if first <= last else None
+
+
+def without(one: Range, others: t.Iterable[Range]) -> t.List[Range]:
+    """Return what of one range is in none of the others."""
+    first, last = one
+    found = []
+    for low, high in merged(others):
+        if low > last:
+            break
+        if first < low:
+            found.append((first, low - 1))
+        first = max(first, high + 1)
+    return found + ([(first, last)] if first <= last else [])
+
+
+def first_numbers(ranges: t.Iterable[Range], maximum: int) -> t.List[Range]:
+    """Return the first ``maximum`` numbers of ranges that do not overlap."""
+    found = []
+    for first, last in ranges:
+        if maximum <= 0:
+            break
+        found.append((first, min(last, first + maximum - 1)))
+        maximum -= last - first + 1
+    return found
+
+
+def text(one: Range, name: t.Callable[[int], object] = int) -> str:
+    """Return ``7`` or ``7-9``. name: what a number is written as"""
+    first, last = one
+    return str(name(first)) if first == last else "%s-%s" % (name(first), name(last))
