@@ -231,7 +231,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import key_plan, sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import locked
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
@@ -250,7 +251,7 @@ def plan(module: AnsibleModule, host: Host, modules_loadable: bool) -> sysctl_ch
     params = module.params
     if params["state"] == "absent":
         return sysctl_change.plan_absent(host)
-    request = sysctl_change.KeysRequest(
+    request = KeysRequest(
         params["floors"],
         params["values"],
         params["reserved_ports"],
@@ -272,7 +273,7 @@ def load_kernel_modules(module: AnsibleModule, names: t.Iterable[str]) -> None:
             module.warn("the kernel module %s could not be loaded: %s" % (name, stderr.strip()))
 
 
-def result(host: Host, change: sysctl_change.KeysChange, keys: t.List[sysctl_change.KeyPlan]) -> t.Dict[str, t.Any]:
+def result(host: Host, change: sysctl_change.KeysChange, keys: t.List[key_plan.KeyPlan]) -> t.Dict[str, t.Any]:
     written = [key for key in keys if key.target is not None]
     return {
         "changed": bool(written),
@@ -290,7 +291,7 @@ def result(host: Host, change: sysctl_change.KeysChange, keys: t.List[sysctl_cha
         "planned_files": {**host.planned, **sysctl_change.planned_files(keys)},
         "modules": change.modules,
         "own_files": sysctl_change.own_files(Host()),
-        "unmet": [key.key for key in keys if key.outcome in (sysctl_change.READ_ONLY, sysctl_change.ABSENT)],
+        "unmet": [key.key for key in keys if key.outcome in (key_plan.READ_ONLY, key_plan.ABSENT)],
         "overridden": change.overridden,
         "refused": [line.as_dict() for line in change.refused],
         "diff": {

@@ -11,6 +11,7 @@ import observed
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     containment,
     identity,
@@ -268,7 +269,7 @@ class TestWhatAContainerIs:
         assert limits["keys"][RANGE]["scope"] == "namespace"
         found = planner.plan(limits, {"target_connections": 20000})
         assert found["settings"]["sysctl_floors"] == {}
-        asked = sysctl_change.KeysRequest({"fs.file-max": 100}, {}, [], True)
+        asked = KeysRequest({"fs.file-max": 100}, {}, [], True)
         assert [key.outcome for key in sysctl_change.plan_present(pod.look(), asked).keys] == ["machine_wide"]
 
     def test_f7_without_the_environment(self, pod):
@@ -514,7 +515,7 @@ class TestWhatCannotBeWritten:
         assert "sysctl_reserved_ports is '9090'; allowed: ports that are reserved already" in found["refusal"]
 
     def test_f8_sysctl_alone_still_reports_and_goes_on(self, read_only):
-        asked = sysctl_change.KeysRequest({}, {RANGE: "1024 65535"}, [], True)
+        asked = KeysRequest({}, {RANGE: "1024 65535"}, [], True)
         keys = sysctl_change.plan_present(read_only.look(), asked).keys
         assert [(key.outcome, key.target, key.persist) for key in keys if key.key == RANGE] == [
             ("read_only", None, None)

@@ -12,6 +12,7 @@ from limits_builder import limits_of
 from namespaces import inside, needs_root
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import port_claims
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import listening
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
@@ -27,7 +28,8 @@ import contextlib, json, socket, subprocess, sys
 sys.path = json.loads(sys.argv[1])
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import listening, observation
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import reserved_ports, sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 
 for command in ("mount -t tmpfs none /var/lib", "mount -t tmpfs none /run", "ip link set lo up"):
     subprocess.run(command.split(), check=True)
@@ -52,7 +54,7 @@ def port(made):
 
 def run():
     # As sysctl_apply does; returns what was written of the reserved ports.
-    request = sysctl_change.KeysRequest({}, {"net.ipv4.ip_local_port_range": "1024 65535"}, [], True, "sysctl_")
+    request = KeysRequest({}, {"net.ipv4.ip_local_port_range": "1024 65535"}, [], True, "sysctl_")
     done = sysctl_change.carry_out(Host(), sysctl_change.plan_present(Host(), request))
     return {plan.key: plan.target for plan in done if plan.target is not None}
 
@@ -98,7 +100,7 @@ for number in range(90):
     assert run() == {}
     daemon.close()
 ports = reserved().split(",")
-assert ports[0] == "8080" and ports[1:] == ["%d-20089" % (20089 - sysctl_change._MAX_UNUSED)], ports
+assert ports[0] == "8080" and ports[1:] == ["%d-20089" % (20089 - reserved_ports._MAX_UNUSED)], ports
 # A service that is stopped while a run goes by finds its port reserved.
 server.close()
 daemon = opened(V4, TCP, ("127.0.0.1", 30000))
@@ -132,7 +134,7 @@ def stock(host: t.Any) -> t.Any:
 
 def run(host: t.Any, reserve: bool = True) -> dict[str, str]:
     """Do what sysctl_apply does on a folder, and return what was written."""
-    request = sysctl_change.KeysRequest({}, {RANGE: "1024 65535"}, [], reserve, "sysctl_")
+    request = KeysRequest({}, {RANGE: "1024 65535"}, [], reserve, "sysctl_")
     done = sysctl_change.carry_out(host.look(), sysctl_change.plan_present(host.look(), request))
     return {plan.key: plan.target for plan in done if plan.target is not None}
 

@@ -10,6 +10,7 @@ from limits_builder import limits_of
 from observed import OBSERVED
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
@@ -61,7 +62,7 @@ def check(host, **options):
 
 
 def apply(host, floors=None, values=None, reserved_ports=()):
-    request = sysctl_change.KeysRequest(floors or {}, values or {}, reserved_ports, True, "sysctl_")
+    request = KeysRequest(floors or {}, values or {}, reserved_ports, True, "sysctl_")
     return sysctl_change.plan_present(host.look(), request)
 
 

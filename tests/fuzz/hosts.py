@@ -12,7 +12,8 @@ import typing as t
 
 from sample_host import LINKS, OBSERVATION
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in, sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in, originals, sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     network_providers,
     systemd_limits,
@@ -40,7 +41,7 @@ _ASKED = safety_check.CheckRequest(
     nofile_hard=2000000, nofile_soft="5", nr_open=3000000, domains=["*", "root", "@load", "tester", "1000:1010"],
     units=["ssh.service", "load@1.service"], systemd_default=True,
 )  # fmt: skip
-_KEYS = sysctl_change.KeysRequest(
+_KEYS = KeysRequest(
     floors={"fs.nr_open": 2000000, "net.netfilter.nf_conntrack_max": 5, "kernel.pid_max": 1},
     values={"net.ipv4.ip_local_port_range": "1024 65535", "net.core.somaxconn": 5, "net.ipv4.tcp_tw_reuse": "1"},
     reserved_ports=["9000-9010"],
@@ -95,7 +96,7 @@ READERS: dict[str, t.Callable[[str], object]] = {
     "sysctl_apply absent": lambda root: (
         sysctl_change.plan_absent(hard_limits.without_own(Host(root))),
         sysctl_change.own_files(Host(root)),
-        sysctl_change.back(Host(root)),
+        originals.back(Host(root)),
     ),
     "drop_in": _drop_ins,
     "source_addresses": _providers,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import originals
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
     locked,
     remove_path,
@@ -105,13 +105,13 @@ def carry_out(host: Host, change: FileChange) -> None:
         host = host.again()
         _refuse_lockout(host, change)
         # Whatever cannot be read is told before the first change.
-        back = sysctl_change.back(host) if change.path == owned.SYSCTL_DROP_IN else []
+        back = originals.back(host) if change.path == owned.SYSCTL_DROP_IN else []
         if change.after is not None:
             replace_text(host.root, change.path, change.after, _mode(change.after))
         else:
             _remove(host, change.path)
         if change.path == owned.SYSCTL_DROP_IN:
-            sysctl_change.forget(host.again(), back)
+            originals.forget(host.again(), back)
 
 
 def _refuse_lockout(host: Host, change: FileChange) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import originals
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     network_providers,
     other_writers,
@@ -71,7 +71,7 @@ class Applied(t.NamedTuple):
 
 def applied(host: Host) -> Applied:
     """Return what our files and records hold; nothing where there are none."""
-    record = host.attempt(owned.state_path("sysctl"), lambda: sysctl_change.records(host)) or {}
+    record = host.attempt(owned.state_path("sysctl"), lambda: originals.records(host)) or {}
     drop_in = _own_text(host, owned.SYSCTL_DROP_IN)
     assignments = sysctl_d.parse(drop_in or "", owned.SYSCTL_DROP_IN)
     keys = {line.key: line.value for line in assignments if line.value is not None}

@@ -8,7 +8,8 @@ import os
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in, sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in, originals, sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import files, proc_sys
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
@@ -40,7 +41,7 @@ def stock(host):
 
 
 def request(floors=None, values=None, reserved_ports=(), reserve_listeners=True):
-    return sysctl_change.KeysRequest(floors or {}, values or {}, reserved_ports, reserve_listeners, "sysctl_")
+    return KeysRequest(floors or {}, values or {}, reserved_ports, reserve_listeners, "sysctl_")
 
 
 def plan(host, **asked):
@@ -129,7 +130,8 @@ def test_what_someone_else_changed_since_stays(stock):
 
 def test_a_run_that_died_between_record_and_write_is_undone(stock):
     apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
-    sysctl_change._record(stock.look(), plan(stock, values={"net.ipv4.tcp_tw_reuse": 0}))
+    change = plan(stock, values={"net.ipv4.tcp_tw_reuse": 0})
+    originals.record(stock.look(), change.keys, change.listeners)
     assert absent(stock)["net.ipv4.tcp_tw_reuse"].outcome == "restored"
     assert stock.live("net.ipv4.tcp_tw_reuse") == "2"
 
@@ -321,7 +323,7 @@ def test_nr_open_stays_while_a_configured_limit_needs_it(stock):
 
 
 def test_the_planned_files_are_the_host_after_the_step(stock):
-    request = sysctl_change.KeysRequest({"fs.nr_open": 2000000}, {}, [], True)
+    request = KeysRequest({"fs.nr_open": 2000000}, {}, [], True)
     change = sysctl_change.plan_present(stock.look(), request)
     planned = sysctl_change.planned_files(change.keys)
     written = owned.OWNER_MARK + "\nfs.nr_open = 2000000\n"
@@ -364,7 +366,7 @@ def test_nr_open_stays_while_a_running_process_needs_it(in_use):
 
 
 def test_a_second_untune_of_a_host_in_use_writes_nothing(in_use, monkeypatch):
-    monkeypatch.setattr(sysctl_change, "save_state", lambda *_arguments: pytest.fail("a record was written"))
+    monkeypatch.setattr(originals, "save_state", lambda *_arguments: pytest.fail("a record was written"))
     assert absent(in_use)["fs.nr_open"].outcome == "in_force"
 
 
