@@ -87,7 +87,7 @@ class ProbeFailed(Exception):
     """The host does not let the probe run; the text says why."""
 
 
-class Worker:
+class WorkerHandle:
     """What is known of a worker: what it opened, what it has been given, and whether it can take more."""
 
     def __init__(self, pid: int, channel: socket.socket, share: int) -> None:
@@ -197,9 +197,9 @@ class Probe:
         )
         self._next = 0
         self._left_over: t.List[Piece] = []
-        self._workers: t.List[Worker] = []
+        self._workers: t.List[WorkerHandle] = []
         self._poll = select.poll()
-        self._channels: t.Dict[int, Worker] = {}
+        self._channels: t.Dict[int, WorkerHandle] = {}
         self._processors = len(os.sched_getaffinity(0))
         self._errors: t.Counter[int] = collections.Counter()
         self._host = host
@@ -340,7 +340,7 @@ class Probe:
             return self._request.target
         return int(rate * (time.monotonic() - self._began)) + 1 - self._given
 
-    def _give(self, worker: Worker, piece: Piece) -> None:
+    def _give(self, worker: WorkerHandle, piece: Piece) -> None:
         worker.idle = False
         worker.piece = piece
         worker.given += piece.limit
@@ -368,7 +368,7 @@ class Probe:
             share = -(-share // self._request.processes)
         elif self._room:
             share = self._room
-        worker = Worker(pid, ours, share)
+        worker = WorkerHandle(pid, ours, share)
         self._workers.append(worker)
         self._channels[ours.fileno()] = worker
         self._poll.register(ours.fileno(), select.POLLIN)
@@ -382,7 +382,7 @@ class Probe:
 
     # --- talking with the workers ---
 
-    def _send(self, worker: Worker, message: messages.Message) -> None:
+    def _send(self, worker: WorkerHandle, message: messages.Message) -> None:
         try:
             worker.channel.send(messages.encode(message))
         except OSError as error:
@@ -406,7 +406,7 @@ class Probe:
             self._told = now
             self._tell(self._request.progress, now)
 
-    def _hear(self, worker: Worker) -> None:
+    def _hear(self, worker: WorkerHandle) -> None:
         try:
             data = worker.channel.recv(messages.MAX_BYTES)
         except OSError as error:
@@ -499,7 +499,7 @@ class Probe:
         os.replace(path + ".new", path)
 
 
-def _lost(worker: Worker, error: t.Optional[OSError]) -> ProbeFailed:
+def _lost(worker: WorkerHandle, error: t.Optional[OSError]) -> ProbeFailed:
     """Return what to say of a worker that is not there any more."""
     why = "" if error is None else " (%s)" % error.strerror
     with contextlib.suppress(ChildProcessError):
@@ -522,7 +522,7 @@ def _be_worker(parent: int, channel: socket.socket, request: ProbeRequest, nofil
         if request.user is not None:
             _become(request.user, nofile)
         if forked.die_with(parent):
-            worker_process.Worker(channel, request.binding, ends).run()
+            worker_process.Connector(channel, request.binding, ends).run()
     finally:
         os._exit(1)
 

@@ -49,7 +49,7 @@ class FakeWorker:
 
     def __init__(self, probe, share=10**6, pid=0):
         ours, self.channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.known = probe_run.Worker(pid, ours, share)
+        self.known = probe_run.WorkerHandle(pid, ours, share)
         self.probe = probe
         probe._workers.append(self.known)
         probe._channels[ours.fileno()] = self.known
