@@ -19,10 +19,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe import messages, run, worker_process
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import host_facts, messages, worker_process
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece
 
-needs_narrowing = pytest.mark.skipif(not run._has_narrowing(), reason="IP_LOCAL_PORT_RANGE came with Linux 6.3")
+needs_narrowing = pytest.mark.skipif(not host_facts._has_narrowing(), reason="IP_LOCAL_PORT_RANGE came with Linux 6.3")
 
 
 class Boss:
