@@ -18,7 +18,7 @@ def slab_bytes() -> int:
 
 
 def percentiles(microseconds: t.Sequence[int]) -> t.Dict[str, t.Optional[int]]:
-    """Return the median and the 99th percentile, None of nothing."""
+    """Return the median and the 99th percentile, in microseconds, None of nothing."""
     found = sorted(microseconds)
     if not found:
         return {"p50": None, "p99": None}

@@ -21,7 +21,13 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal i
 
 
 class Facts(t.NamedTuple):
-    """What has to be known of this host before the first connection."""
+    """What has to be known of this host before the first connection.
+
+    ports:     the first and the last port that the kernel chooses from
+    usable:    how many of them are not reserved
+    narrowing: a socket can have a range of its own (IP_LOCAL_PORT_RANGE)
+    nofile:    how many descriptors a worker can have
+    """
 
     ports: t.Tuple[int, int]
     usable: int

@@ -37,7 +37,7 @@ class WorkerHandle:
 
 
 def lost(worker: WorkerHandle, error: t.Optional[OSError]) -> ProbeFailed:
-    """Return what to say of a worker that is not there any more."""
+    """Wait for a worker that is lost; return what to raise. error: what its channel said, None for its end"""
     why = "" if error is None else " (%s)" % error.strerror
     with contextlib.suppress(ChildProcessError):
         _pid, status = os.waitpid(worker.pid, 0)
