@@ -227,8 +227,10 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import host_facts
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import request as probe_request
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe import run
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe.failures import Gone, ProbeFailed
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe.probe import Probe
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import AUTOBIND, BINDINGS
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -257,13 +259,13 @@ def main() -> None:
     params: t.Dict[str, t.Any] = dict(module.params)
     try:
         request = probe_request.parse(params)
-        host = run.look_at_host(request, params["variable_prefix"])
+        host = host_facts.look_at_host(request, params["variable_prefix"])
         if module.check_mode:
             module.exit_json(changed=False, msg="Would open %d connections." % request.target)
-        module.exit_json(changed=False, **run.Probe(request, host).run())
-    except (Refusal, run.ProbeFailed, NetlinkError) as error:
+        module.exit_json(changed=False, **Probe(request, host).run())
+    except (Refusal, ProbeFailed, NetlinkError) as error:
         module.fail_json(msg=str(error))
-    except run.Gone:
+    except Gone:
         module.fail_json(msg="Whoever started the probe is gone.")
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.filename or "the probe", error.strerror or error))

@@ -31,7 +31,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
     safety_check,
     session_ways,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe import run
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import constraints
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
@@ -74,7 +74,7 @@ def _sums(root: str) -> object:
         socket_count.count(root),
         socket_count.listeners(root),
         memory_guard.left(looked, lambda total: total // 10),
-        run.conntrack_full(looked),
+        constraints.conntrack_full(looked),
         conntrack.conntrack(looked, 5, containment.in_container(Host(root))),
         hard_limits.limits_above(Host(root), 1000),
         session_ways.kept_from(systemd_limits.units(looked), session_ways.SSH),

@@ -32,7 +32,7 @@ import contextlib, json, os, pwd, resource, select, signal, socket, struct, subp
 sys.path[:0] = json.loads(sys.argv[1])
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.fourtuple.clients.plugins.modules import connection_probe
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe import run
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import host_facts
 
 def run(command):
     return subprocess.run(command, shell=True, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -532,7 +532,7 @@ nothing_left()
 @needs_root
 def test_kernels_without_a_range_of_a_sockets_own():
     inside(r"""
-run._has_narrowing = lambda: False
+host_facts._has_narrowing = lambda: False
 serve(A, B)
 ports(20000, 20511)
 # As many ports as pieces have connections: one more is tried, and that is what tells.

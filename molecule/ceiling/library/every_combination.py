@@ -15,8 +15,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import host_facts
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import request as probe_request
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe import run
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe.probe import Probe
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BINDINGS
 
 #: More than there are four-tuples, and connection_probe's defaults.
@@ -43,7 +44,7 @@ def probe(binding: str, sources: list[str], destinations: list[str]) -> dict[str
         "own_sinks": destinations,
     }
     request = probe_request.parse(OPTIONS | options)
-    return run.Probe(request, run.look_at_host(request, "")).run()
+    return Probe(request, host_facts.look_at_host(request, "")).run()
 
 
 def main() -> None:

@@ -4,7 +4,7 @@
 """One process of a probe: opens connections until it is full, holds them, and has them answer.
 
 It talks with the process that forked it over a socket that keeps messages apart, in JSON. What it says has the figures
-since it last said something; see Worker.
+since it last said something; see messages.Report.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _MAX_ANSWERS_TOLD = 2000
 _QUESTION = struct.Struct("=QQ")
 
 
-class Worker:
+class Connector:
     """Obeys Open, Finish and Ask, and answers with reports.
 
     ends: when connections that are under way are given up, by the monotonic clock

@@ -130,7 +130,7 @@ class Accept(daemon.Service):
 
     def work(self, index: int, board: records.Board) -> None:
         if self._turns is not None:
-            Worker(self._listeners, self._turns, board, board.row(index)).run()
+            Acceptor(self._listeners, self._turns, board, board.row(index)).run()
 
     def lost(self) -> None:
         # It may have had a turn. One too many does less harm than one too few.
@@ -180,7 +180,7 @@ def listen(endpoint: Endpoint) -> socket.socket:
     return opened
 
 
-class Worker:
+class Acceptor:
     """One process: accepts when it has a turn, sends back what comes, and closes what the other end has closed.
 
     Connections are bare descriptors: nothing is kept of those that are idle.

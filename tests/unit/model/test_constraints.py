@@ -12,7 +12,7 @@ import re
 import yaml
 from limits_builder import limits_of
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe import run as probe
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import constraints as probe
 from ansible_collections.fourtuple.clients.plugins.module_utils.sink import records
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import measured
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings

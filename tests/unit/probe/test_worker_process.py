@@ -19,10 +19,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe import messages, run, worker_process
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import host_facts, messages, worker_process
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece
 
-needs_narrowing = pytest.mark.skipif(not run._has_narrowing(), reason="IP_LOCAL_PORT_RANGE came with Linux 6.3")
+needs_narrowing = pytest.mark.skipif(not host_facts._has_narrowing(), reason="IP_LOCAL_PORT_RANGE came with Linux 6.3")
 
 
 class Boss:
@@ -32,7 +32,7 @@ class Boss:
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel.settimeout(20)
         self.theirs = theirs
-        self.worker = worker_process.Worker(theirs, binding, time.monotonic() + patience)
+        self.worker = worker_process.Connector(theirs, binding, time.monotonic() + patience)
         self.thread = threading.Thread(target=self.worker.run, daemon=True)
         self.thread.start()
         self.first = self.hear()
@@ -299,7 +299,7 @@ def test_the_time_for_answers_is_over(boss, server):
 @given(st.integers(1, 65535), st.integers(1, 65535))
 def test_a_block_as_an_option(one, other):
     low, high = sorted((one, other))
-    worker = worker_process.Worker(None, "bind_no_port", 0)
+    worker = worker_process.Connector(None, "bind_no_port", 0)
     options = worker._options(Piece("192.0.2.1", [("192.0.2.2", 7000)], (low, high), 1))
     assert options[0] == (worker_process.IP_BIND_ADDRESS_NO_PORT, 1)
     # As the kernel takes it: low in the lower half (ip(7)).
@@ -307,7 +307,7 @@ def test_a_block_as_an_option(one, other):
 
 
 def test_no_more_options_than_it_takes():
-    worker = worker_process.Worker(None, "autobind", 0)
+    worker = worker_process.Connector(None, "autobind", 0)
     assert worker._options(Piece(None, [("192.0.2.2", 7000)], None, 1)) == []
-    worker = worker_process.Worker(None, "bind_no_port", 0)
+    worker = worker_process.Connector(None, "bind_no_port", 0)
     assert worker._options(Piece("192.0.2.1", [("192.0.2.2", 7000)], None, 1)) == [(24, 1)]

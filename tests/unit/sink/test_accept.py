@@ -30,7 +30,7 @@ class Sink:
         self.clients = []
 
     def another(self, row, room=None):
-        worker = accept.Worker([self.listener], self.turns_there_are, self.board, row)
+        worker = accept.Acceptor([self.listener], self.turns_there_are, self.board, row)
         if room is not None:
             worker._room = room
         return worker

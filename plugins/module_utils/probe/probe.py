@@ -16,48 +16,28 @@ import errno
 import gc
 import json
 import os
-import pwd
 import resource
 import select
 import signal
 import socket
-import struct
-import subprocess
 import time
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
-    containment,
-    forked,
-    memory,
-    memory_guard,
-    socket_count,
-)
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import memory, memory_guard, socket_count
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe import messages, worker_process
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import (
+    constraints,
+    figures,
+    host_facts,
+    messages,
+    worker_handle,
+    worker_process,
+    worker_start,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe.failures import Gone
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece, Pieces
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.request import ProbeRequest
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
-
-#: The constraints of the ceiling model that can end a probe, and two that are none: what was not there to be reached.
-FOUR_TUPLES, NOFILE, FILE_MAX, MEMORY, CONNTRACK, TASKS = (
-    "four_tuples",
-    "nofile",
-    "file_max",
-    "memory",
-    "conntrack",
-    "tasks",
-)
-TIMEOUT, UNREACHABLE = "timeout", "unreachable"
-
-_CONSTRAINT_OF_ERROR = {
-    errno.EMFILE: NOFILE,
-    errno.ENFILE: FILE_MAX,
-    errno.ENOMEM: MEMORY,
-    errno.ENOBUFS: MEMORY,
-}
 
 #: Seconds between two looks at the memory.
 _MEMORY_SECONDS = 0.1
@@ -74,117 +54,12 @@ _MAX_REFUSED = 1000
 _FORKS_AT_ONCE = 16
 #: The parent's own descriptors; each worker takes one more.
 _OWN_DESCRIPTORS = 32
-#: include/uapi/linux/capability.h
-_CAP_SYS_ADMIN = 21
-#: The part of the connection table that is as good as full.
-_NEARLY_FULL = 0.99
-
-
-class Gone(Exception):
-    """Whoever waits for the result does so no longer."""
-
-
-class ProbeFailed(Exception):
-    """The host does not let the probe run; the text says why."""
-
-
-class Worker:
-    """What is known of a worker: what it opened, what it has been given, and whether it can take more."""
-
-    def __init__(self, pid: int, channel: socket.socket, share: int) -> None:
-        self.pid = pid
-        self.channel = channel
-        self.share = share
-        self.opened = 0
-        self.given = 0
-        self.idle = False
-        self.settled = False
-        self.full = False
-        self.piece: t.Optional[Piece] = None
-        self.asked_all = False
-
-    @property
-    def left(self) -> int:
-        """How many connections it can still be given."""
-        return 0 if self.full else self.share - self.given
-
-
-class Facts(t.NamedTuple):
-    """What has to be known of this host before the first connection."""
-
-    ports: t.Tuple[int, int]
-    usable: int
-    narrowing: bool
-    nofile: int
-
-
-def look_at_host(request: ProbeRequest, before: str) -> Facts:
-    """Return what a probe needs to know. raises: Refusal, ProbeFailed"""
-    ports = _port_range()
-    reserved = _reserved()
-    usable = sum(1 for port in range(ports[0], ports[1] + 1) if port not in reserved)
-    _check_held(before, request)
-    nofile = resource.getrlimit(resource.RLIMIT_NOFILE)[1] if request.user is None else session_nofile(request.user)
-    return Facts(ports, usable, _has_narrowing(), nofile)
-
-
-def _port_range() -> t.Tuple[int, int]:
-    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as stream:
-        return port_set.parse_range("net.ipv4.ip_local_port_range", stream.read())
-
-
-def _reserved() -> t.Set[int]:
-    with open("/proc/sys/net/ipv4/ip_local_reserved_ports", encoding="ascii") as stream:
-        return port_set.parse_kernel_list(stream.read())
-
-
-def _has_narrowing() -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
-        try:
-            trial.setsockopt(socket.IPPROTO_IP, worker_process.IP_LOCAL_PORT_RANGE, struct.pack("I", 0))
-        except OSError:
-            return False
-    return True
-
-
-def _check_held(before: str, request: ProbeRequest) -> None:
-    """Refuse a source address that this host does not have: connect(2) would call it a full port range."""
-    for version in (4, 6):
-        family = socket.AF_INET6 if version == 6 else socket.AF_INET
-        ours = [source for source in request.sources if source.version == version]
-        for source in ours:
-            with socket.socket(family, socket.SOCK_STREAM) as trial:
-                with contextlib.suppress(OSError):
-                    trial.setsockopt(socket.IPPROTO_IP, worker_process.IP_BIND_ADDRESS_NO_PORT, 1)
-                try:
-                    trial.bind((str(source), 0))
-                except OSError as error:
-                    if error.errno == errno.EADDRNOTAVAIL:
-                        allowed = "addresses that this host has"
-                        remedy = "Add it, by the role addresses or as a local route, or leave it out."
-                        raise Refusal(before + "source_addresses", str(source), allowed, remedy) from None
-
-
-def session_nofile(user: str) -> int:
-    """Return the hard nofile of a real session of a user, as PAM makes it. raises: ProbeFailed"""
-    command = ["runuser", "-u", user, "--", "cat", "/proc/self/limits"]
-    try:
-        answer = subprocess.run(command, capture_output=True, check=False, timeout=60)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ProbeFailed("A session of the user %s cannot be opened: %s" % (user, error)) from None
-    if answer.returncode:
-        said = answer.stderr.decode(errors="replace").strip()
-        raise ProbeFailed("A session of the user %s cannot be opened: %s" % (user, said))
-    for line in answer.stdout.decode().splitlines():
-        if line.startswith("Max open files"):
-            return int(line.split()[4])
-    raise ProbeFailed("/proc/self/limits of the user %s has no line for open files." % user)
 
 
 class Probe:
     """One run."""
 
-    def __init__(self, request: ProbeRequest, host: Facts) -> None:
+    def __init__(self, request: ProbeRequest, host: host_facts.Facts) -> None:
         self._request = request
         self._host = host
         self._pieces = Pieces(
@@ -198,9 +73,9 @@ class Probe:
         )
         self._next = 0
         self._left_over: t.List[Piece] = []
-        self._workers: t.List[Worker] = []
+        self._workers: t.List[worker_handle.WorkerHandle] = []
         self._poll = select.poll()
-        self._channels: t.Dict[int, Worker] = {}
+        self._channels: t.Dict[int, worker_handle.WorkerHandle] = {}
         self._processors = len(os.sched_getaffinity(0))
         self._errors: t.Counter[int] = collections.Counter()
         self._host = host
@@ -219,14 +94,14 @@ class Probe:
         """Open, hold, ask, count, and let go. raises: Gone, ProbeFailed"""
         request = self._request
         before = socket_count.towards(request.destinations, ["ESTABLISHED"])["ESTABLISHED"]
-        slabs = _slab()
+        slabs = figures.slab_bytes()
         self._poll.register(1, 0)
         try:
             self._began = self._told = time.monotonic()
             self._ends = self._began + request.timeout
             self._connect()
             self._seconds = seconds = time.monotonic() - self._began
-            grown = _slab() - slabs
+            grown = figures.slab_bytes() - slabs
             held_from = time.time()
             self._hold()
             held_until = time.time()
@@ -248,7 +123,7 @@ class Probe:
             "first_limit": self._first_limit,
             "sampled": sampled,
             "alive": len(self._microseconds),
-            "latency": percentiles(self._microseconds),
+            "latency": figures.percentiles(self._microseconds),
             "processes": len(self._workers),
             "nofile": self._host.nofile,
             "descriptors": self._descriptors,
@@ -256,7 +131,7 @@ class Probe:
             "reserve": request.kept_free(memory.memory(Host(), resource.getpagesize())["total"] or 0),
             "held_from": round(held_from, 3),
             "held_until": round(held_until, 3),
-            "past_file_max": past_file_max(request.user),
+            "past_file_max": constraints.past_file_max(request.user),
             "time_wait": left,
         }
 
@@ -273,13 +148,13 @@ class Probe:
         if self._opened >= self._request.target or self._first_limit:
             return True
         if time.monotonic() > self._ends:
-            self._limit(CONNTRACK if conntrack_full(Host()) else TIMEOUT)
+            self._limit(constraints.CONNTRACK if constraints.conntrack_full(Host()) else constraints.TIMEOUT)
         elif self._given > self._opened:
             return False
         elif self._exhausted():
-            self._limit(FOUR_TUPLES if worker_process.FULL & set(self._errors) else UNREACHABLE)
+            self._limit(constraints.FOUR_TUPLES if worker_process.FULL & set(self._errors) else constraints.UNREACHABLE)
         elif not self._can_take():
-            self._limit(NOFILE)
+            self._limit(constraints.NOFILE)
         else:
             return False
         return True
@@ -341,7 +216,7 @@ class Probe:
             return self._request.target
         return int(rate * (time.monotonic() - self._began)) + 1 - self._given
 
-    def _give(self, worker: Worker, piece: Piece) -> None:
+    def _give(self, worker: worker_handle.WorkerHandle, piece: Piece) -> None:
         worker.idle = False
         worker.piece = piece
         worker.given += piece.limit
@@ -359,17 +234,17 @@ class Probe:
         except OSError as error:
             ours.close()
             theirs.close()
-            self._limit(MEMORY if error.errno == errno.ENOMEM else TASKS)
+            self._limit(constraints.MEMORY if error.errno == errno.ENOMEM else constraints.TASKS)
             return
         if pid == 0:
-            _be_worker(parent, theirs, self._request, self._host.nofile, self._ends)
+            worker_start.be_worker(parent, theirs, self._request, self._host.nofile, self._ends)
         theirs.close()
         share = self._request.target
         if self._request.processes is not None:
             share = -(-share // self._request.processes)
         elif self._room:
             share = self._room
-        worker = Worker(pid, ours, share)
+        worker = worker_handle.WorkerHandle(pid, ours, share)
         self._workers.append(worker)
         self._channels[ours.fileno()] = worker
         self._poll.register(ours.fileno(), select.POLLIN)
@@ -383,11 +258,11 @@ class Probe:
 
     # --- talking with the workers ---
 
-    def _send(self, worker: Worker, message: messages.Message) -> None:
+    def _send(self, worker: worker_handle.WorkerHandle, message: messages.Message) -> None:
         try:
             worker.channel.send(messages.encode(message))
         except OSError as error:
-            raise _lost(worker, error) from None
+            raise worker_handle.lost(worker, error) from None
 
     def _listen(self, seconds: float) -> None:
         """Take what the workers say, for at most so many seconds; look after everything else."""
@@ -407,13 +282,13 @@ class Probe:
             self._told = now
             self._tell(self._request.progress, now)
 
-    def _hear(self, worker: Worker) -> None:
+    def _hear(self, worker: worker_handle.WorkerHandle) -> None:
         try:
             data = worker.channel.recv(messages.MAX_BYTES)
         except OSError as error:
-            raise _lost(worker, error) from None
+            raise worker_handle.lost(worker, error) from None
         if not data:
-            raise _lost(worker, None)
+            raise worker_handle.lost(worker, None)
         said = messages.decode(data)
         if not isinstance(said, messages.Report):
             raise ValueError("a worker says %r" % (said,))
@@ -431,11 +306,11 @@ class Probe:
         if said.exhausted:
             worker.full = True
             if said.exhausted != errno.EMFILE:
-                self._limit(_CONSTRAINT_OF_ERROR[said.exhausted])
+                self._limit(constraints.OF_ERROR[said.exhausted])
         worker.idle = worker.idle or said.idle
         worker.settled = worker.settled or said.settled
         if self._phase == "connecting" and self._refused() > max(_MAX_REFUSED, self._opened):
-            self._limit(UNREACHABLE)
+            self._limit(constraints.UNREACHABLE)
         self._microseconds += said.microseconds
         worker.asked_all = worker.asked_all or said.asked_all
 
@@ -498,76 +373,3 @@ class Probe:
         with open(path + ".new", "w", encoding="ascii") as stream:
             stream.write(json.dumps(line) + "\n")
         os.replace(path + ".new", path)
-
-
-def _lost(worker: Worker, error: t.Optional[OSError]) -> ProbeFailed:
-    """Return what to say of a worker that is not there any more."""
-    why = "" if error is None else " (%s)" % error.strerror
-    with contextlib.suppress(ChildProcessError):
-        _pid, status = os.waitpid(worker.pid, 0)
-        if os.WIFSIGNALED(status):
-            why = ", killed by %s" % signal.Signals(os.WTERMSIG(status)).name
-    return ProbeFailed(
-        "A process of the probe ended with %d connections open%s. Look into the kernel's log for the reason, such as "
-        "memory that ran out." % (worker.opened, why)
-    )
-
-
-def _be_worker(parent: int, channel: socket.socket, request: ProbeRequest, nofile: int, ends: float) -> t.NoReturn:
-    """Be a worker, from its first moment to its last."""
-    try:
-        forked.let_go(keep=(channel.fileno(),))
-        forked.name("fourtuple-probe")
-        # Not their parent, which has to tell.
-        forked.be_killed_first()
-        if request.user is not None:
-            _become(request.user, nofile)
-        if forked.die_with(parent):
-            worker_process.Worker(channel, request.binding, ends).run()
-    finally:
-        os._exit(1)
-
-
-def _become(user: str, nofile: int) -> None:
-    """Be a process of this user, with the nofile that his sessions have."""
-    entry = pwd.getpwnam(user)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
-    os.initgroups(user, entry.pw_gid)
-    os.setgid(entry.pw_gid)
-    os.setuid(entry.pw_uid)
-
-
-def _slab() -> int:
-    """Return the bytes of the kernel's slabs."""
-    with open("/proc/meminfo", encoding="ascii") as stream:
-        for line in stream:
-            if line.startswith("Slab:"):
-                return int(line.split()[1]) * 1024
-    return 0
-
-
-def past_file_max(user: t.Optional[str]) -> bool:
-    """Return whether fs.file-max does not hold for the probe (fs/file_table.c, alloc_empty_file).
-
-    CAP_SYS_ADMIN passes it by, in the first user namespace only; whoever becomes another user has lost it.
-    """
-    if user not in (None, "root"):
-        return False
-    with open("/proc/self/status", encoding="ascii") as stream:
-        mine = next(int(line.split()[1], 16) for line in stream if line.startswith("CapEff:"))
-    return containment.in_first_user_namespace(Host()) and bool(mine >> _CAP_SYS_ADMIN & 1)
-
-
-def conntrack_full(host: Host) -> bool:
-    """Return whether this network namespace's connection table is as good as full."""
-    maximum = host.number("/proc/sys/net/netfilter/nf_conntrack_max")
-    used = host.number("/proc/sys/net/netfilter/nf_conntrack_count")
-    return bool(maximum) and used is not None and used >= _NEARLY_FULL * (maximum or 0)
-
-
-def percentiles(microseconds: t.Sequence[int]) -> t.Dict[str, t.Optional[int]]:
-    """Return the median and the 99th percentile, None of nothing."""
-    found = sorted(microseconds)
-    if not found:
-        return {"p50": None, "p99": None}
-    return {"p50": found[len(found) // 2], "p99": found[min(len(found) - 1, len(found) * 99 // 100)]}

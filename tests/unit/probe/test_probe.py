@@ -8,31 +8,34 @@ from __future__ import annotations
 import collections
 import errno
 import gc
-import ipaddress
 import json
 import os
 import select
 import signal
 import socket
-import subprocess
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe import messages
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import (
+    constraints,
+    host_facts,
+    messages,
+    worker_handle,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe import (
+    probe as probe_module,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import (
     request as probe_request,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe import (
-    run as probe_run,
-)
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe.failures import ProbeFailed
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 TARGET = ("192.0.2.1", 7000)
-HOST = probe_run.Facts(ports=(20000, 20099), usable=100, narrowing=True, nofile=1000)
+HOST = host_facts.Facts(ports=(20000, 20099), usable=100, narrowing=True, nofile=1000)
 
 
 def a_request(**options):
@@ -41,7 +44,7 @@ def a_request(**options):
 
 
 def a_probe(host=HOST, **options):
-    return probe_run.Probe(a_request(**options), host)
+    return probe_module.Probe(a_request(**options), host)
 
 
 class FakeWorker:
@@ -49,7 +52,7 @@ class FakeWorker:
 
     def __init__(self, probe, share=10**6, pid=0):
         ours, self.channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.known = probe_run.Worker(pid, ours, share)
+        self.known = worker_handle.WorkerHandle(pid, ours, share)
         self.probe = probe
         probe._workers.append(self.known)
         probe._channels[ours.fileno()] = self.known
@@ -125,7 +128,7 @@ def test_a_piece_that_is_too_large_is_shared():
 
 def test_what_the_rate_allows(monkeypatch):
     probe, now = a_probe(rate=100), [1000.0]
-    monkeypatch.setattr(probe_run.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(probe_module.time, "monotonic", lambda: now[0])
     probe._began = 1000.0
     assert probe._take(1000).limit == 1
     probe._given = 1
@@ -213,7 +216,7 @@ def test_when_there_is_nothing_more_to_try(errors, limit):
 
 @pytest.mark.parametrize(("full", "limit"), [(True, "conntrack"), (False, "timeout")])
 def test_when_the_time_is_over(monkeypatch, full, limit):
-    monkeypatch.setattr(probe_run, "conntrack_full", lambda reading: full)
+    monkeypatch.setattr(constraints, "conntrack_full", lambda reading: full)
     probe = a_probe()
     probe._ends = time.monotonic() - 1
     assert probe._done()
@@ -229,7 +232,7 @@ def test_the_first_limit_stays():
 
 
 def test_how_many_workers(monkeypatch):
-    monkeypatch.setattr(probe_run.resource, "getrlimit", lambda which: (1024, 1032))
+    monkeypatch.setattr(probe_module.resource, "getrlimit", lambda which: (1024, 1032))
     probe = a_probe(target=10**6)
     assert probe._maximum_workers() == 1
     probe._room = 900
@@ -273,10 +276,10 @@ def test_a_worker_that_is_lost(speaking, how, words):
     worker = speaking(probe, pid=pid)
     worker.known.opened = 17
     worker.channel.close()
-    with pytest.raises(probe_run.ProbeFailed) as caught:
+    with pytest.raises(ProbeFailed) as caught:
         probe._hear(worker.known)
     assert words in str(caught.value)
-    with pytest.raises(probe_run.ProbeFailed, match="Broken pipe"):
+    with pytest.raises(ProbeFailed, match="Broken pipe"):
         probe._send(worker.known, messages.Finish(1))
 
 
@@ -288,116 +291,9 @@ def test_a_worker_that_cannot_be_started(monkeypatch, collector, number, limit):
     def fork():
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(probe_run.os, "fork", fork)
-    monkeypatch.setattr(probe_run.socket_count, "towards", lambda destinations, states: dict.fromkeys(states, 0))
+    monkeypatch.setattr(probe_module.os, "fork", fork)
+    monkeypatch.setattr(probe_module.socket_count, "towards", lambda destinations, states: dict.fromkeys(states, 0))
     result = a_probe().run()
     assert (result["first_limit"], result["established"], result["opened"], result["processes"]) == (limit, 0, 0, 0)
     assert (result["alive"], result["sampled"], result["bytes_per_connection"]) == (0, 0, None)
     json.dumps(result)
-
-
-# --- the host ---
-
-
-@pytest.mark.parametrize(
-    ("used", "most", "full"), [("989", "1000", False), ("990", "1000", True), ("1000", "1000", True), ("0", "0", False)]
-)
-def test_a_connection_table_that_is_full(host, used, most, full):
-    host.put("/proc/sys/net/netfilter/nf_conntrack_max", most + "\n")
-    host.put("/proc/sys/net/netfilter/nf_conntrack_count", used + "\n")
-    assert probe_run.conntrack_full(host.look()) is full
-
-
-def test_without_a_connection_table(host):
-    assert probe_run.conntrack_full(host.look()) is False
-
-
-@pytest.fixture
-def runuser(tmp_path, monkeypatch):
-    """Put a runuser on the path that does as the test says."""
-
-    def put(script):
-        path = tmp_path / "runuser"
-        path.write_text("#!/bin/sh\n" + script)
-        path.chmod(0o755)
-        monkeypatch.setenv("PATH", "%s:%s" % (tmp_path, os.environ["PATH"]))
-
-    return put
-
-
-def test_the_nofile_of_a_session(runuser):
-    runuser('[ "$1 $2 $3" = "-u someone --" ] || exit 9\nshift 3\nulimit -n 77\nexec "$@"\n')
-    assert probe_run.session_nofile("someone") == 77
-
-
-@pytest.mark.parametrize(
-    ("script", "words"),
-    [
-        (
-            "echo runuser: user someone does not exist >&2; exit 1",
-            "user someone cannot be opened: runuser: user someone",
-        ),
-        ("echo nothing", "has no line for open files"),
-    ],
-)
-def test_no_session(runuser, script, words):
-    runuser(script)
-    with pytest.raises(probe_run.ProbeFailed, match=words):
-        probe_run.session_nofile("someone")
-
-
-def test_no_runuser(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(probe_run.ProbeFailed, match=r"user someone cannot be opened: .*No such file"):
-        probe_run.session_nofile("someone")
-
-
-def test_a_session_that_does_not_begin(monkeypatch):
-    def run(command, **options):
-        raise subprocess.TimeoutExpired(command, options["timeout"])
-
-    monkeypatch.setattr(probe_run.subprocess, "run", run)
-    with pytest.raises(probe_run.ProbeFailed, match="timed out after 60 seconds"):
-        probe_run.session_nofile("someone")
-
-
-def test_an_address_that_the_host_does_not_have():
-    request = a_request(sources=[ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("192.0.2.77")])
-    with pytest.raises(Refusal) as caught:
-        probe_run.look_at_host(request, "prove_")
-    assert (caught.value.where, caught.value.value) == ("prove_source_addresses", "192.0.2.77")
-    assert probe_run.look_at_host(request._replace(sources=request.sources[:1]), "").nofile > 0
-
-
-def test_reserved_ports_are_not_usable(monkeypatch):
-    monkeypatch.setattr(probe_run, "_port_range", lambda: (20000, 20099))
-    monkeypatch.setattr(probe_run, "_reserved", lambda: {19999, 20000, 20050, 20099, 20100})
-    assert probe_run.look_at_host(a_request(), "").usable == 97
-
-
-def test_whom_file_max_does_not_hold():
-    assert probe_run.past_file_max("nobody") is False
-    with open("/proc/self/status") as stream:
-        administrator = any(line.startswith("CapEff:") and int(line.split()[1], 16) >> 21 & 1 for line in stream)
-    with open("/proc/self/uid_map") as stream:
-        first = stream.read().split()[2] == "4294967295"
-    assert probe_run.past_file_max(None) is probe_run.past_file_max("root") is (administrator and first)
-
-
-# --- figures ---
-
-
-@given(st.lists(st.integers(0, 10**7), min_size=1))
-def test_percentiles(microseconds):
-    found = probe_run.percentiles(microseconds)
-    below = sum(1 for each in microseconds if each < found["p50"])
-    above = sum(1 for each in microseconds if each > found["p50"])
-    assert max(below, above) <= len(microseconds) / 2
-    assert sum(1 for each in microseconds if each > found["p99"]) <= len(microseconds) / 100
-    assert found["p50"] in microseconds
-    assert found["p50"] <= found["p99"] <= max(microseconds)
-
-
-def test_percentiles_of_nothing():
-    assert probe_run.percentiles([]) == {"p50": None, "p99": None}
-    assert probe_run.percentiles(range(1, 101)) == {"p50": 51, "p99": 100}
