@@ -19,7 +19,6 @@ from sample_host import FILES
 
 from ansible_collections.fourtuple.clients.plugins.filter import fleet as fleet_filters
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
-    container_engines,
     other_writers,
     pam_limits,
     port_claims,
@@ -154,7 +153,7 @@ def _script(text: str) -> object:
 
 
 def _writer_path(text: str) -> object:
-    return other_writers.comes_after(text), sysctl_d.is_sorted(text), container_engines.is_asked_by_one(text)
+    return other_writers.comes_after(text), sysctl_d.is_sorted(text)
 
 
 _SCRIPT = FILES["/etc/rc.local"] + 'sysctl -q -w net.core.somaxconn="4096" >/dev/null 2>&1 || true # why\n'

@@ -78,11 +78,6 @@ def limits(host: Host) -> t.List[Limit]:
     return found
 
 
-def is_asked_by_one(name: str) -> bool:
-    """Tell whether a name is that of a Limit, and not of a unit of systemd."""
-    return name.startswith(("containers of ", "new containers of ", "the container "))
-
-
 def engines(host: Host) -> t.List[t.Dict[str, t.Any]]:
     """Return the engines of the host: name, the nofile of their containers and its place, and where to set it.
 

@@ -45,8 +45,9 @@ AFTER_BOOT = "after_boot"
 #: The two, as a person is told.
 IN_WORDS = {NOW: "now", AFTER_BOOT: "after the next boot"}
 
-#: Whose a limit is: a domain's of pam_limits, or a unit's or any other process's.
-DOMAIN, UNIT = "domain", "unit"
+#: Whose a limit is: a domain's of pam_limits; a unit's, or that of a process outside units; that of every unit without
+#: one of its own; that of the containers of an engine.
+DOMAIN, UNIT, UNITS, CONTAINERS = "domain", "unit", "units", "containers"
 
 #: The "unit" that DefaultLimitNOFILE= stands for.
 EVERY_UNIT = "every unit without LimitNOFILE="
@@ -87,8 +88,7 @@ class HardLimit(t.NamedTuple):
     @property
     def text(self) -> str:
         """Where it stands, whose it is, and its value, as every message names a hard limit."""
-        says_it = container_engines.is_asked_by_one(self.name) or self.name in (EVERY_UNIT, EVERY_USER_UNIT)
-        whose = self.name if says_it else "%s %s" % (self.kind, self.name)
+        whose = "%s %s" % (self.kind, self.name) if self.kind in (DOMAIN, UNIT) else self.name
         return "%s: %s, hard nofile %s" % (self.place, whose, self.shown)
 
 
@@ -124,7 +124,7 @@ class Offender(t.NamedTuple):
         return {
             "source": self.limit.source,
             "line": self.limit.line,
-            self.limit.kind: self.limit.name,
+            DOMAIN if self.limit.kind == DOMAIN else UNIT: self.limit.name,
             "value": self.limit.shown,
             "maximum": self.maximum,
             "when": self.when,
@@ -258,7 +258,7 @@ def hard_limits(host: Host, live: bool = True) -> t.List[HardLimit]:
 def _engine_limits(host: Host) -> t.List[HardLimit]:
     """Return what container engines will ask for when their next container starts, now as after a boot."""
     return [
-        HardLimit(one.path, one.line, UNIT, one.name, one.shown, one.hard, one.hard)
+        HardLimit(one.path, one.line, CONTAINERS, one.name, one.shown, one.hard, one.hard)
         for one in container_engines.limits(host)
     ]
 
@@ -282,23 +282,24 @@ def _session_limits(host: Host) -> t.List[HardLimit]:
 
 
 def _systemd_limits(host: Host) -> t.List[HardLimit]:
-    limits = [(EVERY_UNIT, unit_default(host))] + list(systemd_limits.units(host).limits())
+    limits = [(UNITS, EVERY_UNIT, unit_default(host))]
+    limits += [(UNIT, unit, limit) for unit, limit in systemd_limits.units(host).limits()]
     user = systemd_limits.configured_default(host, "user")
     if user is not None:
-        limits.append((EVERY_USER_UNIT, user))
-    return [_systemd_limit(host, unit, limit) for unit, limit in limits]
+        limits.append((UNITS, EVERY_USER_UNIT, user))
+    return [_systemd_limit(host, *limit) for limit in limits]
 
 
-def _systemd_limit(host: Host, unit: str, limit: systemd_limits.Limit) -> HardLimit:
+def _systemd_limit(host: Host, kind: str, unit: str, limit: systemd_limits.Limit) -> HardLimit:
     if limit.hard != systemd_limits.INFINITY:
-        return HardLimit(limit.path, limit.line, UNIT, unit, limit.hard, limit.hard, limit.hard)
+        return HardLimit(limit.path, limit.line, kind, unit, limit.hard, limit.hard, limit.hard)
     # setrlimit_closest then asks for PID 1's own hard limit, which is the nr_open at its start: fine, unless
     # nr_open has been lowered since.
     first = running_limits.read_process(host, 1)
     booted = identity.boots_with_systemd(host)
     now = first.hard if first is not None and booted else 0
     after_boot = 0 if in_container(host) else nr_open_at_start(host)
-    return HardLimit(limit.path, limit.line, UNIT, unit, "infinity", now, after_boot)
+    return HardLimit(limit.path, limit.line, kind, unit, "infinity", now, after_boot)
 
 
 def of_processes(processes: t.Iterable[running_limits.Process]) -> t.List[HardLimit]:

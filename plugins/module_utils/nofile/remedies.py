@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
-    container_engines,
     other_writers,
     pam_limits,
 )
@@ -73,18 +72,17 @@ class Lockout(t.NamedTuple):
         # setrlimit_closest falls back to PID 1's own limits, which are the nr_open at its start; where that changes
         # nothing, as with infinity, the unit keeps them. Anything less is asked for, and refused.
         maximum = hard_limits.nr_open_at_start(self.host)
-        units = [one for one in self.offenders if one.limit.kind == hard_limits.UNIT]
         refused = [
             one
-            for one in units
-            if not container_engines.is_asked_by_one(one.limit.name)
+            for one in self.offenders
+            if one.limit.kind in (hard_limits.UNIT, hard_limits.UNITS)
             and one.when == hard_limits.AFTER_BOOT
             and isinstance(one.limit.shown, int)
             and one.limit.shown < maximum
         ]
         if refused and not containment.in_container(self.host):
             found.append("After the next boot systemd does not start such a unit (205/LIMITS).")
-        if any(container_engines.is_asked_by_one(one.limit.name) for one in units):
+        if any(one.limit.kind == hard_limits.CONTAINERS for one in self.offenders):
             found.append("A container that is to have such a limit does not start.")
         return found
 
