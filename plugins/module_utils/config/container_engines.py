@@ -11,10 +11,11 @@ configuration of LXD and Incus be read, which is in a database.
 from __future__ import annotations
 
 import json
+import os
 import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import conf_d, systemd_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal, place_of
 
@@ -137,8 +138,8 @@ def _docker(host: Host) -> t.List[Limit]:
 
 def _podman(host: Host) -> t.List[Limit]:
     name = "containers of podman"
-    paths = ["/usr/share" + _CONTAINERS, *_conf_d(host, "/usr/share" + _CONTAINERS + ".d")]
-    paths += ["/etc" + _CONTAINERS, *_conf_d(host, "/etc" + _CONTAINERS + ".d")]
+    paths = ["/usr/share" + _CONTAINERS, *conf_d.named(host.names, "/usr/share" + _CONTAINERS + ".d")]
+    paths += ["/etc" + _CONTAINERS, *conf_d.named(host.names, "/etc" + _CONTAINERS + ".d")]
     found = _default_ulimits(host, paths, name)
     installed = any(host.exists(place) for place in dict(_ENGINES)["podman"])
     if not found and installed:
@@ -147,7 +148,7 @@ def _podman(host: Host) -> t.List[Limit]:
 
 
 def _crio(host: Host) -> t.List[Limit]:
-    paths = ["/etc" + _CRIO, *_conf_d(host, "/etc" + _CRIO + ".d")]
+    paths = ["/etc" + _CRIO, *conf_d.named(host.names, "/etc" + _CRIO + ".d")]
     return _default_ulimits(host, paths, "containers of CRI-O")
 
 
@@ -187,7 +188,9 @@ def _containerd(host: Host) -> t.List[Limit]:
 def _lxc(host: Host) -> t.List[Limit]:
     """Return the lxc.prlimit.nofile of containers of LXC (lxc.container.conf(5)) and of Proxmox."""
     named = [("the container %s" % name, "/var/lib/lxc/%s/config" % name) for name in host.names("/var/lib/lxc")]
-    named += [("the container %s" % name[:-5], path) for name, path in _files(host, "/etc/pve/lxc", ".conf")]
+    named += [
+        ("the container %s" % os.path.basename(path)[:-5], path) for path in conf_d.named(host.names, "/etc/pve/lxc")
+    ]
     named += [("new containers of LXC", "/etc/lxc/default.conf")]
     found = []
     for name, path in named[:_MAX_CONTAINERS]:
@@ -204,16 +207,13 @@ def _lxc(host: Host) -> t.List[Limit]:
 def _nspawn(host: Host) -> t.List[Limit]:
     """Return the LimitNOFILE= of containers of systemd-nspawn (systemd.nspawn(5))."""
     found = []
-    seen: t.Set[str] = set()
-    for directory in ("/etc/systemd/nspawn", "/run/systemd/nspawn", "/var/lib/machines"):
-        for name, path in _files(host, directory, ".nspawn"):
-            if name in seen:
-                continue
-            seen.add(name)
-            for line, value in systemd_limits.assignments(host.text(path) or "", "Exec", "LimitNOFILE"):
-                pair = systemd_limits.parse_rlimit(value)
-                if pair is not None:
-                    found += _limit("the container %s" % name[:-7], _shown(pair[0]), _shown(pair[1]), path, line)
+    directories = ("/etc/systemd/nspawn", "/run/systemd/nspawn", "/var/lib/machines")
+    for path in conf_d.in_order(host.names, directories, ".nspawn"):
+        name = "the container %s" % os.path.basename(path)[:-7]
+        for line, value in systemd_limits.assignments(host.text(path) or "", "Exec", "LimitNOFILE"):
+            pair = systemd_limits.parse_rlimit(value)
+            if pair is not None:
+                found += _limit(name, _shown(pair[0]), _shown(pair[1]), path, line)
     return found
 
 
@@ -245,16 +245,8 @@ def _unit_files(host: Host, names: t.Iterable[str]) -> t.List[str]:
     for directory in ("/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system"):
         for name in names:
             found.append("%s/%s" % (directory, name))
-            found += _conf_d(host, "%s/%s.d" % (directory, name))
+            found += conf_d.named(host.names, "%s/%s.d" % (directory, name))
     return found
-
-
-def _conf_d(host: Host, directory: str) -> t.List[str]:
-    return [path for _name, path in _files(host, directory, ".conf")]
-
-
-def _files(host: Host, directory: str, suffix: str) -> t.List[t.Tuple[str, str]]:
-    return [(name, "%s/%s" % (directory, name)) for name in host.names(directory) if name.endswith(suffix)]
 
 
 def _lines(host: Host, paths: t.Iterable[str]) -> t.Iterator[t.Tuple[str, int, str]]:

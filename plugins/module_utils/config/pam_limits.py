@@ -13,6 +13,7 @@ import re
 import shlex
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import conf_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host, looked_at_once
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
@@ -141,13 +142,7 @@ def _files(host: Host, build: Behaviour) -> t.List[str]:
         if host.read(first) is None:
             first = build.vendor + "/limits.conf"
         directories.append(build.vendor + "/limits.d")
-    directory_of: t.Dict[str, str] = {}
-    for directory in directories:
-        for name in host.list(directory):
-            if name.endswith(".conf") and not name.startswith("."):
-                directory_of.setdefault(name, directory)
-    ordered = sorted(directory_of, key=lambda name: name.encode("utf-8", "surrogateescape"))
-    return [first] + ["%s/%s" % (directory_of[name], name) for name in ordered]
+    return [first] + conf_d.in_order(host.list, directories)
 
 
 def parse(text: str, path: str, build: Behaviour) -> t.List[Entry]:

@@ -23,6 +23,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import conf_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment, identity
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host, looked_at_once
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys
@@ -37,8 +38,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_ta
 _VOLATILE_DIRECTORY = "/run/sysctl.d"
 _DIRECTORIES = ("/etc/sysctl.d", _VOLATILE_DIRECTORY, "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
 _SYSCTL_CONF = "/etc/sysctl.conf"
-#: read_line_full takes each of these, once, as part of one end of line.
-_END_OF_LINE = re.compile("\n\r?\0?|\r\n?\0?|\0")
 #: WHITESPACE of strstrip, and isspace(3).
 _BLANKS, _BLANKS_OF_C = " \t\n\r", " \t\n\v\f\r"
 #: Of nested braces the inner ones, and what nobody writes: not worth the memory.
@@ -156,7 +155,7 @@ def parse(text: str, path: str, systemd: bool = True) -> t.List[Assignment]:
     """
     blanks = _BLANKS if systemd else _BLANKS_OF_C
     found = []
-    for number, raw in enumerate(_END_OF_LINE.split(text) if systemd else text.split("\n"), start=1):
+    for number, raw in enumerate(conf_d.END_OF_LINE.split(text) if systemd else text.split("\n"), start=1):
         line = raw.split("\0")[0].strip(blanks)
         if not line or line[0] in "#;":
             continue
@@ -288,15 +287,10 @@ def at_boot(host: Host, volatile: bool = True) -> t.List[Assignment]:
 
 def _lines(host: Host, volatile: bool, systemd: bool) -> t.List[Assignment]:
     """Return every assignment of the files that are read at boot, in their order."""
-    directory_of: t.Dict[str, str] = {}
-    for directory in _DIRECTORIES:
-        for name in host.list(directory) if volatile or directory != _VOLATILE_DIRECTORY else []:
-            # systemd passes hidden files over, procps reads them.
-            if name.endswith(".conf") and not (systemd and name.startswith(".")):
-                directory_of.setdefault(name, directory)
+    directories = [one for one in _DIRECTORIES if volatile or one != _VOLATILE_DIRECTORY]
     assignments: t.List[Assignment] = []
-    for name in sorted(directory_of, key=os.fsencode):
-        path = "%s/%s" % (directory_of[name], name)
+    # systemd passes hidden files over, procps reads them.
+    for path in conf_d.in_order(host.list, directories, hidden=not systemd):
         lines = parse(host.read(path) or "", path, systemd)
         assignments += [line._replace(line=_PLANNED) for line in lines] if path in host.planned else lines
     if not systemd:

@@ -16,6 +16,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import conf_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host, looked_at_once
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 
@@ -50,8 +51,6 @@ _DEPENDENCIES = (".wants", ".requires", ".upholds")
 #: FOLLOW_MAX
 _MAX_ALIASES = 8
 
-#: read_line_full takes each of these, once, as part of one end of line.
-_END_OF_LINE = re.compile("\n\r?\0?|\r\n?\0?|\0")
 
 _SURROGATE = re.compile("[\udc80-\udcff]")
 
@@ -127,7 +126,7 @@ def _parse(text: str, section: str, key: str) -> t.Tuple[t.Sequence[t.Tuple[int,
     continued = ""
     marked = False
     # The empty last line ends a statement whose continuation the file does not have.
-    for number, line in enumerate(_END_OF_LINE.split(text) + [""], start=1):
+    for number, line in enumerate(conf_d.END_OF_LINE.split(text) + [""], start=1):
         if line.lstrip(" \t\r")[:1] in ("#", ";"):
             continue
         # One byte order mark is passed over, on whichever line it stands first.
@@ -176,22 +175,12 @@ def _last(host: Host, paths: t.Iterable[str], section: str, key: str, together: 
     return chosen
 
 
-def _in_order(host: Host, directories: t.Iterable[str]) -> t.List[str]:
-    """Return the *.conf in the order in which they are read: of equal names the first directory's, sorted."""
-    path_of: t.Dict[str, str] = {}
-    for directory in directories:
-        for name in host.list(directory):
-            if name.endswith(".conf") and not name.startswith("."):
-                path_of.setdefault(name, "%s/%s" % (directory, name))
-    return [path_of[name] for name in sorted(path_of, key=lambda name: name.encode("utf-8", "surrogateescape"))]
-
-
 def configured_default(host: Host, manager: str = "system") -> t.Optional[Limit]:
     """Return the DefaultLimitNOFILE= that system.conf, or user.conf, and the drop-ins set, if any does."""
     name = manager + ".conf"
     main = host.first("%s/%s" % (directory, name) for directory in _main_directories(host))
     paths = [main] if main is not None else []
-    paths += _in_order(host, ["%s/%s.d" % (directory, name) for directory in _CONFIGURATION_PATH])
+    paths += conf_d.in_order(host.list, ["%s/%s.d" % (directory, name) for directory in _CONFIGURATION_PATH])
     return _last(host, paths, "Manager", "DefaultLimitNOFILE", together=True)
 
 
@@ -328,7 +317,7 @@ class Units:
             directories += self._directories(one)
         # "service.d" and the like hold for every unit of the type and come last.
         directories += self._drop_in_directories.get(suffix[1:], [])
-        return [path] + _in_order(self.host, directories)
+        return [path] + conf_d.in_order(self.host.list, directories)
 
     def wanted(self) -> t.Set[str]:
         """Return the names of the units that links make another one start: those that are enabled.

@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     container_engines,
+    kernel_command_line,
     other_writers,
     pam_limits,
     sysctl_d,
@@ -199,7 +200,7 @@ def _ceilings(host: Host, settings: t.Iterable[sysctl_d.Setting]) -> t.List[Ceil
 
 def _by_kernel_line(host: Host) -> t.Optional[Ceiling]:
     """Return the nr_open of the kernel's command line, of this boot's and the next one's the lower."""
-    return min(_ceilings(host, other_writers.kernel_line(host)), key=lambda one: one.value, default=None)
+    return min(_ceilings(host, kernel_command_line.kernel_line(host)), key=lambda one: one.value, default=None)
 
 
 def _nr_open_set(host: Host, volatile: bool) -> Ceiling:
