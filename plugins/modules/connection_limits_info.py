@@ -12,7 +12,7 @@ short_description: Read every limit that caps a host's simultaneous client conne
 version_added: 0.1.0
 description:
   - Reads, in one call, the local port range and what listens in it, nofile limits as users, units and processes
-    really get them, C(fs.nr_open) and C(fs.file-max) now and after the next boot, epoll watches, connection tracking,
+    really get them, C(fs.nr_open) and C(fs.file-max) now and after the next reboot, epoll watches, connection tracking,
     TCP's own limits, memory of the host and of its control groups, the kernel memory that one socket takes by this
     host's own slab sizes, tasks, addresses, and the sockets there are.
   - Says who overrides the settings of this collection, and what has drifted from what it applied.
@@ -59,7 +59,7 @@ options:
     default: []
   ways:
     description:
-      - The ways in which sessions of users come; of each user the one that gives least is returned.
+      - The ways in which sessions of users come; of each user the one with the lowest limit is returned.
       - V(ssh) goes by C(sshd_config), and with V(console), V(su), V(sudo) and V(cron) by the PAM service of that name.
         V(user_service) stands for a unit of the user's own systemd. Sessions of V(su) and V(sudo) are taken to be
         opened by root, who came by ssh.
@@ -195,7 +195,7 @@ limits:
           type: str
         after_boot:
           description:
-            - What the next boot sets. Null where no file sets it, so that the kernel's default is computed again,
+            - What the next reboot sets. Null where no file sets it, so that the kernel's default is computed again,
               and for a key of the machine under a container.
           type: str
         by:
@@ -263,7 +263,7 @@ limits:
               description: The live value.
               type: int
             after_boot:
-              description: The value after the next boot.
+              description: The value after the next reboot.
               type: int
             by:
               description: The file and line that set it, null for the default.
@@ -308,7 +308,7 @@ limits:
                   description: The hard limit.
                   type: int
             after_boot:
-              description: The same after the next boot, null for a process.
+              description: The same after the next reboot, null for a process.
               type: dict
               contains:
                 soft:
@@ -385,7 +385,7 @@ limits:
         inherited:
           description:
             - The limits of process 1. Where root cannot raise limits, which takes C(CAP_SYS_RESOURCE) in the machine's
-              first user namespace, its hard one is the most that anybody on the host can have. Null where it cannot be
+              first user namespace, its hard one is the maximum for everybody on the host. Null where it cannot be
               read.
           type: dict
           contains:
@@ -410,7 +410,7 @@ limits:
           description: Whether nf_conntrack is in the kernel.
           type: bool
         max:
-          description: The most connections that can be tracked.
+          description: The maximum number of connections that can be tracked.
           type: int
         count:
           description: The connections that are tracked.
@@ -716,7 +716,7 @@ limits:
         - Lines of sysctl.d about the keys of this collection, or the usual ones, that the kernel refuses, so that they
           set nothing. None of them is among RV(limits.overrides) or RV(limits.drift).
         - C(systemd-sysctl) writes only the last line of a key. Where the kernel refuses that one, the line of this
-          collection is not set at the next boot either.
+          collection is not set at the next reboot either.
       type: list
       elements: dict
       contains:

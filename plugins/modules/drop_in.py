@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Writes one of the files that belong to this collection, or removes it.
   - Checks in the same step, while no other run of this collection takes one, that every configured hard nofile
-    is within the C(fs.nr_open) of now and of the next boot. A change that would lock somebody out is refused.
+    is within the C(fs.nr_open) of now and of the next reboot. A change that would lock somebody out is refused.
   - The file is synced to disk before it takes its name, so that a power cut leaves the old one or the new one.
   - Files of others are refused, and so are files that have the name but not the first line of this collection.
 author:

@@ -12,7 +12,7 @@ short_description: Check every hard nofile limit of a host against fs.nr_open
 version_added: 0.1.0
 description:
   - Compares every hard nofile limit that is configured or in force with C(fs.nr_open), as it is now and as the
-    next boot will set it. A hard limit above C(fs.nr_open) refuses sessions or fails services.
+    next reboot will set it. A hard limit above C(fs.nr_open) refuses sessions or fails services.
   - Reads C(limits.conf) and C(limits.d) by the precedence of pam_limits, the limits of systemd's managers and
     units, the running processes, and C(sysctl.d) by the precedence of the tool that applies it at boot.
   - Accepts planned values, so that it can be asked before anything is written, and returns what to write so
@@ -209,7 +209,7 @@ nr_open_now:
   returned: always
   type: int
 nr_open_after_boot:
-  description: The C(fs.nr_open) that the next boot will set, the planned one taken into account.
+  description: The C(fs.nr_open) that the next reboot will set, the planned one taken into account.
   returned: always
   type: int
 nr_open_source:

@@ -60,7 +60,7 @@ options:
     description:
       - The program that has to give the interface the addresses after a reboot.
       - V(auto) finds it out and refuses what it does not know.
-      - V(none) means until the next boot only.
+      - V(none) means until the next reboot only.
     type: str
     choices: [auto, networkd, ifupdown, none]
     default: auto
@@ -89,7 +89,7 @@ notes:
 """
 
 EXAMPLES = r"""
-- name: Twenty source addresses and a prefix, until the next boot
+- name: Twenty source addresses and a prefix, until the next reboot
   fourtuple.clients.source_addresses:
     interface: eth0
     list:
@@ -142,7 +142,7 @@ provider:
   type: str
   sample: networkd
 persist:
-  description: What the next boot has to read.
+  description: What the next reboot has to read.
   returned: always
   type: dict
   contains:

@@ -16,7 +16,7 @@ description:
   - Writes only keys that differ. The values that were there before the first change are recorded under
     C(/var/lib/fourtuple/sysctl.json), and O(state=absent) puts them back.
   - Everything that is refused is refused before the first write.
-  - Changes the running kernel only. The values for the next boot are returned as RV(persist), for the
+  - Changes the running kernel only. The values for the next reboot are returned as RV(persist), for the
     C(fourtuple.clients.sysctl) role to template.
 author:
   - the fourtuple.clients contributors (@fourtuple)
@@ -34,7 +34,7 @@ attributes:
 options:
   floors:
     description:
-      - Keys with the least value that each must have. A lower value is raised, a higher one is kept,
+      - Keys with their minimum values. A lower value is raised, a higher one is kept,
         now and in RV(persist).
       - A value above what the kernel takes is refused, as is a key that holds more than one number.
     type: dict
@@ -51,7 +51,7 @@ options:
   reserved_ports:
     description:
       - Ports, and ranges such as V(9000-9010), that the kernel must not choose as local ports.
-      - Merged with those reserved already, now or by the next boot, because a write replaces the whole list. A line
+      - Merged with those reserved already, now or by the next reboot, because a write replaces the whole list. A line
         of other files that the kernel refuses reserves none.
     type: list
     elements: raw
@@ -133,7 +133,7 @@ keys:
         - V(machine_wide), it belongs to the machine under this container, and suffices.
         - V(restored), the original was put back.
         - V(foreign), someone else has changed it since, so it was left as it is.
-        - V(in_force), a running process still needs it; it goes back at the next boot.
+        - V(in_force), a running process still needs it; it goes back at the next reboot.
       type: str
     wanted:
       description: The value asked for.
@@ -150,7 +150,7 @@ keys:
         - For C(net.ipv4.ip_local_reserved_ports) also whose ports they are.
       type: str
 persist:
-  description: The keys and values that the next boot must set.
+  description: The keys and values that the next reboot must set.
   returned: always
   type: dict
   sample:
@@ -173,8 +173,8 @@ modules:
 own_files:
   description:
     - The files of this collection's sysctl drop-ins that exist on the host, in the order in which they may be removed.
-    - The record of the originals outlives them, and goes when M(fourtuple.clients.drop_in) removes them. The next boot
-      would apply a drop-in again.
+    - The record of the originals outlives them, and goes when M(fourtuple.clients.drop_in) removes them. The next
+      reboot would apply a drop-in again.
   returned: always
   type: list
   elements: str
@@ -184,7 +184,7 @@ unmet:
   type: list
   elements: str
 overridden:
-  description: Lines of other files that beat a value of RV(persist) at the next boot.
+  description: Lines of other files that beat a value of RV(persist) at the next reboot.
   returned: always
   type: list
   elements: dict
@@ -208,7 +208,7 @@ refused:
   description:
     - Lines of other files about a key of RV(persist) that the kernel refuses, so that they set nothing.
     - C(systemd-sysctl) writes only the last line of a key. Where the kernel refuses that one, ours is not set at the
-      next boot either, and RV(refused[].why) says so.
+      next reboot either, and RV(refused[].why) says so.
   returned: always
   type: list
   elements: dict
@@ -344,7 +344,7 @@ def main() -> None:
         if sysctl_d.is_sorted(line["source"]):
             remedy += " or rename the file to sort before ours"
         module.warn(
-            "%(source)s:%(line)s sets %(key)s = %(value)s at the next boot and beats our %(ours)s; " % line + remedy
+            "%(source)s:%(line)s sets %(key)s = %(value)s at the next reboot and beats our %(ours)s; " % line + remedy
         )
     outcome = result(host, change, done)
     for line in outcome["refused"]:

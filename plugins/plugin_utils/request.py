@@ -158,7 +158,7 @@ def _mapping(where: str, value: t.Any) -> t.Mapping[str, t.Any]:
 
 
 def _floors(where: str, value: t.Any) -> dict[str, int]:
-    remedy = "Write the least value that the key must have."
+    remedy = "Write the minimum value of the key."
     return {
         key: whole_number("%s[%s]" % (where, key), floor, 0, 2**63 - 1, remedy)
         for key, floor in _mapping(where, value).items()

@@ -376,10 +376,10 @@ def is_temporary(path: str) -> bool:
 
 
 def judge(host: Sandbox) -> list[str]:
-    """Return what is wrong with the host now and after a boot, which it is then left in."""
+    """Return what is wrong with the host now and after a reboot, which it is then left in."""
     wrong = ["now: " + line for line in locked_out(host)]
     host.boot()
-    return wrong + ["after a boot: " + line for line in locked_out(host)]
+    return wrong + ["after a reboot: " + line for line in locked_out(host)]
 
 
 # --- what is left of a run, and what becomes of it ---

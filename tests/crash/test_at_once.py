@@ -18,7 +18,7 @@ Recorder = t.Callable[[str], crash.Recording]
 
 
 def put_back(host: Sandbox, recording: crash.Recording) -> list[str]:
-    """Return what is wrong now, after a boot, and after an untune instead of it."""
+    """Return what is wrong now, after a reboot, and after an untune instead of it."""
     scenario = recording.scenario
     snapshot = host.snapshot()
     wrong = crash.judge(host)
@@ -78,7 +78,7 @@ def test_a_whole_run_of_the_other_direction_may_come_between_any_two_commands(
 INSIDE = {
     "limits are being written": ("tune", LIMITS, "untune", NR_OPEN),
     "nr_open goes back": ("untune", NR_OPEN, "tune", LIMITS),
-    "nr_open goes from the next boot": ("untune", KEYS, "tune", LIMITS),
+    "nr_open goes from the next reboot": ("untune", KEYS, "tune", LIMITS),
 }
 
 
@@ -96,7 +96,7 @@ def test_who_comes_while_another_is_between_its_check_and_its_write_waits_and_is
         scenario = recording.scenario
         with scenario.host() as host:
             values = scenario.restore(host, recording.steps[number].before)
-            if what == "nr_open goes from the next boot":
+            if what == "nr_open goes from the next reboot":
                 # As a client that still runs keeps it.
                 host.set_key("fs.nr_open", "1501088")
             waited, first, second = crash.while_held(host, recording.steps[number], call, other)

@@ -26,8 +26,8 @@ def worse(tmp_path_factory: pytest.TempPathFactory) -> crash.Recording:
     tasks = copy / "roles/tune/tasks/present.yml"
     text = tasks.read_text()
     keys = text.index("    - name: Raise nr_open and set the other keys\n")
-    limits = text.index("    - name: Raise the limits, which read nr_open back first\n")
-    addresses = text.index("    - name: Give the host its source addresses\n")
+    limits = text.index("    - name: Raise the limits, once nr_open covers them\n")
+    addresses = text.index("    - name: Add the source addresses\n")
     tasks.write_text(text[:keys] + text[limits:addresses] + text[keys:limits] + text[addresses:])
     # The order alone is not enough: the role itself refuses, and so does the module that writes.
     change(copy / "roles/limits/tasks/present.yml", "    variable_prefix: limits_\n", "    enforce: false\n")
@@ -52,7 +52,7 @@ def test_limits_before_the_nr_open_that_they_need_are_found(worse: crash.Recordi
             worse.scenario.restore(host, step.before)
             found += crash.judge(host)
     assert any(line.startswith("now: ") for line in found)
-    assert any(line.startswith("after a boot: ") for line in found)
+    assert any(line.startswith("after a reboot: ") for line in found)
 
 
 def test_a_record_that_is_written_in_place_is_found(worse: crash.Recording) -> None:

@@ -21,7 +21,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import sy
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
 
-#: Key -> what it has before, and after a boot where no line is taken.
+#: Key -> what it has before, and after a reboot where no line is taken.
 _VALUES = {sysctl_keys.normalize(key): value for key, value in BEFORE}
 _NAMES = ("10-a.conf", "50-b.conf", "99-zz-fourtuple.conf", "99-zzz.conf")
 _PATHS = st.builds(

@@ -550,7 +550,7 @@ def test_the_roles_know_the_whole_inventory(run: Run, copied_checkout: pathlib.P
     command = ["ansible-playbook", "-i", inventory, "--check", "--limit", "one", "fourtuple.clients.tune_clients"]
     said = run(*command, cwd=tmp_path, status=2, ANSIBLE_COLLECTIONS_PATH=path).stdout
     assert "It is the address (ansible_host) of two." in said
-    assert "Check the keys" not in said
+    assert "Check the sysctl keys" not in said
 
 
 # --- drift ---

@@ -278,7 +278,7 @@ def enable(host: t.Any, name: str, text: str, target: str = "sockets.target") ->
     ],
 )
 def test_what_an_enabled_socket_unit_will_listen_on(host, text, ports):
-    """cockpit.socket and its like: stopped now, listening after the next boot."""
+    """cockpit.socket and its like: stopped now, listening after the next reboot."""
     enable(host, "app.socket", "[Socket]\n" + text)
     assert [claim.low for claim in port_claims.claims(host.look())] == ports
     stock(host)

@@ -134,7 +134,7 @@ def test_f2_systemd_then_writes_no_line_at_all_and_procps_ours(debian):
     debian.put("/etc/sysctl.d/zz-emqx.conf", "net.ipv4.ip_local_port_range = 1000 65535\n")
     found = limits(debian)
     assert found["keys"][PORT_RANGE]["after_boot"] is None
-    assert "one of ours would not be set at the next boot: remove or correct that line" in found["refused"][0]["why"]
+    assert "one of ours would not be set at the next reboot: remove or correct that line" in found["refused"][0]["why"]
     (debian.path / "run/systemd/system").rmdir()
     found = limits(debian)
     assert (found["keys"][PORT_RANGE]["after_boot"], found["keys"][PORT_RANGE]["by"]) == (
@@ -198,7 +198,7 @@ def test_f3_and_warned_of_in_a_plan():
 
 
 def test_f3_a_refused_line_after_ours_is_a_lockout_under_systemd_alone(debian):
-    """Nobody writes nr_open at the next boot, so a limit of 2,000,000 would be above the kernel's default."""
+    """Nobody writes nr_open at the next reboot, so a limit of 2,000,000 would be above the kernel's default."""
     debian.put("/etc/sysctl.d/zz-x.conf", "fs.nr_open = 10000000000\n")
     result, message = check(debian, nr_open=2000000, nofile_hard=2000000)
     assert (result["ok"], result["nr_open_after_boot"]) == (False, 1048576)
@@ -324,7 +324,7 @@ def test_f5_the_plan_goes_by_the_same_maximum():
     [("1024 65535", "1024\t65535 # x"), ("1024 65535", "0x400 0xffff"), ("1024 65535", "02000 65535 5")],
 )
 def test_values_are_compared_by_what_the_kernel_makes_of_them(debian, ours, theirs):
-    """Another spelling of our own value is nobody's rival, now or after a boot."""
+    """Another spelling of our own value is nobody's rival, now or after a reboot."""
     tuned(debian, net__ipv4__ip_local_port_range=ours)
     debian.put("/etc/sysctl.d/zz.conf", "net.ipv4.ip_local_port_range = %s\n" % theirs)
     found = limits(debian)

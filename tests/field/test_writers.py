@@ -332,7 +332,7 @@ NR_OPEN_LINES = [
 
 @pytest.mark.parametrize(("path", "text", "line"), NR_OPEN_LINES)
 def test_nr_open_that_somebody_else_puts_below_a_limit_is_refused_with_file_and_line(machine, path, text, line):
-    """systemd's usual hard limit is 524288: no unit would start after the next boot, or after what runs then."""
+    """systemd's usual hard limit is 524288: no unit would start after the next reboot, or after what runs then."""
     if "tuned" in path or path == "/etc/sysctl.conf":
         machine.put("/run/tuned/tuned.pid", "7\n")
         machine.put("/etc/tuned/active_profile", "mine\n")
@@ -372,7 +372,7 @@ def test_a_line_of_the_kernel_that_our_drop_in_follows_is_no_refusal(machine):
     machine.put("/etc/security/limits.d/50-x.conf", "* hard nofile 400000\n")
     with pytest.raises(Refusal) as caught:
         sysctl_change.plan_absent(machine.look())
-    assert "at most 210000, fs.nr_open after the next boot (/proc/cmdline:1)" in str(caught.value)
+    assert "at most 210000, fs.nr_open after the next reboot (/proc/cmdline:1)" in str(caught.value)
 
 
 def test_an_nr_open_that_the_kernel_refuses_is_none(machine):

@@ -134,7 +134,7 @@ def _drift(limits: dict[str, t.Any]) -> list[str]:
 
 def _subjects(limits: dict[str, t.Any]) -> list[str]:
     return [
-        "%(name)s: soft %(soft)d, hard %(hard)d after a boot, by %(by)s" % (entry | entry["after_boot"])
+        "%(name)s: soft %(soft)d, hard %(hard)d after a reboot, by %(by)s" % (entry | entry["after_boot"])
         + (" (%s)" % entry["note"] if entry["note"] else "")
         for entry in limits["nofile"]["subjects"]
     ]
@@ -176,7 +176,7 @@ REFUSED = {
 }
 #: The state of before would lock out: the file and line that has to change first.
 NO_WAY_BACK = {"article": "/etc/sysctl.d/99-sysctl.conf:1", "containers": "/etc/sysctl.d/99-sysctl.conf:2"}
-#: Somebody's line beats ours at the next boot.
+#: Somebody's line beats ours at the next reboot.
 LOSES = {
     "cloud-image": "/etc/sysctl.d/99-zzz-local.conf:2",
     "kubernetes": "/etc/sysctl.d/k8s.conf:5",

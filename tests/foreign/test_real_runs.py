@@ -50,7 +50,7 @@ def test_the_articles_host_is_mended_and_goes_back_once_the_line_is_repaired(sta
     refused = host.play("untune_clients.yml", **ASKED).expect(2)
     assert refused.message == (
         "systemd's built-in DefaultLimitNOFILE is 524288; allowed: at most 210000, fs.nr_open after the "
-        "next boot (/etc/sysctl.d/99-sysctl.conf:1). Set fs.nr_open in /etc/sysctl.d/99-sysctl.conf:1 to at least "
+        "next reboot (/etc/sysctl.d/99-sysctl.conf:1). Set fs.nr_open in /etc/sysctl.d/99-sysctl.conf:1 to at least "
         "524288, or lower that limit; then run again."
     )
     assert host.state() == tuned

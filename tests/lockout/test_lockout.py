@@ -88,7 +88,7 @@ def written(machine: Machine) -> t.Callable[[str], None]:
 
 @pytest.fixture
 def booted(machine: Machine, written: t.Callable[[str], None]) -> t.Callable[[str], None]:
-    """Return a function that makes the host of ``written`` after its next boot."""
+    """Return a function that makes the host of ``written`` after its next reboot."""
 
     def make(state: str) -> None:
         if not machine.restore_if_saved(state + "-booted"):
@@ -142,7 +142,7 @@ def test_limits_above_nr_open_in_files_are_refused_before_the_boot(
 
     tuned = collection.tune()
     assert (checked.changed, tuned.changed) == (0, 0)
-    when = "after the next boot" if boots_lower else "now and after the next boot"
+    when = "after the next reboot" if boots_lower else "now and after the next reboot"
     for message in (checked.message, tuned.message):
         for line, domain in ((2, "*"), (4, "root")):
             said = "%s:%d: domain %s, hard nofile %d, maximum %d %s"
@@ -258,14 +258,14 @@ def test_an_nr_open_below_systemds_default_is_refused_before_the_boot(
     assert (checked.changed, tuned.changed) == (0, 0)
     assert {row[3:] for row in offenders(checked.result)} == {(UNITS_HARD, ARTICLES, "after_boot")}
     for message in (checked.message, tuned.message):
-        assert "%d after the next boot from %s:1" % (ARTICLES, ARTICLE) in message
+        assert "%d after the next reboot from %s:1" % (ARTICLES, ARTICLE) in message
         assert "every unit without LimitNOFILE=, hard nofile %d, maximum %d" % (UNITS_HARD, ARTICLES) in message
-        assert "After the next boot systemd does not start such a unit (205/LIMITS)." in message
+        assert "After the next reboot systemd does not start such a unit (205/LIMITS)." in message
 
 
 @pytest.mark.nightly
 def test_an_nr_open_that_our_drop_in_beats_is_repaired(machine: Machine, collection: Collection) -> None:
-    """The check refuses it all the same; after tune_clients.yml the next boot is safe."""
+    """The check refuses it all the same; after tune_clients.yml the next reboot is safe."""
     machine.restore("fresh")
     machine.write({ARTICLES_FILE[machine.release]: "fs.nr_open=%d\n" % ARTICLES})
     checked = collection.check()

@@ -275,7 +275,7 @@ class Sandbox:
             (self._disk / "sys" / path).write_text(value + "\n")
 
     def remove_key(self, name: str) -> None:
-        """Let a key of fs.*, kernel.* or vm.* vanish, until the next boot."""
+        """Let a key of fs.*, kernel.* or vm.* vanish, until the next reboot."""
         (self._disk / "sys" / name.replace(".", "/")).unlink()
 
     def settle(self, values: t.Mapping[str, str]) -> None:
@@ -401,7 +401,7 @@ class Sandbox:
         return ["ansible-playbook", "-i", str(inventory), str(CHECKOUT / "playbooks" / playbook), *options], clean
 
     def hold(self, name: str, hard: int) -> int:
-        """Let a process run that says it has a hard nofile of ``hard``, until the next boot; return its number."""
+        """Let a process run that says it has a hard nofile of ``hard``, until the next reboot; return its number."""
         start = 'cp /bin/sleep "/run/$1"; "/run/$1" infinity >/dev/null 2>&1 & echo $!'
         number = int(self.run("sh", "-c", start, "sh", name).stdout)
         self._claim(number, hard)

@@ -377,9 +377,9 @@ class FolderHost(Folder):
         return list(dict.fromkeys(found))
 
     def lockouts(self, files: oracle.Files | None = None) -> set[oracle.Lockout]:
-        """Return who is locked out now, and who will be after a boot."""
+        """Return who is locked out now, and who will be after a reboot."""
         found = self.files() if files is None else files
-        # /run is empty after a boot.
+        # /run is empty after a reboot.
         kept = {path: text for path, text in found.items() if not path.startswith("/run/")}
         after = int(oracle.keys_after_boot(kept, self.kernel)[oracle.NR_OPEN])
         first = (self.running["systemd"][2][1], int(self.kernel[oracle.NR_OPEN]))

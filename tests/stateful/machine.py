@@ -36,7 +36,7 @@ from oracle import KERNEL, NETWORK_FILE
 PID_1_RAISES = ("fs.file-max", oracle.NR_OPEN)
 MARK = "# Managed by fourtuple.clients"
 STATE = "/var/lib/fourtuple"
-#: What is left to the next boot, which empties it.
+#: What is left to the next reboot, which empties it.
 WAITING = "/run/fourtuple"
 RESERVED = "net.ipv4.ip_local_reserved_ports"
 OUR_SYSCTL = "/etc/sysctl.d/99-zz-fourtuple.conf"
@@ -368,7 +368,7 @@ class Life(RuleBasedStateMachine):
         in_force = ours == {WAITING + "/sysctl.json"}
         assert not ours or in_force, ours
         if in_force:
-            # Somebody still runs with a hard limit above the nr_open that was there before: the next boot restores it.
+            # Somebody still runs with a hard limit above the original nr_open: the next reboot restores it.
             least = min(int(value) for value in self.untuned.history[oracle.NR_OPEN])
             assert max(self._hard_now(after)) > least
         for key, value in after.keys.items():

@@ -111,7 +111,7 @@ def kernel_takes(key: str, value: str) -> bool:
 
 
 def keys_after_boot(files: Files, kernel: t.Mapping[str, str]) -> dict[str, str]:
-    """Return every key's value after a boot; ``kernel``: those before sysctl.d is applied."""
+    """Return every key's value after a reboot; ``kernel``: those before sysctl.d is applied."""
     values = dict(kernel)
     for key, (value, _path) in sysctl_at_boot(files).items():
         if key in values and kernel_takes(key, value):
@@ -217,7 +217,7 @@ def lockouts(
 ) -> set[Lockout]:
     """Return who cannot log in or start, or not any more.
 
-    nr_open, after_boot: fs.nr_open now and after the next boot
+    nr_open, after_boot: fs.nr_open now and after the next reboot
     first:   the hard limit of PID 1 now and then, which is what infinity means
     running: process -> hard limit
     """

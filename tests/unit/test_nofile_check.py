@@ -80,15 +80,17 @@ def test_the_articles_host_would_lose_its_services(debian):
         ("/etc/security/limits.conf", 2, "root", 300000, 210000, "after_boot"),
         (hard_limits.systemd_limits.BUILT_IN_SOURCE, 0, hard_limits.EVERY_UNIT, 524288, 210000, "after_boot"),
     ]
-    assert "/etc/security/limits.conf:2: domain root, hard nofile 300000, maximum 210000 after the next boot" in message
-    assert "210000 after the next boot from /etc/sysctl.d/99-sysctl.conf:2" in message
+    assert (
+        "/etc/security/limits.conf:2: domain root, hard nofile 300000, maximum 210000 after the next reboot" in message
+    )
+    assert "210000 after the next reboot from /etc/sysctl.d/99-sysctl.conf:2" in message
     assert message.endswith("or lower these limits to at most 210000.")
 
 
 def test_what_comes_of_it_is_said(debian):
     refuses = "pam_limits of this host refuses a session that is to get such a limit, root's too."
     goes_on = "pam_limits of this host logs such a limit, and leaves the session with what it inherits."
-    not_started = "After the next boot systemd does not start such a unit (205/LIMITS)."
+    not_started = "After the next reboot systemd does not start such a unit (205/LIMITS)."
 
     def consequences():
         return [line for line in (refuses, goes_on, not_started) if line in ask(debian)[1].splitlines()]
@@ -108,7 +110,7 @@ def test_what_comes_of_it_is_said(debian):
     assert consequences() == [refuses, not_started]
     debian.put("/etc/systemd/system/loadgen.service", "[Service]\nLimitNOFILE=infinity\n")
     assert consequences() == [refuses]
-    assert "unit loadgen.service, hard nofile infinity, maximum 1048576 after the next boot" in ask(debian)[1]
+    assert "unit loadgen.service, hard nofile infinity, maximum 1048576 after the next reboot" in ask(debian)[1]
 
 
 def test_a_hardened_host_is_safe(debian):
@@ -138,7 +140,7 @@ def test_a_file_that_beats_the_planned_nr_open(debian):
     debian.put("/etc/sysctl.d/zzz.conf", "fs.nr_open = 1048576\n")
     result, message = ask(debian, nofile_hard=2000000, nofile_soft=2000000, nr_open=2000000, domains=["*"])
     assert brief(result) == [("nofile_hard", 0, "*", 2000000, 1048576, "after_boot")]
-    assert "1048576 after the next boot from /etc/sysctl.d/zzz.conf:1" in message
+    assert "1048576 after the next reboot from /etc/sysctl.d/zzz.conf:1" in message
     way_out = "Either remove or raise fs.nr_open in /etc/sysctl.d/zzz.conf:1, which beats the planned 2000000, or lower"
     assert way_out in message
     _result, message = ask(debian, nofile_hard=3000000, nr_open=2000000)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a tuned host has, now and for the next boot."""
+"""What a tuned host has, now and for the next reboot."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a tuned host has, and no less after a boot: the limits of each new session, the keys, the addresses."""
+"""What a tuned host has, and no less after a reboot: the limits of each new session, the keys, the addresses."""
 
 from __future__ import annotations
 

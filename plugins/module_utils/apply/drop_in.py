@@ -115,7 +115,7 @@ def carry_out(host: Host, change: FileChange) -> None:
 
 
 def _refuse_lockout(host: Host, change: FileChange) -> None:
-    """Refuse a change by which a configured limit comes to be above the nr_open of now, or of the next boot."""
+    """Refuse a change by which a configured limit comes to be above the nr_open of now, or of the next reboot."""
     if change.path in _LIMIT_NOTHING or owned.is_networkd_drop_in(change.path):
         return
     then = host.planning({change.path: change.after})

@@ -55,7 +55,7 @@ def plan_floor(
     modules_loadable: bool,
     request: KeysRequest,
 ) -> KeyPlan:
-    """Plan a key that is raised and never lowered, neither now nor by the file that the next boot reads."""
+    """Plan a key that is raised and never lowered, neither now nor by the file that the next reboot reads."""
     kernel = sysctl_d.kernel_at_start(host)
     elsewhere = sysctl_d.winner(others, key, kernel)
     # What a boot without our file gives may be more than the live value, which somebody may have lowered for now.
@@ -81,7 +81,7 @@ def _at_start(host: Host, key: str) -> t.Optional[str]:
     version = re.match(r"[0-9]+", identity.systemd_version(host) or "")
     if version is None or int(version.group()) < 240:
         return None
-    _least, maximum = sysctl_keys.bounds(sysctl_table.FILE_MAX, sysctl_d.kernel_at_start(host)) or (0, 0)
+    _minimum, maximum = sysctl_keys.bounds(sysctl_table.FILE_MAX, sysctl_d.kernel_at_start(host)) or (0, 0)
     return str(maximum)
 
 

@@ -48,13 +48,13 @@ def _named(request: KeysRequest, option: str, given: t.Mapping[str, object]) -> 
 
 
 def _floor(request: KeysRequest, key: str, value: object, kernel: Kernel) -> int:
-    """A floor below the least value is met by every value, and is never written."""
+    """A floor below the minimum is met by every value, and is never written."""
     place = "%sfloors[%s]" % (request.prefix, key)
     if not sysctl_keys.holds_one_number(key):
         remedy = "Set it in %svalues." % request.prefix
         raise Refusal(place, value, "a key that holds one number", remedy)
-    _least, maximum = sysctl_keys.bounds(key, kernel) or (0, 2**kernel.word_size - 1)
-    return whole_number(place, value, 0, maximum, "Write the least value that the key must have.")
+    _minimum, maximum = sysctl_keys.bounds(key, kernel) or (0, 2**kernel.word_size - 1)
+    return whole_number(place, value, 0, maximum, "Write the minimum value of the key.")
 
 
 def _value(request: KeysRequest, key: str, value: object, kernel: Kernel) -> str:

@@ -57,10 +57,10 @@ def plan_undo(host: Host) -> t.List[KeyPlan]:
             above = hard_limits.limits_above(host, decimal(before) or 0)
             users = [offender.limit for offender in above if offender.when == hard_limits.NOW]
             if users and now == str(hard_limits.nr_open_after_boot(host.planning(sysctl_d.drop_in({}))).value):
-                # As after a boot, or where somebody has restored the value of before: there is nothing to wait for.
+                # As after a reboot, or where somebody has restored the value of before: there is nothing to wait for.
                 plan = plan._replace(outcome=ALREADY, target=None, why="a boot gives it without us, and it is in use")
             elif users:
-                why = "in use until the next boot, which restores it (%s)" % users[0].text
+                why = "in use until the next reboot, which restores it (%s)" % users[0].text
                 plan = plan._replace(outcome=IN_FORCE, target=None, why=why)
         keys.append(plan)
     return keys
@@ -101,7 +101,7 @@ def record(host: Host, keys: t.Sequence[KeyPlan], listeners: t.Sequence[int]) ->
             record.update(ours=[port_set.format_kernel_list(ours)], listeners=list(listeners))
         elif plan.target not in record["ours"]:
             record["ours"] = record["ours"] + [plan.target]
-    # Also what was left to the next boot, when that boot is to keep it after all.
+    # Also what was left to the next reboot, when that boot is to keep it after all.
     lasting = load_state(host.root, _TOPIC) or {}
     needed = {plan.key for plan in keys if plan.outcome == APPLIED or plan.persist is not None}
     after = {key: record for key, record in recorded.items() if key in lasting or key in needed}
@@ -117,8 +117,8 @@ def back(host: Host) -> t.List[KeyPlan]:
 def forget(host: Host, plans: t.Iterable[KeyPlan]) -> None:
     """Drop the records of the keys that are back.
 
-    One that our drop-in still has stays: were it removed only after the next boot, its original would be lost. One
-    that is still in force stays for a later run until the next boot, which brings the original back by itself.
+    One that our drop-in still has stays: were it removed only after the next reboot, its original would be lost. One
+    that is still in force stays for a later run until the next reboot, which brings the original back by itself.
     """
     state = records(host)
     if not state:

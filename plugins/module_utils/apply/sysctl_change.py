@@ -90,7 +90,7 @@ def _refuse_foreign_files(host: Host) -> None:
 
 
 def _refuse_limits_above_next_boot(host: Host, persisted: t.Mapping[str, str]) -> None:
-    """Refuse to take an nr_open from our drop-in that a configured limit will need after the next boot."""
+    """Refuse to take an nr_open from our drop-in that a configured limit will need after the next reboot."""
     planned = hard_limits.nr_open_after_boot(host.planning(sysctl_d.drop_in(persisted)))
     if planned.value >= hard_limits.nr_open_after_boot(host).value:
         return
@@ -164,7 +164,7 @@ def own_files(host: Host) -> t.List[str]:
 
 
 def _overridden(then: Host, persisted: t.Mapping[str, str]) -> t.List[t.Dict[str, t.Any]]:
-    """Name every foreign line that will beat one of ours at the next boot.
+    """Name every foreign line that will beat one of ours at the next reboot.
 
     then: the host with our drop-in as it will be
     """

@@ -36,7 +36,7 @@ _NETWORKD_LINKS = "/run/systemd/netif/links"
 _NETWORK_MANAGER_DEVICES = "/run/NetworkManager/devices"
 _INTERFACES = "/etc/network/interfaces"
 
-_REMEDY_NONE = "Set it to none to have the addresses until the next boot only."
+_REMEDY_NONE = "Set it to none to have the addresses until the next reboot only."
 
 
 class Persistence(t.NamedTuple):

@@ -32,7 +32,7 @@ _TUNED_LAST = "TuneD, which applies it last (reapply_sysctl)"
 
 
 def at_boot(host: Host, volatile: bool = True) -> t.List[sysctl_d.Line]:
-    """Return every line of the next boot that sets a key, in the order in which they come; the last one wins.
+    """Return every line of the next reboot that sets a key, in the order in which they come; the last one wins.
 
     volatile: as in sysctl_d.at_boot
     """
@@ -42,7 +42,7 @@ def at_boot(host: Host, volatile: bool = True) -> t.List[sysctl_d.Line]:
 
 
 def foreign_winners(host: Host, keys: t.Iterable[str]) -> t.Dict[str, sysctl_d.Line]:
-    """Return the line of others that wins a key at the next boot, by key; not of keys that ours wins or nobody sets."""
+    """Return the line of others that wins at the next reboot, by key; no key that ours wins or nobody sets."""
     lines, kernel = at_boot(host), sysctl_d.kernel_at_start(host)
     won = ((key, sysctl_d.winner(lines, key, kernel)) for key in keys)
     return {key: line for key, line in won if line is not None and line.path != owned.SYSCTL_DROP_IN}

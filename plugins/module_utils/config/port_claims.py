@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ports that somebody will want although nobody listens on them now, by the host's files.
 
-* Socket units of systemd that are enabled: a stopped one listens again at the next boot.
+* Socket units of systemd that are enabled: a stopped one listens again at the next reboot.
 * NodePorts of Kubernetes. kube-proxy redirects them in the packet filter and opens no socket, so that a local port out
   of their range works for the host and, once a service gets that very NodePort, no longer.
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a sysctl key is now, and what the next boot will make of it.
+"""What a sysctl key is now, and what the next reboot will make of it.
 
 Two tools apply sysctl.d at boot, and they differ in one thing that matters most:
 
@@ -133,7 +133,7 @@ class RefusedLine(t.NamedTuple):
         text = "the kernel refuses it and takes %s" % self.allowed
         if self.unwritten:
             text += "; systemd-sysctl writes only the last line of a key, so one of ours would not be set at the next "
-            text += "boot: remove or correct that line"
+            text += "reboot: remove or correct that line"
         return {
             "key": self.key,
             "file": place_of(self.path, self.line),
@@ -273,7 +273,7 @@ def drop_in(values: t.Mapping[str, str]) -> t.Dict[str, t.Optional[str]]:
 
 
 def at_boot(host: Host, volatile: bool = True) -> t.List[Assignment]:
-    """Return every assignment that the next boot writes, in the order in which they are written.
+    """Return every assignment that the next reboot writes, in the order in which they are written.
 
     volatile: with /run/sysctl.d, as if it were filled again by then
     """
@@ -469,5 +469,5 @@ def _matches(pattern: str, key: str) -> bool:
 
 
 def after_boot(host: Host, key: str) -> t.Optional[Line]:
-    """Return the assignment that wins for ``key`` at the next boot."""
+    """Return the assignment that wins for ``key`` at the next reboot."""
     return winner(at_boot(host), key, kernel_at_start(host))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The nofile limits that users' sessions, units and processes really get, now and after the next boot.
+"""The nofile limits that users' sessions, units and processes really get, now and after the next reboot.
 
 Asked for and got differ: what the kernel or the service manager refuses, it refuses in its own way.
 
@@ -114,7 +114,7 @@ class Subjects:
         self.processes = [process for process in self.everybody if process.guest is None]
         self.first = next((process for process in self.processes if process.pid == 1), None)
         self.now = host.attempt(hard_limits.NR_OPEN, lambda: hard_limits.nr_open_now(host))
-        boot = host.attempt("fs.nr_open after a boot", lambda: hard_limits.nr_open_after_boot(host))
+        boot = host.attempt("fs.nr_open after a reboot", lambda: hard_limits.nr_open_after_boot(host))
         self.nr_open_after_boot = boot or hard_limits.Ceiling(hard_limits.NR_OPEN_KERNEL, "the kernel", 0)
         self.boot = self.nr_open_after_boot.value
 
@@ -137,7 +137,7 @@ class Subjects:
     # --- users ---
 
     def user(self, where: str, name: str) -> t.Dict[str, t.Any]:
-        """Return what a session of ``name`` that starts now, and after a boot, gets; refuse an unknown user."""
+        """Return what a session of ``name`` that starts now, and after a reboot, gets; refuse an unknown user."""
         now, boot = self.session(where, name)
         lowest = _lowest([now, boot])
         kept = self.host.attempt("limits of systemd", lambda: self.kept_from(lowest))
@@ -148,7 +148,7 @@ class Subjects:
         return session_ways.kept_from(self._units, outcome.way) if outcome.remedy and not outcome.reads else None
 
     def session(self, where: str, name: str) -> t.Tuple[Outcome, Outcome]:
-        """Return the same as outcomes, of that way in by which the user gets least."""
+        """Return the same as outcomes, of the way in with the lowest limits."""
         account = self.account(name)
         if account is None:
             raise Refusal(where, name, "users of this host", "Create the user first, or correct the name.")
@@ -161,7 +161,7 @@ class Subjects:
         return self.host.attempt("limits of pam_limits", outcomes) or (_UNKNOWN, _UNKNOWN)
 
     def _by_way(self, way: str, name: str, account: Account) -> t.Tuple[Outcome, Outcome]:
-        """Return what a session of a user gets that comes by this way, now and after a boot."""
+        """Return what a session of a user gets that comes by this way, now and after a reboot."""
         openings = self._openings(way)
         now, boot = (
             _lowest([self._opened(opening, base, first, top, (name, account)) for opening in openings])._replace(
@@ -248,7 +248,7 @@ class Subjects:
         return manager._replace(pair=pair, by=by)
 
     def without_limits_conf(self) -> Outcome:
-        """Return what a session gets after a boot where no line of limits.conf concerns its user."""
+        """Return what a session gets after a reboot where no line of limits.conf concerns its user."""
         build = pam_limits.behaviour(self.host)
         nothing = pam_limits.Grant(None, None)
         inherited = self._service_limit(self.boot, session_ways.unit(self._units, session_ways.SSH))
@@ -361,7 +361,7 @@ class Subjects:
         return dict(_subject("unit", name, now, boot), **self._details(main.pid))
 
     def unit_after_boot(self, where: str, name: str) -> Outcome:
-        """Return what a unit gets after a boot; refuse an unknown unit."""
+        """Return what a unit gets after a reboot; refuse an unknown unit."""
         grants.check_units(self.host, [name], where)
         return self._configured(self._units.limit(name), self.boot)
 

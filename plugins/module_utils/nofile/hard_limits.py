@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hard nofile limits against the fs.nr_open that they must not exceed, now and after the next boot.
+"""Hard nofile limits against the fs.nr_open that they must not exceed, now and after the next reboot.
 
 setrlimit(2) fails with EPERM for a hard limit above fs.nr_open, also with CAP_SYS_RESOURCE and also when the
 process has that hard limit already (kernel/sys.c, do_prlimit). Whoever meets that is locked out: pam_limits
@@ -44,7 +44,7 @@ _SET_BY_SYSTEMD = tuple(
 NOW = "now"
 AFTER_BOOT = "after_boot"
 #: The two, as a person is told.
-IN_WORDS = {NOW: "now", AFTER_BOOT: "after the next boot"}
+IN_WORDS = {NOW: "now", AFTER_BOOT: "after the next reboot"}
 
 #: Whose a limit is: a domain's of pam_limits; a unit's, or that of a process outside units; that of every unit without
 #: one of its own; that of the containers of an engine.
@@ -69,7 +69,7 @@ class Ceiling(t.NamedTuple):
 
 
 class HardLimit(t.NamedTuple):
-    """A hard limit that somebody has or will get: what is asked of the kernel now, and after the next boot.
+    """A hard limit that somebody has or will get: what is asked of the kernel now, and after the next reboot.
 
     0 stands for "nothing is asked": a running process does not outlive the boot.
     """
@@ -108,7 +108,7 @@ class Inherited(t.NamedTuple):
     planned: t.Container[str] = ()
 
     def maximum(self, limit: HardLimit) -> t.Optional[t.Tuple[int, int]]:
-        """Return what a limit may be at most, now and after a boot; None where more does no harm."""
+        """Return what a limit may be at most, now and after a reboot; None where more does no harm."""
         if limit.kind == DOMAIN and (self.locks_out or limit.source in self.planned):
             return self.now, self.after_boot
         return (self.units, self.units) if limit.source in self.planned else None
@@ -152,7 +152,7 @@ def with_nr_open(host: Host, planned: t.Optional[int]) -> Host:
 
 
 def nr_open_bounds(host: Host) -> t.Tuple[int, int]:
-    """Return the least and the greatest fs.nr_open that the kernel of this host takes."""
+    """Return the minimum and the maximum fs.nr_open that the kernel of this host takes."""
     return sysctl_keys.bounds_of_nr_open(sysctl_d.kernel_at_start(host))
 
 
@@ -177,7 +177,7 @@ def nr_open_at_start(host: Host) -> int:
 
 @looked_at_once
 def nr_open_after_boot(host: Host) -> Ceiling:
-    """Return the nr_open that holds after the next boot.
+    """Return the nr_open that holds after the next reboot.
 
     /run/sysctl.d is empty then, yet holds for whoever applies sysctl.d before: of the two values the lower counts.
     So it does of what other programs set after or beside sysctl.d: in some part of a boot each of them holds.
@@ -257,7 +257,7 @@ def hard_limits(host: Host, live: bool = True) -> t.List[HardLimit]:
 
 
 def _engine_limits(host: Host) -> t.List[HardLimit]:
-    """Return what container engines will ask for when their next container starts, now as after a boot."""
+    """Return what container engines will ask for when their next container starts, now as after a reboot."""
     return [
         HardLimit(one.path, one.line, CONTAINERS, one.name, one.shown, one.hard, one.hard)
         for one in container_engines.limits(host)
@@ -266,7 +266,7 @@ def _engine_limits(host: Host) -> t.List[HardLimit]:
 
 def _session_limits(host: Host) -> t.List[HardLimit]:
     build = pam_limits.behaviour(host)
-    # What unlimited becomes matters only where less is the most that there can be.
+    # What unlimited becomes matters only where the maximum is lower.
     capped = nr_open_now(host.present) if build.caps_unlimited and highest(host) is not None else None
     found = []
     for domain, grant in pam_limits.winning(pam_limits.entries(host, build)).items():

@@ -20,7 +20,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import co
 class Lockout(t.NamedTuple):
     """The offenders of a host, and what a person needs to know to do something about them.
 
-    now, boot: the fs.nr_open of now, None where there is no present, and of the next boot
+    now, boot: the fs.nr_open of now, None where there is no present, and of the next reboot
     planned:   the fs.nr_open that is planned, None where none is
     inherited: what nobody can go beyond, None where root can raise limits
     """
@@ -41,8 +41,8 @@ class Lockout(t.NamedTuple):
         lines = []
         if by_nr_open:
             lines.append(
-                "Hard nofile limits above fs.nr_open (%s now, %d after the next boot from %s), which lock out whoever "
-                "has them:" % ("unknown" if self.now is None else self.now, self.boot.value, self.boot.place)
+                "Hard nofile limits above fs.nr_open (%s now, %d after the next reboot from %s), which lock out "
+                "whoever has them:" % ("unknown" if self.now is None else self.now, self.boot.value, self.boot.place)
             )
             lines += _in_lines(by_nr_open)
         if by_rights and self.inherited is not None:
@@ -61,7 +61,7 @@ class Lockout(t.NamedTuple):
         return self.now if offender.when == hard_limits.NOW and self.now is not None else self.boot.value
 
     def _consequences(self) -> t.List[str]:
-        """Return what the host does with such limits: its build of pam_limits, and its systemd at the next boot."""
+        """Return what the host does with such limits: its build of pam_limits, and its systemd at the next reboot."""
         found = []
         if any(one.limit.kind == hard_limits.DOMAIN for one in self.offenders):
             found.append(
@@ -81,7 +81,7 @@ class Lockout(t.NamedTuple):
             and one.limit.shown < maximum
         ]
         if refused and not containment.in_container(self.host):
-            found.append("After the next boot systemd does not start such a unit (205/LIMITS).")
+            found.append("After the next reboot systemd does not start such a unit (205/LIMITS).")
         if any(one.limit.kind == hard_limits.CONTAINERS for one in self.offenders):
             found.append("A container that is to have such a limit does not start.")
         return found
@@ -100,21 +100,21 @@ class Lockout(t.NamedTuple):
         return "Either %s, or %s." % (self._raise(needed), lower)
 
     def _raise(self, needed: int) -> str:
-        planned = self.planned
-        if planned is None and self.boot.line and other_writers.comes_after(self.boot.source):
-            return "remove fs.nr_open from %s, or raise it there to at least %d" % (self.boot.place, needed)
-        if planned is None:
+        if self.planned is None:
+            if self.boot.line and other_writers.comes_after(self.boot.source):
+                return "remove fs.nr_open from %s, or raise it there to at least %d" % (self.boot.place, needed)
             return "first raise fs.nr_open to at least %d, live and in a file of sysctl.d that sorts last" % needed
-        if planned < needed:
+        if self.planned < needed:
             return "plan fs.nr_open as at least %d" % needed
+        planned = str(self.planned)
         if not self.boot.line:
             # systemd-sysctl has kept a line that the kernel refuses, and so nobody writes the planned one.
-            return "remove or correct the line because of which the planned %d is not set at boot (%s)" % (
+            return "remove or correct the line because of which the planned %s is not set at boot (%s)" % (
                 planned,
                 self.boot.place,
             )
         # Planned high enough, and beaten by whoever sorts after our drop-in.
-        return "remove or raise fs.nr_open in %s, which beats the planned %d" % (self.boot.place, planned)
+        return "remove or raise fs.nr_open in %s, which beats the planned %s" % (self.boot.place, planned)
 
 
 def _remedy_of_rights(offenders: t.Sequence[hard_limits.Offender]) -> str:

@@ -45,7 +45,7 @@ def shortfalls(
 ) -> t.List[Shortfall]:
     """Return the users and units whose soft limit will be less than ``needed``.
 
-    A unit's counts from its next start. A user's is the lower of what a session gets now and after the next boot: a
+    A unit's counts from its next start. A user's is the lower of what a session gets now and after the next reboot: a
     service that sessions come from runs with its old limits until it is restarted, as role limits may do. Where the
     sessions have nothing but that service's limits, and it is among ``units``, its next start counts for them too.
 

@@ -31,7 +31,7 @@ _MAX_ACCEPTED_IN_A_ROW = 128
 #: Seconds in which connections gather while they keep coming: to be woken for each costs more than to accept it, and
 #: no client waits for accept(2). On two processors with both ends that is 57,000 per second instead of 35,000.
 _GATHER_SECONDS = 0.001
-#: The most events taken at once.
+#: The maximum number of events taken at once.
 _MAX_EVENTS = 1024
 #: Bytes read at once.
 _READ_BYTES = 65536

@@ -162,7 +162,7 @@ def _nofile(subjects: Subjects, own: Applied, users: t.Iterable[str]) -> t.List[
     """
     found = []
     build = pam_limits.behaviour(subjects.host)
-    _least, maximum = hard_limits.nr_open_bounds(subjects.host)
+    _minimum, maximum = hard_limits.nr_open_bounds(subjects.host)
     for name in sorted({line.domain for line in own.lines}.union(users)) if own.lines else ():
         account = subjects.account(name)
         if account is None:

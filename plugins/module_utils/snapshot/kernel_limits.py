@@ -28,7 +28,7 @@ _MAX_BUCKETS = 512 * 1024
 
 
 class Keys:
-    """The sysctl keys of one host, live and after a boot; the files are read once."""
+    """The sysctl keys of one host, live and after a reboot; the files are read once."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -55,7 +55,7 @@ class Keys:
     def all(self) -> t.Dict[str, t.Dict[str, t.Any]]:
         """Return every key that this host has.
 
-        ``after_boot`` is null where no file sets the key: then the next boot computes the kernel's default again.
+        ``after_boot`` is null where no file sets the key: then the next reboot computes the kernel's default again.
         """
         found = {}
         for key in sysctl_table.OF_SNAPSHOT:

@@ -90,7 +90,7 @@ def _with_every(host: Host, ours: t.Mapping[str, str], keys: t.Iterable[str]) ->
 
 
 def _at_boot(host: Host, ours: t.Mapping[str, str], keys: t.Sequence[str]) -> t.List[t.Dict[str, str]]:
-    """Return who wins a key at the next boot, if that is not us.
+    """Return who wins a key at the next reboot, if that is not us.
 
     Where the file of ours is not there yet, it stands for it that it will be: the kernel's command line, which comes
     before it, beats nothing.

@@ -221,7 +221,7 @@ def primary_rank(address: str, prefix: int, secondary: bool) -> t.Tuple[bool, bo
     """Return what the addresses of one family and interface are compared by: the lowest is its primary address.
 
     None that is another's secondary, or temporary, which secondary says too; one with a subnet; the lowest, because
-    after a boot they may stand in another order.
+    after a reboot they may stand in another order.
     """
     parsed = ipaddress.ip_address(address)
     return secondary, prefix == parsed.max_prefixlen, int(parsed)

@@ -12,7 +12,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal i
 #: The first line of every file that the collection owns on a host.
 OWNER_MARK = "# Managed by fourtuple.clients"
 STATE_DIRECTORY = "/var/lib/fourtuple"
-#: For what is true until the next boot, which empties it.
+#: For what is true until the next reboot, which empties it.
 RUN_DIRECTORY = "/run/fourtuple"
 
 #: Sorts after Debian 12's 99-sysctl.conf, the link to /etc/sysctl.conf, and nearly everything else.

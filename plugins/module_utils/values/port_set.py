@@ -88,7 +88,7 @@ def to_reserve(
 ) -> t.Set[int]:
     """Return every port to reserve; a write replaces the whole list, so ours holds everybody's.
 
-    present: lists as the kernel prints them, of those reserved already, now and by the next boot
+    present: lists as the kernel prints them, of those reserved already, now and by the next reboot
     asked:   the ports that the operator names
     in_use:  the ports that somebody else waits on or will want, of which those from ``low`` to ``high`` count, the
              local port range: the kernel chooses no others

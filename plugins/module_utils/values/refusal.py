@@ -20,7 +20,7 @@ class Refusal(Exception):
     where:   a variable (``limits_nofile_hard``) or ``file:line``
     value:   what stands there, shown as Python would write it
     allowed: what may stand there
-    remedy:    the way out, one sentence in the imperative
+    remedy:    what to do, one sentence in the imperative
     """
 
     def __init__(self, where: str, value: object, allowed: str, remedy: str) -> None:

@@ -144,7 +144,7 @@ def _known(key: str) -> t.Optional[sysctl_table.Key]:
 
 
 def bounds(key: str, kernel: Kernel) -> t.Optional[t.Tuple[int, int]]:
-    """Return the least and the greatest number that ``key`` takes, None for an unknown key or a list of ports."""
+    """Return the minimum and the maximum number that ``key`` takes, None for an unknown key or a list of ports."""
     spec = _known(key)
     if spec is None or spec.kind == PORTS:
         return None
@@ -165,7 +165,7 @@ def holds_one_number(key: str) -> bool:
 
 
 def bounds_of_nr_open(kernel: Kernel) -> t.Tuple[int, int]:
-    """Return the least and the greatest fs.nr_open, which bounds every hard nofile."""
+    """Return the minimum and the maximum fs.nr_open, which bounds every hard nofile."""
     return _of_word(NR_OPEN_LOW, kernel), _of_word(NR_OPEN_HIGH, kernel)
 
 

@@ -82,7 +82,7 @@ def test_a_limit_above_the_nr_open_of_now_or_of_the_next_boot_is_refused(debian)
     )
     assert not debian.exists(LIMITS)
     debian.sysctl(fs__nr_open=3000000)
-    with pytest.raises(Refusal, match=r"at most 1048576, fs.nr_open after the next boot"):
+    with pytest.raises(Refusal, match=r"at most 1048576, fs.nr_open after the next reboot"):
         change(debian, UNIT, HEADER + "[Service]\nLimitNOFILE=2000000\n")
     assert not debian.exists(UNIT)
     change(debian, owned.SYSCTL_DROP_IN, HEADER + "fs.nr_open = 3000000\n")
@@ -94,7 +94,7 @@ def test_an_nr_open_that_a_limit_needs_stays_in_its_drop_in(debian):
     change(debian, owned.SYSCTL_DROP_IN, HEADER + "fs.nr_open = 3000000\n")
     change(debian, LIMITS, limits(2000000))
     for lower in (HEADER + "fs.nr_open = 1500000\n", None):
-        with pytest.raises(Refusal, match=r"at most .* after the next boot"):
+        with pytest.raises(Refusal, match=r"at most .* after the next reboot"):
             change(debian, owned.SYSCTL_DROP_IN, lower)
     assert debian.text(owned.SYSCTL_DROP_IN) == HEADER + "fs.nr_open = 3000000\n"
     change(debian, LIMITS, None)

@@ -49,7 +49,7 @@ def plan(host, **asked):
 
 
 def apply(host, **asked):
-    """Do what the role does: carry the plan out, then keep it for the next boot."""
+    """Do what the role does: carry the plan out, then keep it for the next reboot."""
     change = plan(host, **asked)
     done = sysctl_change.carry_out(host.look(), change)
     text = OWNER_MARK + "\n" + "".join("%s = %s\n" % (k.key, k.persist) for k in done if k.persist)
@@ -455,7 +455,7 @@ def test_an_nr_open_that_would_lock_out_is_not_put_back_and_the_message_says_whe
         sysctl_change.plan_absent(article.look())
     assert str(refusal.value) == (
         "systemd's built-in DefaultLimitNOFILE is 524288; allowed: at most 210000, fs.nr_open after the "
-        "next boot (/etc/sysctl.d/10-article.conf:1). Set fs.nr_open in /etc/sysctl.d/10-article.conf:1 to at least "
+        "next reboot (/etc/sysctl.d/10-article.conf:1). Set fs.nr_open in /etc/sysctl.d/10-article.conf:1 to at least "
         "524288, or lower that limit; then run again."
     )
 

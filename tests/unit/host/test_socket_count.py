@@ -460,7 +460,7 @@ def test_the_real_kernel_against_ss():
 
 
 TOWARDS = r"""
-import itertools, json, socket, subprocess, sys
+import errno, itertools, json, socket, subprocess, sys, time
 sys.path[:0] = json.loads(sys.argv[1])
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import socket_count
 subprocess.run("ip link set lo up && ip addr add 2001:db8::1/128 dev lo nodad", shell=True, check=True)
@@ -482,7 +482,11 @@ held = []
 
 def connect(target):
     client = socket.socket(V6 if ":" in target[0] else V4)
-    client.connect(target)
+    # The kernel makes the route of a new address of IPv6 in its own time (net/ipv6/addrconf.c, addrconf_dad_work).
+    deadline = time.monotonic() + 10
+    while client.connect_ex(target) == errno.ENETUNREACH and time.monotonic() < deadline:
+        time.sleep(0.01)
+    client.getpeername()
     server = next(each for each in servers if each.getsockname()[:2] == target)
     held.append((client, server.accept()[0]))
 
