@@ -105,3 +105,17 @@ def collections(run: Run, tarball: pathlib.Path, tmp_path_factory: pytest.TempPa
 @pytest.fixture
 def host(tmp_path: pathlib.Path) -> HostFolder:
     return HostFolder(tmp_path / "host")
+
+
+@pytest.fixture
+def debian(host: HostFolder) -> HostFolder:
+    """A Debian 12 that systemd runs, as installed. A test that needs more of it has a fixture of this name on top."""
+    host.put("/etc/os-release", "ID=debian\n")
+    host.put("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
+    host.put("/etc/security/limits.conf", "# nothing\n")
+    host.put("/usr/lib/x86_64-linux-gnu/security/pam_limits.so", "/proc/sys/fs/nr_open\0%s%s%s%s\0")
+    host.put("/usr/lib/systemd/systemd", "")
+    for directory in ("etc/security/limits.d", "run/systemd/system"):
+        (host.path / directory).mkdir(parents=True)
+    host.sysctl(fs__nr_open=1048576)
+    return host

@@ -18,18 +18,12 @@ UNITS = "/etc/systemd/system"
 
 
 @pytest.fixture
-def debian(host):
+def debian(debian):
     """A Debian 12 that systemd runs, with the ssh server and haproxy, as installed."""
-    host.put("/etc/os-release", "ID=debian\n")
-    host.put("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\nann:x:1000:1000::/home/ann:/bin/bash\n")
-    host.put("/etc/security/limits.conf", "# nothing\n")
-    host.put("/usr/lib/x86_64-linux-gnu/security/pam_limits.so", "/proc/sys/fs/nr_open\0%s%s%s%s\0")
-    host.put("/usr/lib/systemd/systemd", "")
-    host.put("/usr/lib/systemd/system/ssh.service", "[Service]\nExecStart=/usr/sbin/sshd -D $SSHD_OPTS\n")
-    host.put("/usr/lib/systemd/system/haproxy.service", "[Service]\nExecStart=/usr/sbin/haproxy\n")
-    (host.path / "run/systemd/system").mkdir(parents=True)
-    host.sysctl(fs__nr_open=1048576)
-    return host
+    debian.put("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\nann:x:1000:1000::/home/ann:/bin/bash\n")
+    debian.put("/usr/lib/systemd/system/ssh.service", "[Service]\nExecStart=/usr/sbin/sshd -D $SSHD_OPTS\n")
+    debian.put("/usr/lib/systemd/system/haproxy.service", "[Service]\nExecStart=/usr/sbin/haproxy\n")
+    return debian
 
 
 def check(host, **options):

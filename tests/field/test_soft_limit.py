@@ -91,20 +91,15 @@ def test_the_plan_of_a_tuned_host_is_the_plan_that_tuned_it(name: str, tmp_path:
 
 
 @pytest.fixture
-def debian(host):
+def debian(debian):
     """A Debian 12 on which others have given root and one service a soft limit that is higher than any request."""
-    host.put("/etc/os-release", "ID=debian\n")
-    host.put("/etc/passwd", "root:x:0:0::/root:/bin/sh\nann:x:5:5::/:/bin/sh\n")
-    host.put("/etc/security/limits.conf", "root soft nofile 200000\n")
-    host.put("/usr/lib/x86_64-linux-gnu/security/pam_limits.so", "/proc/sys/fs/nr_open\0%s%s%s%s\0")
-    host.put("/usr/lib/systemd/systemd", "")
-    host.put(UNITS + "low.service", "[Service]\n")
-    host.put(UNITS + "high.service", "[Service]\nLimitNOFILE=300000:524288\n")
-    (host.path / "run/systemd/system").mkdir(parents=True)
-    (host.path / "etc/security/limits.d").mkdir()
-    host.sysctl(fs__nr_open=USUAL, net__ipv4__ip_local_port_range="32768 60999")
-    host.put("/proc/sys/fs/file-max", "1000000\n")
-    return host
+    debian.put("/etc/passwd", "root:x:0:0::/root:/bin/sh\nann:x:5:5::/:/bin/sh\n")
+    debian.put("/etc/security/limits.conf", "root soft nofile 200000\n")
+    debian.put(UNITS + "low.service", "[Service]\n")
+    debian.put(UNITS + "high.service", "[Service]\nLimitNOFILE=300000:524288\n")
+    debian.sysctl(fs__nr_open=USUAL, net__ipv4__ip_local_port_range="32768 60999")
+    debian.put("/proc/sys/fs/file-max", "1000000\n")
+    return debian
 
 
 def taken(host: t.Any) -> dict[str, t.Any]:

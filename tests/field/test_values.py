@@ -29,15 +29,10 @@ DEFAULT_RANGE = "32768 60999"
 
 
 @pytest.fixture
-def debian(host):
+def debian(debian):
     """A Debian that systemd runs, as installed."""
-    host.put("/etc/os-release", "ID=debian\n")
-    host.put("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
-    host.put("/etc/security/limits.conf", "# nothing\n")
-    host.put("/usr/lib/systemd/systemd", "")
-    (host.path / "run/systemd/system").mkdir(parents=True)
-    host.put("/proc/1/limits", LIMITS % (1048576, 1048576))
-    host.sysctl(
+    debian.put("/proc/1/limits", LIMITS % (1048576, 1048576))
+    debian.sysctl(
         fs__nr_open=1048576,
         net__core__somaxconn=4096,
         net__ipv4__ip_local_port_range="32768\t60999",
@@ -45,8 +40,8 @@ def debian(host):
         net__ipv4__ip_unprivileged_port_start=1024,
         net__ipv4__tcp_mem="1 2 3",
     )
-    host.put("/proc/sys/fs/file-max", "9223372036854775807\n")
-    return host
+    debian.put("/proc/sys/fs/file-max", "9223372036854775807\n")
+    return debian
 
 
 @pytest.fixture

@@ -66,28 +66,23 @@ SEEN: set[str] = set()
 
 
 @pytest.fixture
-def rich(host):
+def rich(debian):
     """A host of which every kind of thing can be said."""
-    host.put("/etc/os-release", "ID=debian\n")
-    host.put("/etc/passwd", "root:x:0:0::/root:/bin/sh\n")
-    host.put("/etc/kubernetes/kubelet.conf", "")
-    host.put("/etc/security/limits.conf", "")
-    host.put("/etc/security/limits.d/x.conf", "x hard nofile 90000000\n")
-    host.put("/usr/lib/systemd/systemd", "")
-    host.put("/usr/lib/systemd/system/app.service", "[Service]\nLimitNOFILE=1:90000000\n")
-    host.put("/proc/self/limits", "Max open files 1 2 files\n")
-    host.put("/proc/1/limits", "Max open files 1048576 1048576 files\n")
-    host.put("/proc/self/cgroup", "0::/a\n")
-    host.put("/proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n")
-    host.put("/sys/fs/cgroup/a/memory.max", "1000000\n")
-    host.put("/sys/fs/cgroup/a/pids.max", "100\n")
-    host.put("/etc/docker/daemon.json", '{"default-ulimits": {"nofile": {"Soft": 1, "Hard": 2}}}')
-    host.put("/etc/default/app", "ulimit -n 5\n")
-    (host.path / "run/systemd/system").mkdir(parents=True)
-    host.sysctl(fs__nr_open=1048576, net__ipv4__ip_local_port_range="32768 60999")
-    host.put("/etc/sysctl.d/99-zz-fourtuple.conf", MARK + "net.ipv4.ip_local_port_range = 1024 65535\n")
-    host.put("/etc/sysctl.d/zz.conf", "net.ipv4.ip_local_port_range = 2000 3000\nfs.file-max = -1\n")
-    return host
+    debian.put("/etc/kubernetes/kubelet.conf", "")
+    debian.put("/etc/security/limits.d/x.conf", "x hard nofile 90000000\n")
+    debian.put("/usr/lib/systemd/system/app.service", "[Service]\nLimitNOFILE=1:90000000\n")
+    debian.put("/proc/self/limits", "Max open files 1 2 files\n")
+    debian.put("/proc/1/limits", "Max open files 1048576 1048576 files\n")
+    debian.put("/proc/self/cgroup", "0::/a\n")
+    debian.put("/proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n")
+    debian.put("/sys/fs/cgroup/a/memory.max", "1000000\n")
+    debian.put("/sys/fs/cgroup/a/pids.max", "100\n")
+    debian.put("/etc/docker/daemon.json", '{"default-ulimits": {"nofile": {"Soft": 1, "Hard": 2}}}')
+    debian.put("/etc/default/app", "ulimit -n 5\n")
+    debian.sysctl(fs__nr_open=1048576, net__ipv4__ip_local_port_range="32768 60999")
+    debian.put("/etc/sysctl.d/99-zz-fourtuple.conf", MARK + "net.ipv4.ip_local_port_range = 1024 65535\n")
+    debian.put("/etc/sysctl.d/zz.conf", "net.ipv4.ip_local_port_range = 2000 3000\nfs.file-max = -1\n")
+    return debian
 
 
 def test_every_key_is_documented_and_every_documented_key_is_there(rich):

@@ -20,14 +20,10 @@ HEADER = owned.OWNER_MARK + "\n"
 
 
 @pytest.fixture
-def debian(host):
-    host.put("/etc/os-release", "ID=debian\n")
-    host.put("/sbin/init", "")
-    host.put("/etc/security/limits.conf", "")
-    host.put("/usr/lib/systemd/systemd", "")
-    host.put("/usr/lib/systemd/system/app.service", "[Service]\nExecStart=/bin/true\n")
-    host.sysctl(fs__nr_open=1048576)
-    return host
+def debian(debian):
+    debian.put("/sbin/init", "")
+    debian.put("/usr/lib/systemd/system/app.service", "[Service]\nExecStart=/bin/true\n")
+    return debian
 
 
 def change(host, path, content):

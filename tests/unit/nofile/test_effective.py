@@ -16,21 +16,15 @@ NO_CAPABILITIES = "Name:\tsystemd\nCapEff:\t0000000000000000\n"
 
 
 @pytest.fixture
-def debian(host):
+def debian(debian):
     """A Debian that systemd runs, with an ssh server as a unit that does not run."""
-    host.put("/etc/os-release", "ID=debian\n")
-    host.put("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbroken\n")
-    host.put("/etc/group", "root:x:0:\nann:x:1000:\nload:x:2000:bob,ann\nbroken:x\n")
-    host.put("/etc/security/limits.conf", "\n")
-    host.put("/usr/lib/x86_64-linux-gnu/security/pam_limits.so", "/proc/sys/fs/nr_open\0%s%s%s%s\0")
-    host.put("/usr/lib/systemd/systemd", "")
-    host.put("/usr/lib/systemd/system/ssh.service", "[Service]\nExecStart=/usr/sbin/sshd\n")
-    host.put("/proc/1/limits", LIMITS % (1048576, 1048576))
-    host.put("/proc/1/comm", "systemd\n")
-    host.put("/proc/1/cgroup", "0::/init.scope\n")
-    (host.path / "run/systemd/system").mkdir(parents=True)
-    host.sysctl(fs__nr_open=1048576)
-    return host
+    debian.put("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbroken\n")
+    debian.put("/etc/group", "root:x:0:\nann:x:1000:\nload:x:2000:bob,ann\nbroken:x\n")
+    debian.put("/usr/lib/systemd/system/ssh.service", "[Service]\nExecStart=/usr/sbin/sshd\n")
+    debian.put("/proc/1/limits", LIMITS % (1048576, 1048576))
+    debian.put("/proc/1/comm", "systemd\n")
+    debian.put("/proc/1/cgroup", "0::/init.scope\n")
+    return debian
 
 
 def process(host, pid, name, soft, hard, unit="app.service"):
@@ -96,7 +90,6 @@ def test_debian_12_refuses_sessions_without_a_file_that_it_wants(debian):
 def test_debian_12_does_not_come_to_that_file_after_a_line_that_stops(debian):
     process(debian, 50, "sshd", 7, 8, "ssh.service")
     debian.put("/etc/security/limits.conf", "ann -\n")
-    (debian.path / "etc/security/limits.d").mkdir()
     (debian.path / "etc/security/limits.d/a.conf").symlink_to("nothing")
     assert limits(ask(debian).user("users", "ann")) == (7, 8)
     assert limits(ask(debian).user("users", "root")) == (0, 0)

@@ -21,29 +21,25 @@ NETWORKD = "/etc/systemd/network/10-eth0.network.d/fourtuple.conf"
 
 
 @pytest.fixture
-def tuned_host(host):
+def tuned_host(debian):
     """A host as the roles leave it."""
-    host.put("/etc/os-release", "ID=debian\n")
-    host.put("/etc/passwd", "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/:/bin/sh\n")
-    host.put("/etc/security/limits.conf", "")
-    host.put("/usr/lib/systemd/systemd", "")
-    host.put("/usr/lib/systemd/system/app.service", "[Service]\n")
-    (host.path / "run/systemd/system").mkdir(parents=True)
-    host.put("/var/lib/fourtuple/sysctl.json", json.dumps({"kernel.x": RECORD}))
-    host.put(SYSCTL, MARK + "fs.nr_open = 2000000\nkernel.x = 5\nnet.ipv4.ip_local_port_range = 1024 65535\n")
-    host.sysctl(fs__nr_open=2000000, kernel__x=5, net__ipv4__ip_local_port_range="1024\t65535")
-    host.put(LIMITS, MARK + "* soft nofile 1500000\n* hard nofile 1500000\nroot hard nofile 1500000\n")
-    host.put(UNIT, MARK + "[Service]\nLimitNOFILE=5000:infinity\n")
-    host.put(DEFAULT, MARK + "[Manager]\nDefaultLimitNOFILE=1024:600000\n")
-    host.put("/proc/1/limits", "Max open files 1048576 1048576 files\n")
-    host.put("/sys/class/net/eth0/ifindex", "2\n")
-    host.put(
+    debian.put("/etc/passwd", "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/:/bin/sh\n")
+    debian.put("/usr/lib/systemd/system/app.service", "[Service]\n")
+    debian.put("/var/lib/fourtuple/sysctl.json", json.dumps({"kernel.x": RECORD}))
+    debian.put(SYSCTL, MARK + "fs.nr_open = 2000000\nkernel.x = 5\nnet.ipv4.ip_local_port_range = 1024 65535\n")
+    debian.sysctl(fs__nr_open=2000000, kernel__x=5, net__ipv4__ip_local_port_range="1024\t65535")
+    debian.put(LIMITS, MARK + "* soft nofile 1500000\n* hard nofile 1500000\nroot hard nofile 1500000\n")
+    debian.put(UNIT, MARK + "[Service]\nLimitNOFILE=5000:infinity\n")
+    debian.put(DEFAULT, MARK + "[Manager]\nDefaultLimitNOFILE=1024:600000\n")
+    debian.put("/proc/1/limits", "Max open files 1048576 1048576 files\n")
+    debian.put("/sys/class/net/eth0/ifindex", "2\n")
+    debian.put(
         "/run/systemd/netif/links/2", "ADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/10-eth0.network\n"
     )
-    host.put(NETWORKD, MARK + "[Network]\nAddress=198.51.100.1/32\nAddress=198.51.100.2/32\n")
+    debian.put(NETWORKD, MARK + "[Network]\nAddress=198.51.100.1/32\nAddress=198.51.100.2/32\n")
     added = [["eth0", "198.51.100.1/32"], ["eth0", "198.51.100.2/32"]]
-    host.put("/var/lib/fourtuple/addresses.json", json.dumps({"added": added}))
-    return host
+    debian.put("/var/lib/fourtuple/addresses.json", json.dumps({"added": added}))
+    return debian
 
 
 LIVE = {
