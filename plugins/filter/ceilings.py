@@ -14,4 +14,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         # A request that is not in order is a Refusal, which Ansible shows as this filter's error.
-        return {"ceilings": ceilings.ceilings, "sources": sources.source_addresses}
+        return {"ceilings": ceilings.predict, "sources": sources.source_addresses}

@@ -15,7 +15,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.known import Kno
 def fleet(variables: t.Mapping[str, t.Mapping[str, t.Any]], hosts: t.Iterable[str]) -> dict[str, t.Any]:
     """Return the share of each host; a refusal as data, so that the role can say it in its own words alone."""
     try:
-        return model.fleet(variables, hosts)
+        return model.share_out(variables, hosts)
     except Refusal as refusal:
         return {"refusal": str(refusal)}
 

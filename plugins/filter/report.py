@@ -31,4 +31,4 @@ class FilterModule:
     """Filters of the report."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"report": report, "report_table": table.table, "report_page": page.page}
+        return {"report": report, "report_table": table.render, "report_page": page.content}

@@ -304,7 +304,7 @@ def around(host: Host, own: t.Container[str]) -> t.List[t.Mapping[str, str]]:
     found: t.List[t.Mapping[str, str]] = []
     if host.live:
         found += [*interface_addresses.observe()["taken"], *interface_addresses.neighbours()]
-    return [*found, *ssh_session.peers(host, os.getpid(), own), *name_servers.name_servers(host)]
+    return [*found, *ssh_session.peers(host, os.getpid(), own), *name_servers.read(host)]
 
 
 def choose_interface(where: str, name: t.Optional[str], links: Links) -> str:

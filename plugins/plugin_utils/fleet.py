@@ -166,7 +166,7 @@ def _take(run: Run, taken: list[Run]) -> list[Run]:
 # --- the whole inventory ---
 
 
-def fleet(variables: t.Mapping[str, Variables], hosts: t.Iterable[str]) -> dict[str, t.Any]:
+def share_out(variables: t.Mapping[str, Variables], hosts: t.Iterable[str]) -> dict[str, t.Any]:
     """Return ``shares``: what each host holds of tune_fleet_target; refuse slots that the inventory gives twice.
 
     variables: the variables of each host; those that are looked at are tune_address_pool, tune_slot,
@@ -196,7 +196,7 @@ def fleet(variables: t.Mapping[str, Variables], hosts: t.Iterable[str]) -> dict[
 def known_addresses(variables: t.Mapping[str, Variables], hosts: t.Iterable[str]) -> dict[str, t.Any]:
     """Return the table of whose addresses are whose, the slices of slots that the inventory gives among them.
 
-    variables, hosts: as for fleet(), which refuses what is passed over here: a pool or slot that is not in order
+    variables, hosts: as for share_out(), which refuses what is passed over here: a pool or slot that is not in order
     """
     rows = {name: variables[name] for name in sorted(hosts)}
     pools: dict[str, Pool] = {}

@@ -33,7 +33,7 @@ _HANDED_ON = (
 _LOST = "The probe has not come back: the host was lost, or the run was cut short."
 
 
-def measured(
+def compare(
     probe: t.Mapping[str, t.Any], ceilings: t.Mapping[str, t.Any], target: int, sinks: t.Iterable[str] = ()
 ) -> dict[str, t.Any]:
     """Return what the report shows of a probe.

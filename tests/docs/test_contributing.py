@@ -62,10 +62,10 @@ def test_a_constraint(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -
     added = follow(tmp_path, example("a constraint"), constraint)["made"]
     monkeypatch.setattr(ceilings, "CONSTRAINTS", (*ceilings.CONSTRAINTS, added))
     limits = limits_of(tcp={"max_orphans": 7})
-    found = ceilings.ceilings(limits, {})
+    found = ceilings.predict(limits, {})
     assert (found["ceiling"], found["binding_constraint"]) == (7, "orphans")
     assert "raise net.ipv4.tcp_max_orphans" in planner.plan(limits, {"target_connections": 8})["refusal"].lower()
-    unknown = ceilings.ceilings(limits_of(tcp={"max_orphans": None}), {})["unknown"]
+    unknown = ceilings.predict(limits_of(tcp={"max_orphans": None}), {})["unknown"]
     assert unknown == [{"name": "orphans", "why": "net.ipv4.tcp_max_orphans could not be read"}]
 
 

@@ -270,7 +270,7 @@ def test_name_servers_behind_a_stub(host: HostFolder) -> None:
         "/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.53 # x\nnameserver fe80::1%eth0\nnameserverx 1.2.3.4\n"
     )
     host.put("/run/NetworkManager/no-stub-resolv.conf", "nameserver\t192.0.2.54\n")
-    found = [one["address"] for one in name_servers.name_servers(host.look())]
+    found = [one["address"] for one in name_servers.read(host.look())]
     assert found == ["127.0.0.53", "192.0.2.53", "fe80::1", "192.0.2.54"]
 
 

@@ -39,8 +39,8 @@ print(json.dumps({
     "kernel": kernel,
     "ours": identity.raises_limits(Host()),
     "container": containment.in_container(Host()),
-    "effective": "CAP_SYS_RESOURCE" in capabilities.capabilities(status),
-    "bounding": "CAP_SYS_RESOURCE" in capabilities.capabilities(status, "CapBnd"),
+    "effective": "CAP_SYS_RESOURCE" in capabilities.read(status),
+    "bounding": "CAP_SYS_RESOURCE" in capabilities.read(status, "CapBnd"),
     "uid_map": uid_map,
 }))
 """

@@ -396,7 +396,7 @@ for first, second in ((V4, V6), (V6, V4)):
 kept += [opened(V4, TCP, ("127.0.0.1", 0), connect=("127.0.0.1", 34001)), opened(V4, UDP, connect=("127.0.0.1", 9))]
 bound = socket.socket(V4, TCP)
 bound.bind(("127.0.0.1", 39999))
-found = listening.listening()
+found = listening.observe()
 assert found.exact
 for kind, ports in ((TCP, found.tcp), (UDP, found.udp)):
     assert ports.named == named[kind], (kind, ports.named ^ named[kind])

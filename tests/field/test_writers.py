@@ -19,8 +19,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits, safety_check
-from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import kernel_limits
-from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.overrides import overrides
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import kernel_limits, overrides
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
@@ -42,7 +41,7 @@ def machine(host):
 
 def beaten(host, key, ours=None, cpus=2):
     """Return (file, value, who) of the lines that beat ours for ``key``."""
-    found = overrides(host.look(), OURS if ours is None else ours, cpus)
+    found = overrides.find(host.look(), OURS if ours is None else ours, cpus)
     return [(entry["file"], entry["value"], entry["who"]) for entry in found if entry["key"] == key]
 
 
@@ -148,7 +147,7 @@ def test_f14_one_that_leaves_the_value_is_not_named(machine, path, text):
 
 def test_f14_the_plan_warns_where_the_own_setting_of_kube_proxy_is(machine):
     machine.put("/var/lib/kube-proxy/config.conf", "conntrack:\n  maxPerCore: 32768\n")
-    found = overrides(machine.look(), OURS, 2)
+    found = overrides.find(machine.look(), OURS, 2)
     limits = limits_builder.limits_of(keys={CONNTRACK: 65536}, overrides=found)
     planned = planner.plan(limits, {"target_connections": 1000, "explicit": {"sysctl_values": {CONNTRACK: 500000}}})
     (warning,) = [text for text in planned["warnings"] if CONNTRACK in text]
@@ -435,7 +434,7 @@ def test_podman_asks_for_its_own_default_whatever_nr_open_is(machine):
     machine.put("/usr/bin/podman", "")
     machine.sysctl(fs__nr_open=600000)
     machine.put("/etc/sysctl.d/50-x.conf", "fs.nr_open = 600000\n")
-    found = hard_limits.offenders(hard_limits.hard_limits(machine.look()), 600000, 600000)
+    found = hard_limits.offenders(hard_limits.find(machine.look()), 600000, 600000)
     assert {(one.limit.source, one.limit.now) for one in found} == {("podman's built-in default", 1048576)}
 
 
@@ -457,13 +456,13 @@ def test_f10_that_limits_of_sessions_do_not_reach_containers_is_said_once(machin
     engines = container_engines.engines(machine.look())
     assert engines[0]["nofile"] == {"soft": 65536, "hard": 524288}
     for found in (
-        ceilings.ceilings(limits_builder.limits_of(engines=engines), {})["warnings"],
+        ceilings.predict(limits_builder.limits_of(engines=engines), {})["warnings"],
         planner.plan(limits_builder.limits_of(engines=engines), {"target_connections": 1000})["warnings"],
     ):
         (warning,) = [text for text in found if "Containers" in text]
         assert "docker: 65536:524288 by /etc/docker/daemon.json:" in warning
         assert "default-ulimits in /etc/docker/daemon.json, or --ulimit nofile=SOFT:HARD of docker run" in warning
-    assert not [text for text in ceilings.ceilings(limits_builder.limits_of(), {})["warnings"] if "Containers" in text]
+    assert not [text for text in ceilings.predict(limits_builder.limits_of(), {})["warnings"] if "Containers" in text]
 
 
 def test_f10_in_the_container_itself_its_start_is_what_to_change(machine):
@@ -498,7 +497,7 @@ def test_wsl_without_systemd_reads_no_sysctl_d_and_is_told_so(host):
     assert (keys["net.core.somaxconn"]["after_boot"], keys["net.core.somaxconn"]["by"]) == (None, None)
     assert hard_limits.nr_open_after_boot(hard_limits.with_nr_open(host.look(), 2000000)).value == 1048576
     limits = limits_builder.limits_of(boot=applier._asdict())
-    (warning,) = [text for text in ceilings.ceilings(limits, {})["warnings"] if "sysctl.d" in text]
+    (warning,) = [text for text in ceilings.predict(limits, {})["warnings"] if "sysctl.d" in text]
     assert "Nobody applies /etc/sysctl.d when this host starts (WSL without systemd" in warning
     assert "systemd=true" in warning
     assert "wsl --shutdown" in warning
@@ -548,13 +547,13 @@ def test_a_masked_systemd_sysctl(machine):
 )
 def test_whoever_else_sets_nofile_is_named(machine, path, text, line, unit):
     machine.put(path, text)
-    (entry,) = [one for one in overrides(machine.look(), OURS) if one["key"] == "nofile"]
+    (entry,) = [one for one in overrides.find(machine.look(), OURS) if one["key"] == "nofile"]
     assert (entry["file"], entry["value"], entry.get("unit")) == ("%s:%d" % (path, line), "8192", unit)
 
 
 def test_the_limit_of_a_unit_that_nothing_is_planned_for_is_no_warning(machine):
     unit(machine, "[Service]\nExecStart=/bin/sh -c 'ulimit -n 8192; exec haproxy'\n", "haproxy.service")
-    found = overrides(machine.look(), OURS)
+    found = overrides.find(machine.look(), OURS)
     assert [(one["value"], one["unit"]) for one in found] == [("8192", "haproxy.service")]
     limits = limits_builder.limits_of(overrides=found)
     for units, count in (([], 0), (["haproxy.service"], 1)):
@@ -564,9 +563,9 @@ def test_the_limit_of_a_unit_that_nothing_is_planned_for_is_no_warning(machine):
 
 def test_an_init_script_that_a_boot_runs(machine):
     machine.put("/etc/init.d/server", "#!/bin/sh\nulimit -n 8192\nsysctl -w net.core.somaxconn=5\n")
-    assert overrides(machine.look(), {}) == []
+    assert overrides.find(machine.look(), {}) == []
     machine.put("/etc/rc2.d/S20server", "")
-    found = overrides(machine.look(), {})
+    found = overrides.find(machine.look(), {})
     assert [(one["key"], one["file"]) for one in found] == [
         ("net.core.somaxconn", "/etc/init.d/server:3"),
         ("nofile", "/etc/init.d/server:2"),

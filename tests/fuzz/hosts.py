@@ -75,7 +75,7 @@ def _sums(root: str) -> object:
         socket_count.listeners(root),
         memory_guard.left(looked, lambda total: total // 10),
         constraints.conntrack_full(looked),
-        conntrack.conntrack(looked, 5, containment.in_container(Host(root))),
+        conntrack.read(looked, 5, containment.in_container(Host(root))),
         hard_limits.limits_above(Host(root), 1000),
         session_ways.kept_from(systemd_limits.units(looked), session_ways.SSH),
     )

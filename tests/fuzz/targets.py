@@ -216,7 +216,7 @@ TEXT: dict[str, Target] = {
     "host.mounts.parse": _text(
         lambda text: mounts.covering(mounts.parse(text), "/proc/sys/net/ipv4"), FILES["/proc/self/mountinfo"]
     ),
-    "values.capabilities.capabilities": _text(capabilities.capabilities, FILES["/proc/1/status"]),
+    "values.capabilities.read": _text(capabilities.read, FILES["/proc/1/status"]),
     "host.socket_count.parse_sockstat": _text(
         lambda text: socket_count.parse_sockstat(text, "TCP"), FILES["/proc/net/sockstat"]
     ),
@@ -458,7 +458,7 @@ _INVENTORY = {
 
 def _plan(stated: t.Any) -> object:
     found = planner.plan(_HOST, stated)
-    return found, report_table.table(document.report([{"host": "client1", "before": found["before"]}], "t", "g"))
+    return found, report_table.render(document.report([{"host": "client1", "before": found["before"]}], "t", "g"))
 
 
 def _planned(values: t.Any) -> object:
@@ -496,15 +496,15 @@ VARIABLES: dict[str, Target] = {
     ),
     "values.address_set.locate": Target(lambda entries: address_set.locate("x", entries), _ADDRESSES, (Refusal,)),
     "request.parse": _data(request.parse, _STATED, errors=(Refusal,)),
-    "model.ceilings.ceilings": _data(lambda stated: ceilings.ceilings(_HOST, stated), _STATED, errors=(Refusal,)),
+    "model.ceilings.predict": _data(lambda stated: ceilings.predict(_HOST, stated), _STATED, errors=(Refusal,)),
     "model.sources.source_addresses": _data(
         lambda stated: sources.source_addresses(_HOST, stated), _STATED, errors=(Refusal,)
     ),
     # A refusal of the planner is data.
     "plan.planner.plan": _data(_plan, _STATED),
     "fleet.known_addresses": Target(_known, _ROWS),
-    "fleet.fleet": Target(
-        lambda variables: fleet.fleet(variables, list(_INVENTORY)),
+    "fleet.share_out": Target(
+        lambda variables: fleet.share_out(variables, list(_INVENTORY)),
         _ROWS,
         (Refusal,),
     ),

@@ -21,7 +21,7 @@ import typing as t
 import pytest
 from recorded import HOSTS, Recording, names
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.planner import plan
 
 GOLDEN = pathlib.Path(__file__).parent
@@ -67,7 +67,7 @@ def limits(name: str) -> dict[str, t.Any]:
 
 def all_ceilings(name: str) -> dict[str, t.Any]:
     """Return the ceilings of a recorded host for each request."""
-    return as_json({asked: ceilings(limits(name), request) for asked, request in REQUESTS.items()})
+    return as_json({asked: ceilings.predict(limits(name), request) for asked, request in REQUESTS.items()})
 
 
 def all_plans(name: str) -> dict[str, t.Any]:
@@ -146,7 +146,7 @@ def test_ceiling_worked_out_by_hand(name: str) -> None:
     snapshot = copy.deepcopy(limits(name))
     for subject in snapshot["nofile"]["subjects"]:
         subject["now"]["soft"] = subject["now"]["hard"]
-    found = ceilings(snapshot, REQUESTS[FOUR_DESTINATIONS])
+    found = ceilings.predict(snapshot, REQUESTS[FOUR_DESTINATIONS])
     assert (found["binding_constraint"], found["ceiling"]) == BY_HAND[name]
 
 
@@ -175,14 +175,14 @@ def test_sessions_have_what_was_measured(name: str, user: str, soft: int, hard: 
 def test_stock_soft_limit_binds_first(name: str) -> None:
     """A program that does not raise its soft nofile of 1024 gets no further: 1024 - 64, whatever the host."""
     soft = {"rhel-8-like": 16_384}.get(name, 1024)
-    found = ceilings(limits(name), REQUESTS[NO_TARGET])
+    found = ceilings.predict(limits(name), REQUESTS[NO_TARGET])
     assert (found["binding_constraint"], found["ceiling"]) == ("nofile", soft - 64)
 
 
 def test_tasks_bind_where_fewer_processes_can_start() -> None:
     """TasksMax=40, of which one runs: 39 processes with (1024 - 600) connections each."""
     request = {"processes": 100, "binding": "bind_no_port", "app_descriptors": 600}
-    found = ceilings(limits("debian-12-cgroup"), request)
+    found = ceilings.predict(limits("debian-12-cgroup"), request)
     assert (found["binding_constraint"], found["ceiling"]) == ("tasks", 39 * 424)
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ansible_collections.fourtuple.clients.plugins.filter.fleet import FilterModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.fleet import Pool, Slice, duplicates, fleet, slice_of
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import fleet
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.fleet import Pool, Slice, duplicates, slice_of
 
 FILTERS = FilterModule().filters()
 
@@ -153,26 +154,26 @@ class TestShares:
             "d": {"tune_fleet_target": 100, "tune_weight": 0},
             "e": {"tune_weight": 5},
         }
-        assert fleet(rows, rows) == {"shares": {"a": 29, "b": 58, "c": 15}}
-        assert fleet({"e": {}}, ["e"]) == {"shares": {}}
+        assert fleet.share_out(rows, rows) == {"shares": {"a": 29, "b": 58, "c": 15}}
+        assert fleet.share_out({"e": {}}, ["e"]) == {"shares": {}}
 
     @pytest.mark.parametrize("weight", [-1, "heavy", True, float("nan"), float("inf"), [1]])
     def test_a_bad_weight_names_host_and_variable(self, weight: object) -> None:
         rows = {"a": {"tune_fleet_target": 1}, "b": {"tune_fleet_target": 1, "tune_weight": weight}}
         with pytest.raises(Refusal, match="tune_weight of b is"):
-            fleet(rows, rows)
+            fleet.share_out(rows, rows)
 
     def test_no_weight_at_all(self) -> None:
         rows = {"a": {"tune_fleet_target": 1, "tune_weight": 0}}
         with pytest.raises(Refusal, match="tune_weight of a is 0"):
-            fleet(rows, rows)
+            fleet.share_out(rows, rows)
 
     def test_targets_that_differ(self) -> None:
         rows = {"a": {"tune_fleet_target": 1}, "b": {"tune_fleet_target": 2}}
         with pytest.raises(Refusal, match="tune_fleet_target of b is 2; allowed: 1, as on a"):
-            fleet(rows, rows)
+            fleet.share_out(rows, rows)
         with pytest.raises(Refusal, match="tune_fleet_target of a is 'x'"):
-            fleet({"a": {"tune_fleet_target": "x"}}, ["a"])
+            fleet.share_out({"a": {"tune_fleet_target": "x"}}, ["a"])
 
     @given(
         weights=st.dictionaries(st.text("abc", min_size=1), st.integers(0, 9), min_size=1),
@@ -184,8 +185,8 @@ class TestShares:
         order = data.draw(st.permutations(sorted(rows)))
         if not any(weights.values()):
             return
-        shares = fleet(rows, rows)["shares"]
-        assert fleet({name: rows[name] for name in order}, order)["shares"] == shares
+        shares = fleet.share_out(rows, rows)["shares"]
+        assert fleet.share_out({name: rows[name] for name in order}, order)["shares"] == shares
         assert target <= sum(shares.values()) < target + len(rows)
         for one, other in itertools.combinations(shares, 2):
             assert weights[one] != weights[other] or shares[one] == shares[other]
@@ -197,7 +198,7 @@ class TestDuplicates:
     def test_one_slot_for_two_hosts(self) -> None:
         rows = {"a": self.POOL | {"tune_slot": 1}, "b": self.POOL, "c": self.POOL | {"tune_slot": "1"}}
         with pytest.raises(Refusal) as found:
-            fleet(rows, rows)
+            fleet.share_out(rows, rows)
         assert str(found.value).startswith(
             "tune_slot of a and c is '198.51.100.17-198.51.100.32'; allowed: each address for one host. Give one of"
         )
@@ -206,18 +207,18 @@ class TestDuplicates:
         other = {"tune_address_pool": ["198.51.100.30-198.51.100.60"], "tune_slot": 0, "tune_slot_size": 4}
         rows = {"a": self.POOL | {"tune_slot": 1}, "b": other}
         with pytest.raises(Refusal, match=r"tune_slot of a and b is '198.51.100.30-198.51.100.32'"):
-            fleet(rows, rows)
+            fleet.share_out(rows, rows)
 
     def test_a_slot_that_the_pool_does_not_have(self) -> None:
         rows = {"a": self.POOL | {"tune_slot": 99}}
         with pytest.raises(Refusal, match="tune_slot of a is 99; allowed: a whole number from 0 to 14"):
-            fleet(rows, rows)
+            fleet.share_out(rows, rows)
         with pytest.raises(Refusal, match="tune_address_pool of a"):
-            fleet({"a": {"tune_address_pool": ["x"], "tune_slot": 0}}, ["a"])
+            fleet.share_out({"a": {"tune_address_pool": ["x"], "tune_slot": 0}}, ["a"])
 
     def test_one_slot_in_different_pools(self) -> None:
         rows = {"a": self.POOL | {"tune_slot": 1}, "b": {"tune_address_pool": ["203.0.113.0/24"], "tune_slot": 1}}
-        assert fleet(rows, rows) == {"shares": {}}
+        assert fleet.share_out(rows, rows) == {"shares": {}}
 
     @given(
         claims=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30), st.integers(0, 5)), max_size=8),
@@ -277,6 +278,6 @@ def test_large_inventories(number: int) -> None:
         for slot in range(number)
     }
     begun = time.process_time()
-    assert len(fleet(rows, rows)["shares"]) == number
+    assert len(fleet.share_out(rows, rows)["shares"]) == number
     # Measured: 30 microseconds a host.
     assert time.process_time() - begun < number * 0.001

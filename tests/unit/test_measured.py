@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.filter.measured import FilterModule
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.measured import measured
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import measured
 
 
 def probe(established, alive=10, sampled=10):
@@ -34,14 +34,14 @@ def ceilings(ceiling, binding="four_tuples"):
     ],
 )
 def test_measured_against_predicted(established, ceiling, binding, target, predicted, as_predicted):
-    found = measured(probe(established), ceilings(ceiling, binding), target)
+    found = measured.compare(probe(established), ceilings(ceiling, binding), target)
     assert (found["predicted"], found["as_predicted"]) == (predicted, as_predicted)
     assert found["established"] == established
 
 
 def test_every_connection_has_to_answer():
-    assert measured(probe(5, 10, 10), ceilings(5), 5)["all_alive"] is True
-    assert measured(probe(5, 9, 10), ceilings(5), 5)["all_alive"] is False
+    assert measured.compare(probe(5, 10, 10), ceilings(5), 5)["all_alive"] is True
+    assert measured.compare(probe(5, 9, 10), ceilings(5), 5)["all_alive"] is False
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_every_connection_has_to_answer():
     ],
 )
 def test_a_probe_that_did_not_finish(answer, message):
-    found = measured(answer, ceilings(10), 5, ["responder", "responder"])
+    found = measured.compare(answer, ceilings(10), 5, ["responder", "responder"])
     assert (found["message"], found["established"], found["predicted"]) == (message, None, 5)
     assert not found["as_predicted"]
     assert found["sinks"] == ["responder"]
@@ -60,11 +60,11 @@ def test_a_probe_that_did_not_finish(answer, message):
 
 def test_what_is_wrong_is_said():
     answer = {**probe(9, 3, 4), "first_limit": "timeout", "errors": {"ETIMEDOUT": 2, "EPIPE": 1}}
-    assert measured(answer, ceilings(20), 10)["message"] == (
+    assert measured.compare(answer, ceilings(20), 10)["message"] == (
         "9 connections were established, 10 were predicted (timeout ended it). 3 of 4 connections answered. "
         "Errors: ETIMEDOUT 2 times, EPIPE 1 times."
     )
-    assert measured(probe(10), ceilings(20), 10)["message"] == ""
+    assert measured.compare(probe(10), ceilings(20), 10)["message"] == ""
 
 
 def test_the_filter():

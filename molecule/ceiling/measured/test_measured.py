@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings
 
 Result = dict[str, t.Any]
 
@@ -31,7 +31,7 @@ def held(probe: Result, binding: str) -> int:
 
 def predicted(limits: Result, **request: object) -> tuple[int, str]:
     """Return the ceiling that the model gives a host, and what sets it."""
-    model = ceilings(limits, request)
+    model = ceilings.predict(limits, request)
     return model["ceiling"], model["binding_constraint"]
 
 

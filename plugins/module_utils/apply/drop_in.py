@@ -121,10 +121,8 @@ def _refuse_lockout(host: Host, change: FileChange) -> None:
     then = host.planning({change.path: change.after})
     now = hard_limits.nr_open_now(host)
     boot = hard_limits.nr_open_after_boot(then)
-    before = hard_limits.offenders(
-        hard_limits.hard_limits(host, live=False), now, hard_limits.nr_open_after_boot(host).value
-    )
-    for offender in hard_limits.offenders(hard_limits.hard_limits(then, live=False), now, boot.value):
+    before = hard_limits.offenders(hard_limits.find(host, live=False), now, hard_limits.nr_open_after_boot(host).value)
+    for offender in hard_limits.offenders(hard_limits.find(then, live=False), now, boot.value):
         if offender not in before:
             raise offender.refusal(
                 "Nothing was written to %s. Something has changed this host since this run checked it, another run "

@@ -42,7 +42,7 @@ class _InUse(t.NamedTuple):
 
 def _in_use(host: Host, low: int, high: int) -> _InUse:
     """Return what is in use of the range from ``low`` to ``high``; not the ports that the kernel chose itself."""
-    found = listening.listening(host.root)
+    found = listening.observe(host.root)
     waiting = {port for port in found.tcp.named | found.udp.named if low <= port <= high}
     claims = [claim for claim in port_claims.claims(host) if claim.low <= high and claim.high >= low]
     return _InUse(waiting, claims)

@@ -19,7 +19,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import
 _SYSCTLS = "/proc/sys/net/netfilter/nf_conntrack_"
 
 
-def conntrack(host: Host, established: t.Optional[int], contained: bool) -> t.Dict[str, t.Any]:
+def read(host: Host, established: t.Optional[int], contained: bool) -> t.Dict[str, t.Any]:
     """Return the state of connection tracking; ``tracks_local`` is null where it cannot be known.
 
     established: the established TCP sockets of this namespace, None where unknown

@@ -15,7 +15,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import capabilities
 
 
-def identity(host: Host, observation: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+def describe(host: Host, observation: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """Return the ``host`` of a snapshot."""
     uid_map = host.text("/proc/self/uid_map")
     kind = containment.container_kind(host)
@@ -34,7 +34,7 @@ def identity(host: Host, observation: t.Mapping[str, t.Any]) -> t.Dict[str, t.An
         container_kind=kind or None,
         first_network_namespace=containment.owns_network(host),
         first_user_namespace=None if uid_map is None else containment.in_first_user_namespace(host),
-        capabilities=capabilities.capabilities(host.text("/proc/self/status") or ""),
+        capabilities=capabilities.read(host.text("/proc/self/status") or ""),
     )
     return found
 
@@ -50,7 +50,7 @@ def raises_limits(host: Host) -> bool:
     except OSError:
         status = ""
     first = containment.in_first_user_namespace(host)
-    return all(capabilities.may_raise(capabilities.capabilities(status, row), first) for row in ("CapEff", "CapBnd"))
+    return all(capabilities.may_raise(capabilities.read(status, row), first) for row in ("CapEff", "CapBnd"))
 
 
 def _system(host: Host) -> t.Dict[str, t.Optional[str]]:

@@ -96,7 +96,7 @@ class Sockets(netlink.Reader):
         self.found.add((data[start], port, _UID.unpack_from(data, start + _UID_OFFSET)[0]))
 
 
-def listening(root: str = "/") -> Listening:
+def observe(root: str = "/") -> Listening:
     """Return the ports that are waited on in the network namespace of this process, or that a folder tells of.
 
     Cheap, however many connections there are: a dump of TCP_LISTEN alone never walks the established hash

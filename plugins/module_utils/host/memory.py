@@ -15,7 +15,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal i
 _PINNED = 1152
 
 
-def memory(host: Host, page_size: int) -> t.Dict[str, t.Optional[int]]:
+def read(host: Host, page_size: int) -> t.Dict[str, t.Optional[int]]:
     """Return the host's memory in bytes, null for what could not be read.
 
     MemAvailable is returned for comparison only: it counts the socket inodes and dentries, which are pinned, as

@@ -25,7 +25,7 @@ def left(host: Host, reserve: t.Callable[[int], int]) -> t.Tuple[t.Optional[int]
     reserve: maps a total (the host's memory, a group's limit) to the bytes of it that are to stay free
     """
     found = []
-    whole = memory.memory(host, resource.getpagesize())
+    whole = memory.read(host, resource.getpagesize())
     if whole["total"] is not None and whole["free"] is not None:
         unused = whole["free"] + (whole["file_cache"] or 0) + (whole["slab_cache"] or 0) - (whole["reserve"] or 0)
         found.append((unused - reserve(whole["total"]), HOST))

@@ -20,7 +20,7 @@ _RESOLV_CONFS = (
 )
 
 
-def name_servers(host: Host) -> t.List[t.Dict[str, str]]:
+def read(host: Host) -> t.List[t.Dict[str, str]]:
     """Return the name servers that the host asks, as entries. raises: OSError for a file that cannot be read"""
     found: t.Dict[str, t.Dict[str, str]] = {}
     for path in _RESOLV_CONFS:

@@ -31,7 +31,7 @@ def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
     system = os.uname()
     sockets = socket_count.count()
     unread = sockets.pop("unread")
-    waiting = listening.listening()
+    waiting = listening.observe()
     interfaces = None
     try:
         interfaces = interface_addresses.observe()

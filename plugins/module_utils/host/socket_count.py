@@ -154,7 +154,7 @@ class Tally(netlink.Reader):
 
 def listeners(root: str = "/") -> t.Set[int]:
     """Return the TCP ports that listen in this network namespace, on any address and either family."""
-    tcp = listening.listening(root).tcp
+    tcp = listening.observe(root).tcp
     return set(tcp.named | tcp.automatic)
 
 

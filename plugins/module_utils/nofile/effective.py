@@ -451,7 +451,7 @@ class Subjects:
 
     def lockout(self) -> remedies.Lockout:
         """Return every hard limit above the fs.nr_open that holds then, as nofile_check does."""
-        limits = self.host.attempt("nofile limits", lambda: hard_limits.hard_limits(self.host, live=False)) or []
+        limits = self.host.attempt("nofile limits", lambda: hard_limits.find(self.host, live=False)) or []
         everything = [*limits, *hard_limits.of_processes(self.everybody)]
         inherited = self.host.attempt("nofile limits", self.inherited)
         offenders = hard_limits.offenders(everything, self.now, self.boot, inherited)

@@ -244,7 +244,7 @@ def unit_default(host: Host) -> systemd_limits.Limit:
     return default._replace(hard=min(now, max(default.hard, highest(host) or 0)))
 
 
-def hard_limits(host: Host, live: bool = True) -> t.List[HardLimit]:
+def find(host: Host, live: bool = True) -> t.List[HardLimit]:
     """Return every hard limit: configured in pam_limits' and systemd's files, and of running processes."""
     found = _session_limits(host)
     if systemd_limits.is_installed(host):
@@ -336,7 +336,7 @@ def offenders(
 
 def limits_above(host: Host, maximum: int, live: bool = True) -> t.List[Offender]:
     """Return who would be locked out if fs.nr_open became ``maximum``, now and at every boot."""
-    return offenders(hard_limits(host, live), maximum if live else None, maximum)
+    return offenders(find(host, live), maximum if live else None, maximum)
 
 
 def without_own(host: Host) -> Host:

@@ -114,12 +114,12 @@ def check(
     elif request.state == ABSENT:
         then = hard_limits.without_own(raised)
 
-    limits = hard_limits.hard_limits(then, host.live)
+    limits = hard_limits.find(then, host.live)
     inherited = effective.Subjects(then, {}).inherited(plan.asked_for()) if hard_limits.highest(host) else None
     tops = (now if now is None else hard_limits.nr_open_now(raised), boot.value)
     found = hard_limits.offenders(limits, *tops, inherited)
     if request.state == ABSENT:
-        before = hard_limits.offenders(hard_limits.hard_limits(host, host.live), *tops, inherited)
+        before = hard_limits.offenders(hard_limits.find(host, host.live), *tops, inherited)
         found = [offender for offender in found if offender not in before]
     offenders = _blamed(found, request, planned, plan)
     short = _shortfalls(then, request, accounts or {})
@@ -169,7 +169,7 @@ def _shortfalls(then: Host, request: CheckRequest, accounts: t.Mapping[str, t.An
     if request.needed is None:
         return []
     subjects = effective.Subjects(then, accounts, session_ways.check(request.variable_prefix + "ways", request.ways))
-    return shortfalls.shortfalls(subjects, request.users, request.units, request.needed, request.variable_prefix)
+    return shortfalls.find(subjects, request.users, request.units, request.needed, request.variable_prefix)
 
 
 def _removals(host: Host, request: CheckRequest, plan: grants.Plan) -> t.List[str]:

@@ -40,7 +40,7 @@ class Shortfall(t.NamedTuple):
         return "Raise or remove that line, or rename its file to sort before ours."
 
 
-def shortfalls(
+def find(
     subjects: Subjects, users: t.Iterable[str], units: t.Iterable[str], needed: int, where: str
 ) -> t.List[Shortfall]:
     """Return the users and units whose soft limit will be less than ``needed``.

@@ -128,7 +128,7 @@ class Probe:
             "nofile": self._host.nofile,
             "descriptors": self._descriptors,
             "sources": len(request.sources) or 1,
-            "reserve": request.kept_free(memory.memory(Host(), resource.getpagesize())["total"] or 0),
+            "reserve": request.kept_free(memory.read(Host(), resource.getpagesize())["total"] or 0),
             "held_from": round(held_from, 3),
             "held_until": round(held_until, 3),
             "past_file_max": constraints.past_file_max(request.user),

@@ -121,7 +121,7 @@ def shown(own: Applied) -> t.Dict[str, t.Any]:
     }
 
 
-def drift(
+def find(
     host: Host,
     keys: Keys,
     subjects: Subjects,

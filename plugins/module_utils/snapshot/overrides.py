@@ -27,7 +27,7 @@ _SHELLS = ", which run it after pam_limits"
 _UNKNOWN = " (what it comes to cannot be told here)"
 
 
-def overrides(
+def find(
     host: Host,
     ours: t.Mapping[str, str],
     cpus: t.Optional[int] = None,
@@ -60,7 +60,7 @@ def overrides(
 
 
 def refused(host: Host, ours: t.Mapping[str, str]) -> t.List[t.Dict[str, str]]:
-    """Return each line about one of the keys of overrides() that the kernel refuses, wherever it sorts."""
+    """Return each line about one of the keys of find() that the kernel refuses, wherever it sorts."""
     keys = _keys(host, ours)
     then = _with_every(host, ours, keys)
     lines = host.attempt("sysctl.d", lambda: sysctl_d.refused_lines(then, keys)) or []

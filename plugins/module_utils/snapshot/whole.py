@@ -20,16 +20,16 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     cgroups,
+    conntrack,
     containment,
     identity,
     interface_addresses,
     listening,
+    memory,
     name_servers,
     slab,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.conntrack import conntrack
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.memory import memory
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits, session_ways
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import (
@@ -66,18 +66,18 @@ def snapshot(host: Host, observation: t.Mapping[str, t.Any], request: SnapshotRe
     ways = session_ways.check(request.prefix + "ways", request.ways)
     subjects = Subjects(host, observation["accounts"], ways=ways)
     applied = drift.applied(host)
-    bytes_of = memory(host, page_size)
+    bytes_of = memory.read(host, page_size)
     sockets = observation["sockets"]
     addresses = _addresses(host, observation, applied)
     homes = _homes(host, observation, request)
     limits: t.Dict[str, t.Any] = {
         "schema": SCHEMA,
-        "host": identity.identity(host, observation),
+        "host": identity.describe(host, observation),
         "keys": known,
         "ports": _ports(host, keys, observation),
         "nofile": _nofile(host, known, subjects, request),
         "epoll": {"max_user_watches": keys.number("fs.epoll.max_user_watches")},
-        "conntrack": conntrack(host, sockets["established"], containment.in_container(host)),
+        "conntrack": conntrack.read(host, sockets["established"], containment.in_container(host)),
         "tcp": kernel_limits.tcp(host, keys),
         "established_hash": kernel_limits.established_hash(host, keys, bytes_of["total"]),
         "memory": dict(bytes_of, cgroups=cgroups.memory(host)),
@@ -85,12 +85,12 @@ def snapshot(host: Host, observation: t.Mapping[str, t.Any], request: SnapshotRe
         "tasks": dict(kernel_limits.tasks(host, keys), cgroups=cgroups.tasks(host)),
         "addresses": addresses,
         "sockets": sockets,
-        "overrides": overrides.overrides(host, applied.sysctl, observation["cpus"], homes, ways),
+        "overrides": overrides.find(host, applied.sysctl, observation["cpus"], homes, ways),
         "boot": sysctl_d.applier(host)._asdict(),
         "engines": [] if containment.in_container(host) else container_engines.engines(host),
         "refused": overrides.refused(host, applied.sysctl),
         "applied": drift.shown(applied),
-        "drift": drift.drift(host, keys, subjects, applied, addresses, request.all_users),
+        "drift": drift.find(host, keys, subjects, applied, addresses, request.all_users),
     }
     limits["unread"] = host.unread + list(observation["unread"])
     return limits
@@ -115,7 +115,7 @@ def _addresses(
     if interfaces is None:
         return None
     ours = {address for _interface, address in drift.own_pairs(applied)}
-    servers = host.attempt("name servers", lambda: name_servers.name_servers(host)) or []
+    servers = host.attempt("name servers", lambda: name_servers.read(host)) or []
     # An observation that was recorded by an earlier version has neither of both.
     taken = [*interfaces.get("taken", ()), *observation.get("session", ()), *servers]
     return dict(interface_addresses.describe(interfaces, ours), taken=taken)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Capabilities as /proc shows them, and what one of them lets root do: capabilities(7)."""
+"""Capabilities as /proc shows them, and what one of them lets root do: read(7)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _CAPABILITIES = (
 )
 
 
-def capabilities(status: str, row: str = "CapEff") -> t.Optional[t.List[str]]:
+def read(status: str, row: str = "CapEff") -> t.Optional[t.List[str]]:
     """Return the capabilities that /proc/<pid>/status shows: the effective ones, or those of another ``row``."""
     match = re.search(r"^%s:\s*([0-9a-f]+)$" % row, status, re.MULTILINE)
     if match is None:

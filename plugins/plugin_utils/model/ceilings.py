@@ -35,6 +35,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_ta
     FILE_MAX,
     NR_OPEN,
 )
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import four_tuples, memory, tasks, warnings
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     Allowance,
     Constraint,
@@ -47,29 +48,26 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.counted im
     file_max,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.descriptors import nofile, nr_open
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.four_tuples import four_tuples
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory import cgroup_memory, memory
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.tasks import tasks
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.warnings import warnings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory import cgroup_memory
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest, parse
 
 SCHEMA = 1
 
 #: Of equal ones the first binds.
 CONSTRAINTS = (
-    Constraint("four_tuples", "four-tuples", four_tuples),
+    Constraint("four_tuples", "four-tuples", four_tuples.allowed),
     Constraint("nofile", "open files (nofile)", nofile),
     Constraint("nr_open", "open files of a process (fs.nr_open)", nr_open, NR_OPEN),
     Constraint("file_max", "open files of the host", file_max, FILE_MAX),
     Constraint("epoll_watches", "epoll watches", epoll_watches, EPOLL_WATCHES),
     Constraint("conntrack", "tracked connections", conntrack, CONNTRACK_MAX),
-    Constraint("memory", "memory", memory, of_memory=True),
+    Constraint("memory", "memory", memory.allowed, of_memory=True),
     Constraint("cgroup_memory", "memory of the control group", cgroup_memory, of_memory=True),
-    Constraint("tasks", "tasks", tasks),
+    Constraint("tasks", "tasks", tasks.allowed),
 )
 
 
-def ceilings(limits: Limits, stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def predict(limits: Limits, stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return every constraint with the connections that it allows, the lowest first.
 
     stated: ``target_connections``, ``destinations``, ``binding``, ``processes``, ``users``, ``units``, ``interface``,
@@ -83,7 +81,7 @@ def ceilings(limits: Limits, stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def ceilings_of(limits: Limits, request: ClientRequest) -> dict[str, t.Any]:
-    """Return what ceilings() does, of a request that was parsed before."""
+    """Return what predict() does, of a request that was parsed before."""
     found, unknown = [], []
     for constraint in CONSTRAINTS:
         answer = constraint.answer(limits, request)
@@ -108,7 +106,7 @@ def ceilings_of(limits: Limits, request: ClientRequest) -> dict[str, t.Any]:
         "meets_target": request.target is None or (ceiling is not None and ceiling >= request.target),
         "constraints": found,
         "unknown": unknown,
-        "warnings": warnings(limits, request, ceiling),
+        "warnings": warnings.collect(limits, request, ceiling),
     }
 
 

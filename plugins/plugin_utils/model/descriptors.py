@@ -9,6 +9,7 @@ import math
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import NR_OPEN
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import subjects
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     PROCESS,
     Allowance,
@@ -19,7 +20,6 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
     on_machine,
     scope_of,
 )
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.subjects import subjects
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 
@@ -29,7 +29,7 @@ def nofile(limits: Limits, request: ClientRequest) -> Answer:
         change = "raise the nofile of the program" + _to_hold(request)
         said = "soft nofile %d of the program" % request.app_nofile
         return _descriptors(request.app_nofile, said, change, request)
-    chosen, missing = subjects(limits, request)
+    chosen, missing = subjects.of_request(limits, request)
     if not chosen:
         who = ", ".join(missing) or "any user, unit or process"
         return Unknown("the snapshot has no limit of %s" % who)

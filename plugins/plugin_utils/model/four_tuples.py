@@ -29,7 +29,7 @@ _REUSE_SECONDS = 1
 _ALWAYS_REUSE = 1
 
 
-def four_tuples(limits: Limits, request: ClientRequest) -> Answer:
+def allowed(limits: Limits, request: ClientRequest) -> Answer:
     """Allow what distinct (source address, source port, destination) there are."""
     ports = limits["ports"]["usable"]
     found = source_ranges(limits, request.interface)

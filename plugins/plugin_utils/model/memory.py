@@ -61,7 +61,7 @@ def _timewait_bytes(limits: Limits, request: ClientRequest) -> int:
     return int(max(0, more) * limits["slab"]["per_timewait"])
 
 
-def memory(limits: Limits, request: ClientRequest) -> Answer:
+def allowed(limits: Limits, request: ClientRequest) -> Answer:
     """Allow what the host's memory holds."""
     room = memory_room(limits, request)
     if room is None:

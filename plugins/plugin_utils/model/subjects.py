@@ -11,7 +11,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 
-def subjects(limits: Limits, request: ClientRequest) -> tuple[list[t.Mapping[str, t.Any]], list[str]]:
+def of_request(limits: Limits, request: ClientRequest) -> tuple[list[t.Mapping[str, t.Any]], list[str]]:
     """Return those whose nofile counts, and the names that the snapshot does not know.
 
     The users and units of the request; where it names none, the users of the snapshot, who stand for everybody that
@@ -31,7 +31,7 @@ def subjects(limits: Limits, request: ClientRequest) -> tuple[list[t.Mapping[str
 
 def levels(limits: Limits, request: ClientRequest, what: str) -> t.Iterator[t.Mapping[str, t.Any]]:
     """Yield the groups with a limit: those of the request's units where they run, else of who took the snapshot."""
-    running = [one for one in subjects(limits, request)[0] if one["kind"] != "user" and one.get("pid") is not None]
+    running = [one for one in of_request(limits, request)[0] if one["kind"] != "user" and one.get("pid") is not None]
     if not running:
         yield from limits[what]["cgroups"]
     for subject in running:

@@ -18,7 +18,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.subjects i
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 
-def tasks(limits: Limits, request: ClientRequest) -> Answer:
+def allowed(limits: Limits, request: ClientRequest) -> Answer:
     """Allow what the processes that can start hold; all of them, as a rule."""
     scope = MACHINE if limits["host"]["container"] else HOST
     found = limits["tasks"]

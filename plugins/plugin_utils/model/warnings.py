@@ -9,9 +9,9 @@ import ipaddress
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import ranges
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import subjects
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import SourceRanges
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.subjects import subjects
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 #: Published: nothing lost at an average chain of 1, 11 % of the throughput at 48.
@@ -24,7 +24,7 @@ _MAX_CHILD_BUCKETS = 2**24
 _FEW_CONNECTIONS = 100
 
 
-def warnings(limits: Limits, request: ClientRequest, ceiling: int | None) -> list[str]:
+def collect(limits: Limits, request: ClientRequest, ceiling: int | None) -> list[str]:
     found = [
         _chains(limits, request.target or ceiling or 0),
         _tracking(limits),
@@ -35,7 +35,7 @@ def warnings(limits: Limits, request: ClientRequest, ceiling: int | None) -> lis
         _nobody_applies(limits),
         _containers(limits),
     ]
-    unknown = subjects(limits, request)[1]
+    unknown = subjects.of_request(limits, request)[1]
     found += ["The snapshot has no nofile of %s: it is not compared." % name for name in unknown]
     return [warning for warning in found if warning is not None]
 

@@ -24,11 +24,8 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import ad
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import known
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import (
-    ceilings,
-    ceilings_of,
-    constraint_named,
-)
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings, four_tuples
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import ceilings_of, constraint_named
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     Allowance,
     Limits,
@@ -36,7 +33,6 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
     is_settable,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.descriptors import descriptors_needed
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.four_tuples import four_tuples
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory import bytes_of_connection
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import usable_sources
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.addresses import (
@@ -66,11 +62,11 @@ def plan(
 ) -> dict[str, t.Any]:
     """Return the settings that meet a request, with the ceilings before and after; or why there are none.
 
-    stated: as for ceilings.ceilings(), and ``port_range``, ``address_pool``, ``slot``, ``slot_size`` as the role
+    stated: as for ceilings.predict(), and ``port_range``, ``address_pool``, ``slot``, ``slot_size`` as the role
             variables ``tune_<name>`` have them, and ``explicit``, the variables of the three roles that the operator
             set, which win
 
-    table, host: whose addresses are whose in the inventory (fleet.fleet(), ``known``), and this host's name there
+    table, host: whose addresses are whose in the inventory (fleet.share_out(), ``known``), and this host's name there
 
     Returns:
         settings: the variables of the roles sysctl, limits and addresses
@@ -85,7 +81,7 @@ def plan(
     try:
         request = parse(stated)
     except Refusal as refusal:
-        return {"refusal": str(refusal), "before": ceilings(limits, {})}
+        return {"refusal": str(refusal), "before": ceilings.predict(limits, {})}
     before = ceilings_of(limits, request)
     try:
         return dict(_plan(limits, request, Others(limits, request, table or {}, host)), before=before)
@@ -157,7 +153,7 @@ def _network_settings(limits: Limits, request: ClientRequest) -> Settings:
 
 
 def _four_tuples(limits: Limits, request: ClientRequest) -> Allowance:
-    answer = four_tuples(limits, request)
+    answer = four_tuples.allowed(limits, request)
     if isinstance(answer, Unknown):
         remedy = "It says what it could not read (unread): %s." % answer.why
         raise Refusal("connection_limits_info", None, "the ports and the addresses of the host", remedy)

@@ -69,7 +69,7 @@ class Scale:
         return math.ceil((self._high - self._low) / 5)
 
 
-def page(report: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def content(report: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return what the page of a report says."""
     hosts, totals = report["hosts"], report["totals"]
     scale = Scale(number for host in hosts for number in _of_the_scale(host))

@@ -29,7 +29,7 @@ _UNITS = (("G", 10**9), ("T", 10**12), ("P", 10**15), ("E", 10**18))
 _COLOURS = {"meets": "32", "short": "33", "refused": "31", "failed": "31"}
 
 
-def table(report: t.Mapping[str, t.Any], width: int = _LEAST_WIDTH, colour: bool = False) -> str:
+def render(report: t.Mapping[str, t.Any], width: int = _LEAST_WIDTH, colour: bool = False) -> str:
     """Return the table of a report: a row for each host that has a result, the totals, and below what else is to say.
 
     Lines are at most ``width`` columns, which is at least 100, and hold printable ASCII only: what hosts say cannot

@@ -145,7 +145,7 @@ def test_by_its_earlier_name_a_drop_in_is_only_removed(debian, path):
     ["/etc/systemd/network/10-eth0.network.d/fourtuple.conf", owned.IFUPDOWN_BATCH, owned.MODULES_LOAD],
 )
 def test_files_that_limit_nothing_are_written_without_reading_every_limit(debian, monkeypatch, path):
-    monkeypatch.setattr(hard_limits, "hard_limits", lambda *_arguments, **_options: pytest.fail("limits were read"))
+    monkeypatch.setattr(hard_limits, "find", lambda *_arguments, **_options: pytest.fail("limits were read"))
     change(debian, path, HEADER + "x\n")
     assert debian.text(path) == HEADER + "x\n"
     change(debian, path, None)

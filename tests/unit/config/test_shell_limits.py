@@ -90,11 +90,11 @@ def test_the_files_of_every_users_shell_are_named_with_the_line(host):
     host.put("/etc/profile.d/a.sh", "ulimit -n 3\n")
     host.put("/etc/profile.d/c.csh", "limit descriptors 4\n")
     host.put("/etc/bash.bashrc", "ulimit -n 5\n")
-    found = [(entry["file"], entry["value"]) for entry in overrides.overrides(host.look(), {})]
+    found = [(entry["file"], entry["value"]) for entry in overrides.find(host.look(), {})]
     expected = [("/etc/profile:2", "1"), ("/etc/bash.bashrc:1", "5")]
     expected += [("/etc/profile.d/a.sh:1", "3"), ("/etc/profile.d/b.sh:1", "2")]
     assert found == [*expected, ("/etc/profile.d/c.csh:1", "4")]
-    entry = overrides.overrides(host.look(), {})[0]
+    entry = overrides.find(host.look(), {})[0]
     assert (entry["key"], entry["who"]) == ("nofile", "login shells, which run it after pam_limits")
 
 
@@ -131,6 +131,6 @@ def test_the_files_of_others_and_of_ways_without_a_shell_are_not_read(host):
 
 def test_what_a_shell_would_have_to_be_asked_is_said_so(host):
     host.put("/etc/profile", "ulimit -n $MAX\nulimit -n 5\n")
-    unknown, known = [entry["who"] for entry in overrides.overrides(host.look(), {})]
+    unknown, known = [entry["who"] for entry in overrides.find(host.look(), {})]
     assert unknown.endswith("which run it after pam_limits (what it comes to cannot be told here)")
     assert known == "login shells, which run it after pam_limits"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.conntrack import conntrack
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import conntrack
 
 
 def loaded(host, count):
@@ -15,7 +15,7 @@ def loaded(host, count):
 
 def test_not_loaded(host):
     host.put("/proc/modules", "nf_tables 303104 0 - Live 0x0\n")
-    assert conntrack(host.look(), 5, False) == {
+    assert conntrack.read(host.look(), 5, False) == {
         "loaded": False,
         "max": None,
         "count": None,
@@ -39,7 +39,7 @@ def test_not_loaded(host):
 )
 def test_concluded_from_the_traffic(host, count, established, tracks, why):
     loaded(host, count)
-    found = conntrack(host.look(), established, False)
+    found = conntrack.read(host.look(), established, False)
     assert (found["loaded"], found["max"], found["count"], found["buckets"]) == (True, 262144, count, 65536)
     assert found["tracks_local"] is tracks
     assert why in found["why"]
@@ -48,19 +48,19 @@ def test_concluded_from_the_traffic(host, count, established, tracks, why):
 def test_a_nat_table_needs_tracking(host):
     loaded(host, 0)
     host.put("/proc/net/ip_tables_names", "filter\nnat\n")
-    assert conntrack(host.look(), 0, False)["tracks_local"] is True
+    assert conntrack.read(host.look(), 0, False)["tracks_local"] is True
 
 
 def test_a_container_cannot_see_the_machines_own(host):
-    found = conntrack(host.look(), 5, True)
+    found = conntrack.read(host.look(), 5, True)
     assert (found["loaded"], found["tracks_local"]) == (False, None)
     assert "machine under this container" in found["why"]
     loaded(host, 5)
-    assert conntrack(host.look(), 5, True)["tracks_local"] is True
+    assert conntrack.read(host.look(), 5, True)["tracks_local"] is True
 
 
 @pytest.mark.parametrize("sign", ["/sys/module/nf_conntrack/refcnt", "/proc/modules"])
 def test_loaded_but_hidden(host, sign):
     host.put(sign, "nf_conntrack 200704 1 nf_nat, Live 0x0\n")
-    found = conntrack(host.look(), 5, False)
+    found = conntrack.read(host.look(), 5, False)
     assert (found["loaded"], found["count"], found["tracks_local"]) == (True, None, None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.identity import identity
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.capabilities import capabilities
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import identity
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import capabilities
 
 OBSERVED = {"hostname": "h", "kernel": "6.1.0", "machine": "x86_64", "page_size": 4096, "cpus": 2, "uid": 0}
 STATUS = """Package: systemd-sysv
@@ -30,7 +30,7 @@ def test_a_debian_host(host):
     host.put("/proc/self/uid_map", "         0          0 4294967295\n")
     host.sysctl(net__ipv4__tcp_mem="1 2 3")
     (host.path / "run/systemd/system").mkdir(parents=True)
-    found = identity(host.look(), OBSERVED)
+    found = identity.describe(host.look(), OBSERVED)
     assert found == dict(
         OBSERVED,
         os={"id": "debian", "version": "12", "name": "Debian GNU/Linux 12"},
@@ -50,7 +50,7 @@ def test_another_distribution(host):
     host.put("/usr/lib/systemd/libsystemd-shared-257.so", "")
     host.put("/proc/1/comm", "init\n")
     host.put("/proc/self/uid_map", "0 100000 65536\n")
-    found = identity(host.look(), OBSERVED)
+    found = identity.describe(host.look(), OBSERVED)
     assert (found["os"]["id"], found["systemd"], found["pam"], found["init"]) == ("rocky", "257", None, "init")
     assert found["first_user_namespace"] is False
 
@@ -66,15 +66,15 @@ def test_another_distribution(host):
 )
 def test_containers(host, path, text, kind):
     host.put(path, text)
-    found = identity(host.look(), OBSERVED)
+    found = identity.describe(host.look(), OBSERVED)
     assert (found["container"], found["container_kind"]) == (True, kind)
 
 
 def test_capabilities():
-    assert capabilities("Name:\tx\nCapEff:\t0000000001001400\n") == [
+    assert capabilities.read("Name:\tx\nCapEff:\t0000000001001400\n") == [
         "CAP_NET_BIND_SERVICE",
         "CAP_NET_ADMIN",
         "CAP_SYS_RESOURCE",
     ]
-    assert capabilities("CapEff:\t0000000000000000\n") == []
-    assert capabilities("") is None
+    assert capabilities.read("CapEff:\t0000000000000000\n") == []
+    assert capabilities.read("") is None

@@ -41,7 +41,7 @@ def test_where_the_kernel_does_not_answer_its_files_do(monkeypatch, number):
     monkeypatch.setattr(listening.proc_net, "bound_udp", lambda root: {5353, 51820, 40001})
     monkeypatch.setattr(listening, "read_text", lambda root, path: "1024\t65535\n")
     tcp, udp = listening.Ports({22, 8080}, {40000}), listening.Ports({5353, 51820}, {40001})
-    assert listening.listening("/") == listening.Listening(tcp, udp, False)
+    assert listening.observe("/") == listening.Listening(tcp, udp, False)
 
 
 @pytest.mark.parametrize("text", [None, "", "many", "5 4"])

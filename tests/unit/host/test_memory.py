@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.memory import memory
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import memory
 
 MEMINFO = """MemTotal:       24684096 kB
 MemFree:        22141408 kB
@@ -36,7 +36,7 @@ Node 0, zone   Normal
 def test_memory(host):
     host.put("/proc/meminfo", MEMINFO)
     host.put("/proc/zoneinfo", ZONEINFO)
-    assert memory(host.look(), 4096) == {
+    assert memory.read(host.look(), 4096) == {
         "total": 24684096 * 1024,
         "free": 22141408 * 1024,
         "available": 22520040 * 1024,
@@ -51,19 +51,19 @@ def test_unused_names_and_inodes_can_be_had(host):
     """As a machine had them with four million sockets, after somebody had listed /proc/PID/fd."""
     host.put("/proc/meminfo", MEMINFO + "SReclaimable:    8945292 kB\n")
     host.put("/proc/sys/fs/dentry-state", "9225245\t4740440\t45\t0\t58402\t0\n")
-    assert memory(host.look(), 4096)["slab_cache"] == 8945292 * 1024 - (9225245 - 4740440) * 1152
+    assert memory.read(host.look(), 4096)["slab_cache"] == 8945292 * 1024 - (9225245 - 4740440) * 1152
 
 
 def test_what_is_in_use_cannot(host):
     host.put("/proc/meminfo", "SReclaimable: 1000 kB\n")
     host.put("/proc/sys/fs/dentry-state", "5000 0 45 0 0 0\n")
-    assert memory(host.look(), 4096)["slab_cache"] == 0
+    assert memory.read(host.look(), 4096)["slab_cache"] == 0
 
 
 def test_without_zoneinfo(host):
     host.sysctl(vm__min_free_kbytes=67584)
-    assert memory(host.look(), 4096)["reserve"] == 67584 * 1024
+    assert memory.read(host.look(), 4096)["reserve"] == 67584 * 1024
 
 
 def test_nothing_known(host):
-    assert set(memory(host.look(), 4096).values()) == {None}
+    assert set(memory.read(host.look(), 4096).values()) == {None}

@@ -14,7 +14,8 @@ from limits_builder import address, container, limits_of, subject
 
 from ansible_collections.fourtuple.clients.plugins.filter.ceilings import FilterModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import CONSTRAINTS, ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import CONSTRAINTS
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory import memory_room
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import source_addresses
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import parse
@@ -23,7 +24,7 @@ TRACKING = {"loaded": True, "max": 262144, "count": 1012, "buckets": 65536, "tra
 
 
 def constraint(name: str, limits: t.Mapping[str, t.Any], **stated: t.Any) -> dict[str, t.Any]:
-    (found,) = [one for one in ceilings(limits, stated)["constraints"] if one["name"] == name]
+    (found,) = [one for one in ceilings.predict(limits, stated)["constraints"] if one["name"] == name]
     return found
 
 
@@ -32,15 +33,15 @@ def allows(name: str, limits: t.Mapping[str, t.Any], **stated: t.Any) -> int | N
 
 
 def warnings(limits: t.Mapping[str, t.Any], **stated: t.Any) -> list[str]:
-    return ceilings(limits, stated)["warnings"]
+    return ceilings.predict(limits, stated)["warnings"]
 
 
 def unknown(limits: t.Mapping[str, t.Any], **stated: t.Any) -> dict[str, str]:
-    return {one["name"]: one["why"] for one in ceilings(limits, stated)["unknown"]}
+    return {one["name"]: one["why"] for one in ceilings.predict(limits, stated)["unknown"]}
 
 
 def test_the_shape() -> None:
-    found = ceilings(limits_of(), {"target_connections": 2000})
+    found = ceilings.predict(limits_of(), {"target_connections": 2000})
     assert found.keys() == {
         "schema",
         "ceiling",
@@ -66,7 +67,7 @@ def test_the_shape() -> None:
 
 
 def test_without_a_target_nothing_is_missed() -> None:
-    found = ceilings(limits_of(), {})
+    found = ceilings.predict(limits_of(), {})
     assert (found["target"], found["meets_target"]) == (None, True)
 
 
@@ -377,7 +378,7 @@ def test_more_of_a_resource_never_lowers_a_ceiling(
     before, after = copy.deepcopy(limits), copy.deepcopy(limits)
     _put(before, resource, less)
     _put(after, resource, more)
-    low, high = ceilings(before, asked), ceilings(after, asked)
+    low, high = ceilings.predict(before, asked), ceilings.predict(after, asked)
     assert low["ceiling"] <= high["ceiling"]
     assert low["advised"] <= high["advised"]
     for one in low["constraints"]:
@@ -387,7 +388,7 @@ def test_more_of_a_resource_never_lowers_a_ceiling(
 
 @given(limits=hosts(), asked=REQUESTS)
 def test_the_minimum_rules(limits: dict[str, t.Any], asked: dict[str, t.Any]) -> None:
-    found = ceilings(limits, asked)
+    found = ceilings.predict(limits, asked)
     numbers = [one["allows"] for one in found["constraints"] if one["allows"] is not None]
     assert found["ceiling"] == min(numbers)
     assert numbers == sorted(numbers)
@@ -416,10 +417,10 @@ _LIFTS: dict[str, tuple[tuple[str, int], ...]] = {
 def test_lifting_the_binding_constraint_raises_the_ceiling_to_the_next(
     limits: dict[str, t.Any], asked: dict[str, t.Any]
 ) -> None:
-    before = ceilings(limits, asked)
+    before = ceilings.predict(limits, asked)
     for resource, number in _LIFTS[before["binding_constraint"]]:
         _put(limits, resource, number)
-    after = ceilings(limits, asked)
+    after = ceilings.predict(limits, asked)
     assert after["ceiling"] >= before["ceiling"]
     if before["next_ceiling"] > before["ceiling"]:
         assert after["ceiling"] > before["ceiling"]
@@ -468,5 +469,5 @@ def test_a_program_is_exempt_from_what_does_not_hold_for_it() -> None:
     limits = limits_of()
     assert allows("epoll_watches", limits) is not None
     assert allows("epoll_watches", limits, exempt_from=["epoll_watches", "file_max"]) is None
-    found = ceilings(limits, {"exempt_from": ["file_max"]})["constraints"]
+    found = ceilings.predict(limits, {"exempt_from": ["file_max"]})["constraints"]
     assert next(one["formula"] for one in found if one["name"] == "file_max").endswith("this program is exempt")

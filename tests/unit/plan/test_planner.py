@@ -14,7 +14,7 @@ from limits_builder import address, container, limits_of, subject
 
 from ansible_collections.fourtuple.clients.plugins.filter.plan import FilterModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BINDINGS
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import ceilings
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.prediction import predict
 
@@ -469,7 +469,7 @@ def test_a_plan_holds_its_target_and_a_second_run_changes_nothing(limits: Limits
         assert found["target"] == asked["target_connections"]
         assert found["after"]["meets_target"]
     tuned = predict(limits, found["settings"])
-    assert ceilings(tuned, asked) == found["after"]
+    assert ceilings.predict(tuned, asked) == found["after"]
     again = planner.plan(tuned, asked)
     assert again["settings"] == found["settings"]
     assert again["slot"] == found["slot"]
@@ -489,7 +489,7 @@ def test_one_address_less_would_not_do(limits: Limits, asked: dict[str, t.Any]) 
     if "refusal" in found or not found["settings"]["addresses_list"] or asked["explicit"].get("addresses_list"):
         return
     fewer = dict(found["settings"], addresses_list=found["settings"]["addresses_list"][:-1])
-    assert ceilings(predict(limits, fewer), asked)["advised"] < asked["target_connections"]
+    assert ceilings.predict(predict(limits, fewer), asked)["advised"] < asked["target_connections"]
 
 
 def test_an_nr_open_that_cannot_be_written_here() -> None:

@@ -25,8 +25,9 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import page as report_page
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import table
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report.document import notes, report
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.report.table import count, short_names, table
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report.table import count, short_names
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 ROLE = pathlib.Path(__file__).parents[3] / "roles/report"
@@ -116,8 +117,8 @@ def test_a_tenth_constraint_is_planned_for_and_fits_the_schema(monkeypatch: pyte
     assert (planned["before"]["binding_constraint"], planned["target"]) == ("listen_backlog", 4)
     document = made(sample.result("client1", planned["before"], planned["after"]))
     jsonschema.validate(document, SCHEMA, jsonschema.Draft202012Validator)
-    assert "listen_back" in table(document)
-    assert "the listen backlog" in json.dumps(report_page.page(document))
+    assert "listen_back" in table.render(document)
+    assert "the listen backlog" in json.dumps(report_page.content(document))
 
     refused = planner.plan(limits, {"target_connections": 5})
     assert "Raise net.core.somaxconn. It cannot be written here" in refused["refusal"]
@@ -232,7 +233,7 @@ def test_hosts_that_held_at_one_time(began: float, together: bool) -> None:
     later = {**MEASURED, "held_from": began, "held_until": 120.0}
     document = made(sample.tuned("client1", measured=MEASURED), sample.tuned("client2", measured=later))
     assert document["totals"]["held_together"] is together
-    text = " ".join(table(document).split())
+    text = " ".join(table.render(document).split())
     assert "516,096 established %s" % ("at a time" if together else "in all") in text
     assert ("raise prove_hold" in text) is not together
 
@@ -248,7 +249,7 @@ def test_the_filter_reports_a_host_without_result() -> None:
 
 @given(st.lists(results(), max_size=6), st.text(), st.booleans())
 def test_the_table_fits_100_columns_of_printable_ascii(made_of: list[sample.Json], title: str, colour: bool) -> None:
-    text = table(report(made_of, title, sample.GENERATED), colour=colour)
+    text = table.render(report(made_of, title, sample.GENERATED), colour=colour)
     lines = re.sub(r"\033\[[0-9]+m", "", text).splitlines() if colour else text.split("\n")
     assert max(len(line) for line in lines) <= 100
     assert all(re.fullmatch("[ -~]*", line) for line in lines)
@@ -258,13 +259,13 @@ def test_the_widest_figures_fit() -> None:
     huge = sample.ceilings(10**18, sample.constraint("four_tuples", 999_999_999, "", ""))
     name = "loadgen-eu-central-1a-%04d.machines.internal.example.com"
     made_of = [sample.result(name % number, huge, None, predicted=huge, checked_only=True) for number in range(500)]
-    lines = table(made(*made_of)).splitlines()
+    lines = table.render(made(*made_of)).splitlines()
     assert max(map(len, lines)) <= 100
 
 
 def test_500_hosts_keep_different_names_in_the_table() -> None:
     document = made(*sample.fleet(500))
-    lines = table(document).splitlines()
+    lines = table.render(document).splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("---")) + 1
     rows = lines[start : start + 499]
     assert len({row.split()[0] for row in rows}) == 499
@@ -277,7 +278,7 @@ def test_500_hosts_keep_different_names_in_the_table() -> None:
 
 
 def test_a_row_and_the_totals() -> None:
-    lines = table(made(sample.tuned("client1"), sample.checked("client2"))).splitlines()
+    lines = table.render(made(sample.tuned("client1"), sample.checked("client2"))).splitlines()
     assert lines[4].split() == ["client1", "100,000", "28,232", "258,048", "129,024", "four_tuples", "memory", "meets"]
     assert lines[5].split() == [
         "client2",
@@ -294,12 +295,12 @@ def test_a_row_and_the_totals() -> None:
 
 def test_colours_are_asked_for() -> None:
     document = made(sample.refused("client1"))
-    assert "\033" not in table(document)
-    assert "\033[31mclient1" in table(document, colour=True)
+    assert "\033" not in table.render(document)
+    assert "\033[31mclient1" in table.render(document, colour=True)
 
 
 def test_hosts_cannot_steer_the_terminal() -> None:
-    text = table(made(sample.hostile("client\x1b[2J\r\n\u202e")))
+    text = table.render(made(sample.hostile("client\x1b[2J\r\n\u202e")))
     assert "\x1b" not in text
     assert "client\\x1b[2J \\u202e" in text
 
@@ -344,12 +345,12 @@ def test_the_scale_keeps_order_and_stays_on_the_page(numbers: list[int | None], 
 
 @given(st.lists(results(), max_size=4))
 def test_a_page_can_be_made_of_whatever_hosts_say(made_of: list[sample.Json]) -> None:
-    page = report_page.page(made(*made_of))
+    page = report_page.content(made(*made_of))
     assert len(page["hosts"]) == len(made_of)
 
 
 def test_a_page_says_how_to_raise_what_binds_and_what_binds_next() -> None:
-    (host,) = report_page.page(made(sample.tuned("client1")))["hosts"]
+    (host,) = report_page.content(made(sample.tuned("client1")))["hosts"]
     assert [one["role"] for one in host["constraints"]] == ["binds", "next", "", "", "", "", ""]
     assert [bool(one["change"]) for one in host["constraints"]] == [True, True, False, False, False, False, False]
     assert host["constraints"][-2]["after"] == "9.2 × 10¹⁸"

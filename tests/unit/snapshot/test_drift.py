@@ -53,7 +53,7 @@ LIVE = {
 def ask(host, addresses=LIVE):
     reading = host.look()
     own = drift.applied(reading)
-    found = drift.drift(reading, Keys(reading), Subjects(reading, {}), own, addresses)
+    found = drift.find(reading, Keys(reading), Subjects(reading, {}), own, addresses)
     assert reading.unread == []
     return [(entry["what"], entry["applied"], entry["found"], entry["where"]) for entry in found]
 
@@ -154,8 +154,8 @@ def test_a_user_whom_a_star_concerns(tuned_host):
     tuned_host.put("/etc/security/limits.d/99-zzz.conf", "@ann hard nofile 100\nann - nofile 200\n")
     reading = tuned_host.look()
     arguments = (reading, Keys(reading), Subjects(reading, {}), drift.applied(reading), None)
-    assert drift.drift(*arguments, users=["root"]) == []
-    assert [(entry["what"], entry["found"]) for entry in drift.drift(*arguments, users=["ann"])] == [
+    assert drift.find(*arguments, users=["root"]) == []
+    assert [(entry["what"], entry["found"]) for entry in drift.find(*arguments, users=["ann"])] == [
         ("nofile of user ann", 200),
         ("nofile of user ann", 200),
     ]

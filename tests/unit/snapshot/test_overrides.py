@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.overrides import overrides
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import overrides
 
 RANGE = "net.ipv4.ip_local_port_range"
 
@@ -18,7 +18,7 @@ def machine(host):
 
 
 def ask(host, **ours):
-    found = overrides(host.look(), {key.replace("__", "."): value for key, value in ours.items()})
+    found = overrides.find(host.look(), {key.replace("__", "."): value for key, value in ours.items()})
     return [(entry["key"], entry["file"], entry["value"], entry["who"]) for entry in found]
 
 
