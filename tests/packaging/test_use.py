@@ -32,16 +32,6 @@ def test_at_the_root_of_a_checkout(run: Run, copied_checkout: pathlib.Path, inve
     run("ansible-playbook", *AT_THE_ROOT, "-i", inventory, "--syntax-check", cwd=copied_checkout)
 
 
-def test_at_the_root_without_our_ansible_cfg(
-    run: Run, copied_checkout: pathlib.Path, inventory: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
-    """Ansible ignores the file where everyone may write to the folder."""
-    empty = tmp_path / "ansible.cfg"
-    empty.touch()
-    command = ("ansible-playbook", *AT_THE_ROOT, "-i", inventory, "--syntax-check")
-    run(*command, cwd=copied_checkout, ANSIBLE_CONFIG=str(empty))
-
-
 def test_inside_playbooks_of_a_checkout(run: Run, copied_checkout: pathlib.Path, inventory: pathlib.Path) -> None:
     paths = ["%s.yml" % name for name in PLAYBOOKS]
     run("ansible-playbook", *paths, "-i", inventory, "--syntax-check", cwd=copied_checkout / "playbooks")
@@ -55,7 +45,7 @@ def test_installed(run: Run, collections: pathlib.Path, inventory: pathlib.Path,
 
 def test_the_modules_are_documented_from_a_checkout(run: Run, copied_checkout: pathlib.Path) -> None:
     names = ["fourtuple.clients." + module for module in MODULES]
-    said = run("ansible-doc", "--type", "module", *names, cwd=copied_checkout).stdout
+    said = run("ansible-doc", "--playbook-dir", "playbooks", "--type", "module", *names, cwd=copied_checkout).stdout
     assert set(re.findall(r"^> MODULE (\S+)", said, re.MULTILINE)) == set(names)
 
 
@@ -68,3 +58,27 @@ def test_the_roles_are_documented_when_installed(run: Run, collections: pathlib.
     command = ("ansible-doc", "--type", "role", "--list", "fourtuple.clients")
     listed = run(*command, cwd=tmp_path, ANSIBLE_COLLECTIONS_PATH=str(collections))
     assert set(re.findall(r"fourtuple\.clients\.(\w+)", listed.stdout)) == set(ROLES)
+
+
+def test_the_first_use_of_the_readme_inside_the_checkout(
+    run: Run, copied_checkout: pathlib.Path, inventory: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Built and installed in the checkout, twice; the checkout is left as it is, and what is installed is found."""
+    readme = (copied_checkout / "README.md").read_text()
+    commands = readme[readme.index("## First use") :].partition("```console\n")[2].partition("```")[0].splitlines()
+    assert [command.split()[:3] for command in commands] == [
+        ["ansible-galaxy", "collection", "build"],
+        ["ansible-galaxy", "collection", "install"],
+    ]
+    before = sorted(path for path in copied_checkout.rglob("*") if "__pycache__" not in path.parts)
+    for again in ("", " --force"):
+        for command in commands:
+            said = run("bash", "-c", command + again, cwd=copied_checkout, HOME=str(tmp_path)).stdout
+            assert "Nothing to do" not in said
+    (built,) = copied_checkout.glob("fourtuple-clients-*.tar.gz")
+    built.unlink()
+    assert sorted(path for path in copied_checkout.rglob("*") if "__pycache__" not in path.parts) == before
+    listed = run("ansible-galaxy", "collection", "list", "fourtuple.clients", cwd=copied_checkout, HOME=str(tmp_path))
+    assert str(tmp_path / ".ansible/collections") in listed.stdout
+    name = "fourtuple.clients.audit_clients"
+    run("ansible-playbook", name, "-i", inventory, "--syntax-check", cwd=copied_checkout, HOME=str(tmp_path))

@@ -38,7 +38,8 @@ PLAY = """
 
 @pytest.fixture
 def play(run: Run, checkout: pathlib.Path, tmp_path: pathlib.Path) -> t.Callable[..., str]:
-    (tmp_path / "play.yml").write_text(PLAY)
+    (tmp_path / "plays").mkdir()
+    (tmp_path / "plays/play.yml").write_text(PLAY)
     results = {"client1": sample.refused("client1"), "client2": sample.tuned("client2")}
     # As a managed host may send it: nothing of this is a template.
     results["client2"]["warnings"] = ["{{ 7 * 7 }} <b>"]
@@ -46,7 +47,7 @@ def play(run: Run, checkout: pathlib.Path, tmp_path: pathlib.Path) -> t.Callable
 
     def play_it(*options: str) -> str:
         given = json.dumps({"results": str(tmp_path / "results.json")})
-        command = ("ansible-playbook", "play.yml", "-i", "client1,client2,client3", "-e", given, *options)
+        command = ("ansible-playbook", "plays/play.yml", "-i", "client1,client2,client3", "-e", given, *options)
         collections = str(checkout / "playbooks/collections")
         # client1 and client3 failed, which the report must not hide.
         return run(*command, cwd=tmp_path, status=2, ANSIBLE_COLLECTIONS_PATH=collections).stdout
@@ -84,6 +85,13 @@ def test_the_files_are_written_and_no_host_changed(
     assert "<h1><bdi>A &amp; B</bdi></h1>" in page
     assert "{{ 7 * 7 }} &lt;b&gt;" in page
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
+
+
+def test_a_folder_is_where_the_command_was_given(play: t.Callable[..., str], tmp_path: pathlib.Path) -> None:
+    said = play("-e", "report_dir=report")
+    assert "The report is in %s/report/report.html" % tmp_path in said
+    assert (tmp_path / "report/report.html").exists()
+    assert [path.name for path in (tmp_path / "plays").iterdir()] == ["play.yml"]
 
 
 def test_a_folder_that_cannot_be_made_is_refused_once(play: t.Callable[..., str], tmp_path: pathlib.Path) -> None:

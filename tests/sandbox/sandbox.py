@@ -388,9 +388,12 @@ class Sandbox:
     ) -> tuple[list[str], dict[str, str]]:
         """Return the command of a run and its environment, for who wants to start it in another way."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON"))}
+        # An empty one: what a person set up for other playbooks must not decide a test.
+        settings = self._disk.parent / "ansible.cfg"
+        settings.touch()
         clean |= {
+            "ANSIBLE_CONFIG": str(settings),
             "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "playbooks/collections"),
-            "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
             "ANSIBLE_NOCOLOR": "1",
             "NO_COLOR": "1",
             "PATH": "%s:%s" % (pathlib.Path(sys.executable).parent, clean["PATH"]),
