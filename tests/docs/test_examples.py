@@ -157,7 +157,9 @@ def check_names(document: t.Any) -> None:
 
 
 @pytest.mark.parametrize("words", [pytest.param(words, id="%s %s" % (at, words[0])) for at, words in commands()])
-def test_a_command_leads_somewhere(run: Run, copied_checkout: pathlib.Path, words: list[str]) -> None:
+def test_a_command_leads_somewhere(
+    run: Run, copied_checkout: pathlib.Path, collections: pathlib.Path, words: list[str]
+) -> None:
     """The files exist; one of our playbooks starts with the options given."""
     assert [word for word in words if _OUR_FILE.match(word) and not (ROOT / word).exists()] == []
     assert words[0] != "make" or targets_in(words) <= TARGETS
@@ -168,7 +170,7 @@ def test_a_command_leads_somewhere(run: Run, copied_checkout: pathlib.Path, word
             name for name in playbooks if pathlib.Path(name.removeprefix("fourtuple.clients.")).stem not in known
         ] == []
         if playbooks:
-            run(*words, "--syntax-check", cwd=copied_checkout)
+            run(*words, "--syntax-check", cwd=copied_checkout, ANSIBLE_COLLECTIONS_PATH=str(collections))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

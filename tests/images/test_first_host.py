@@ -84,3 +84,22 @@ def test_the_guard_sees_what_a_first_host_would_leave(fresh_machine, start):
     said = start("bookworm", "--cgroupns", "host")
     assert said.startswith("machine_guard: " if BOOTED_BY_SYSTEMD else "cgroup mount ")
     assert BOOTED_BY_SYSTEMD or said.splitlines()[0].endswith(_NSDELEGATE)
+
+
+def test_a_host_may_join_a_network() -> None:
+    """By default it has one of its own, without anything in it."""
+    names = ["fourtuple-first-%s" % uuid.uuid4().hex[:8] for _host in range(2)]
+    try:
+        subprocess.run([HERE / "start", names[0], "sysvinit"], check=True)
+        subprocess.run([HERE / "start", names[1], "sysvinit", "--network", "container:" + names[0]], check=True)
+        links = [
+            subprocess.run(["podman", "exec", name, *command], check=True, stdout=subprocess.PIPE, text=True).stdout
+            for name in names
+            for command in (["readlink", "/proc/1/ns/net"], ["ls", "/sys/class/net"])
+        ]
+        assert (links[0], links[1].split()) == (links[2], ["lo"])
+        assert links[1] == links[3]
+    finally:
+        # Whose network it is goes last.
+        for name in reversed(names):
+            subprocess.run(["podman", "rm", "--force", "--ignore", "--time", "0", name], check=True)
