@@ -17,6 +17,22 @@ UNLIMITED = 9223372036854775807
 TITLES = {one.name: one.title for one in CONSTRAINTS}
 
 
+MEASURED = {
+    "established": 258_048,
+    "predicted": 258_050,
+    "deviation": -0.0000078,
+    "sampled": 100_000,
+    "alive": 99_999,
+    "per_second": 32_123.4,
+    "bytes_per_connection": 4_010.2,
+    "binding_constraint": "four_tuples",
+    "sinks": ["responder"],
+    "held_from": 100.0,
+    "held_until": 110.0,
+    "message": "",
+}
+
+
 def constraint(name: str, allows: int | None, formula: str, change: str, scope: str = "host", fill: float = 1) -> Json:
     return {
         "name": name,

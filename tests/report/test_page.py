@@ -23,6 +23,7 @@ TAB, ENTER = ("Tab", 9), ("Enter", 13, "\r")
 SAMPLES: dict[str, t.Callable[[], list[sample.Json]]] = {
     "one": lambda: [sample.tuned("client1.example.com")],
     "mixed": sample.mixed,
+    "measured": lambda: [sample.tuned("client1.example.com", measured=sample.MEASURED)],
     "fleet": lambda: sample.fleet(500),
     "hostile": lambda: [sample.hostile(), *sample.mixed()],
 }
@@ -211,6 +212,24 @@ def test_the_words_of_hosts_stay_words(show: Show) -> None:
     assert "{{ 7 * 7 }}" in page.run("document.body.textContent")
 
 
+def test_the_names_of_a_fleet_stand_without_their_domain(show: Show) -> None:
+    page = show("fleet")
+    assert page.run("document.querySelector('summary bdi').title") == "client207.example.com"
+    assert "Names without .example.com" in page.run("document.querySelector('.key').textContent")
+    # In a line: two would be 43 pixels high.
+    tall = "Math.max(...[...document.querySelectorAll('summary bdi')].map(name => name.getBoundingClientRect().height))"
+    assert page.run(tall) < 25
+
+
+@pytest.mark.parametrize("width", [700, 1280])
+def test_the_figures_fill_their_block(show: Show, width: int) -> None:
+    page = show("measured", width=width)
+    assert page.run("document.querySelectorAll('.figures > div').length") == 5
+    areas = "[...document.querySelectorAll('%s')].map(e => e.getBoundingClientRect()).map(r => r.width * r.height)"
+    whole, parts = page.run(areas % ".figures")[0], page.run(areas % ".figures > div")
+    assert sum(parts) > 0.95 * whole
+
+
 def test_a_fleet_is_filtered_sorted_and_opened(show: Show) -> None:
     page = show("fleet")
     visible = "[...document.querySelectorAll('ul.hosts > li:not([hidden]) bdi:first-of-type')].length"
@@ -218,12 +237,12 @@ def test_a_fleet_is_filtered_sorted_and_opened(show: Show) -> None:
     first = "document.querySelector('ul.hosts > li:not([hidden]) summary bdi').textContent"
     assert page.run(listed) == 500
     assert page.run(visible) >= 500
-    assert page.run(first) == "client207.example.com"
+    assert page.run(first) == "client207"
     assert page.run("document.querySelectorAll('details[open]').length") == 0
     field = "document.querySelector('.tools').elements"
     choose = "%s.%%s.value = %%s, %s.%%s.dispatchEvent(new Event('%%s'))" % (field, field)
     page.run(choose % ("sort", "'host'", "sort", "change"))
-    assert page.run(first) == "client001.example.com"
+    assert page.run(first) == "client001"
     page.run(choose % ("verdict", "'refused'", "verdict", "change"))
     assert page.run(listed) == 4
     assert page.run("document.querySelector('output').textContent") == "4 of 500 hosts"

@@ -19,8 +19,8 @@ _SEVERAL = 2
 VERDICTS = {
     "failed": "failed",
     "refused": "refused",
-    "short": "short",
     "no result": "no_result",
+    "short": "short",
     "untuned": "untuned",
     "no target": "no_target",
     "meets": "meeting",
@@ -30,8 +30,8 @@ VERDICTS = {
 COUNTED = {
     "failed": "failed",
     "refused": "refused",
-    "short": "short of target",
     "no result": "without result",
+    "short": "short of target",
     "untuned": "put back",
     "no target": "without target",
     "meets": "meeting the target",
@@ -100,7 +100,8 @@ def _measured(one: t.Mapping[str, t.Any], container: bool) -> str:
     In a container the bytes are of the machine's slabs, with whatever else went on there.
     """
     said = "%s established, %s predicted" % (format(one["established"], ","), format(one["predicted"], ","))
-    if one["deviation"]:
+    # -0.0 % is no news.
+    if one["deviation"] and round(100 * one["deviation"], 1):
         said += " (%+.1f %%)" % (100 * one["deviation"])
     if one["binding_constraint"]:
         said += ", for %s" % one["binding_constraint"]
@@ -219,3 +220,10 @@ def _shortfall(host: t.Mapping[str, t.Any], ceilings: t.Mapping[str, t.Any] | No
     if host["target"] is None or not ceilings or ceilings["ceiling"] is None:
         return None
     return max(0, int(host["target"]) - int(ceilings["ceiling"]))
+
+
+def common_domain(names: t.Sequence[str]) -> str:
+    """Return the domain that all names have, with its dot; none when there is but one name, or an address."""
+    domains = {name.partition(".")[2] for name in names}
+    domain = domains.pop() if len(domains) == 1 and len(names) > 1 else ""
+    return "." + domain if any(character.isalpha() for character in domain) else ""

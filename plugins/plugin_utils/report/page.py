@@ -72,6 +72,7 @@ class Scale:
 def content(report: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return what the page of a report says."""
     hosts, totals = report["hosts"], report["totals"]
+    domain = reports.common_domain([host["host"] for host in hosts])
     scale = Scale(number for host in hosts for number in _of_the_scale(host))
     return {
         "title": report["title"],
@@ -86,7 +87,8 @@ def content(report: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         ],
         "ticks": scale.ticks(),
         "step": scale.step(),
-        "hosts": [_host(host, scale, number) for number, host in enumerate(hosts, 1)],
+        "domain": domain,
+        "hosts": [_host(host, scale, number, domain) for number, host in enumerate(hosts, 1)],
     }
 
 
@@ -123,7 +125,8 @@ def _headline(totals: t.Mapping[str, t.Any]) -> str:
 def _figures(totals: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
     before, after = totals["ceiling_before"], totals["ceiling_after"]
     times = after / before if before else 0
-    growth = "%s × before" % (format(times, ",.0f") if times >= 10 else format(times, ".1f")) if times else ""
+    shown = format(times, ",.0f") if times >= 10 else format(times, ".1f")
+    growth = "%s × before" % shown if times and shown != "1.0" else ""
     predicted = 0 < totals["predicted"] == totals["hosts"] - totals["no_result"]
     measured = {
         "label": "Measured",
@@ -147,12 +150,13 @@ def _figures(totals: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
     ]
 
 
-def _host(host: t.Mapping[str, t.Any], scale: Scale, number: int) -> dict[str, t.Any]:
+def _host(host: t.Mapping[str, t.Any], scale: Scale, number: int, domain: str) -> dict[str, t.Any]:
     before, now = host["before"] or {}, reports.outlook(host) or {}
     changed = host["outlook"] in ("after", "predicted")
     return {
         "number": number,
         "host": host["host"],
+        "short": host["host"].removesuffix(domain),
         "verdict": host["verdict"],
         "sign": _SIGNS[host["verdict"]],
         "label": "would meet" if host["checked_only"] and host["verdict"] == "meets" else _LABELS[host["verdict"]],

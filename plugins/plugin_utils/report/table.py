@@ -87,18 +87,11 @@ def short_names(names: t.Sequence[str], width: int) -> list[str]:
     return shortened(best)
 
 
-def _common_domain(names: t.Sequence[str]) -> str:
-    """Return the domain that all names have, with its dot; none when there is but one name, or an address."""
-    domains = {name.partition(".")[2] for name in names}
-    domain = domains.pop() if len(domains) == 1 and len(names) > 1 else ""
-    return "." + domain if any(character.isalpha() for character in domain) else ""
-
-
 def _rows(
     hosts: t.Sequence[t.Mapping[str, t.Any]], totals: t.Mapping[str, t.Any], width: int, colour: bool
 ) -> list[str]:
     names = [plain(host["host"]) for host in hosts]
-    domain = _common_domain(names)
+    domain = reports.common_domain(names)
     names = [name.removesuffix(domain) for name in names]
     rows = [_row(host) for host in hosts]
     total = _total(totals)

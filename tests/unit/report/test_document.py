@@ -192,34 +192,18 @@ def test_what_is_said_of_a_host(result: sample.Json, verdict: str, outlook: str 
     assert host["message"] or verdict in ("meets", "short", "no target")
 
 
-MEASURED = {
-    "established": 258_048,
-    "predicted": 258_050,
-    "deviation": -0.0000078,
-    "sampled": 100_000,
-    "alive": 99_999,
-    "per_second": 32_123.4,
-    "bytes_per_connection": 4_010.2,
-    "binding_constraint": "four_tuples",
-    "sinks": ["responder"],
-    "held_from": 100.0,
-    "held_until": 110.0,
-    "message": "",
-}
-
-
 def test_measured_figures_are_handed_on() -> None:
-    hostvars = {"client1": {"tune_result": sample.tuned("client1"), "prove_result": MEASURED}}
+    hostvars = {"client1": {"tune_result": sample.tuned("client1"), "prove_result": sample.MEASURED}}
     (host,) = filters.report(hostvars, ["client1"], "A title", "2026-01-02T03:04:05Z")["hosts"]
-    assert host["measured"] == MEASURED
-    said = "258,048 established, 258,050 predicted (-0.0 %), for four_tuples; 99,999 of 100,000 answered; "
+    assert host["measured"] == sample.MEASURED
+    said = "258,048 established, 258,050 predicted, for four_tuples; 99,999 of 100,000 answered; "
     said += "32,123 per second, 4,010 bytes each (towards a sink without sockets)"
     assert ("measured", said) in notes(host)
 
 
 def test_a_host_that_fell_short_of_its_prediction_has_failed() -> None:
-    wrong = {**MEASURED, "established": None, "message": "The probe has not come back."}
-    document = made(sample.tuned("client1", measured=MEASURED), sample.tuned("client2", measured=wrong))
+    wrong = {**sample.MEASURED, "established": None, "message": "The probe has not come back."}
+    document = made(sample.tuned("client1", measured=sample.MEASURED), sample.tuned("client2", measured=wrong))
     lost, held = document["hosts"]
     assert (lost["host"], lost["verdict"], lost["message"]) == ("client2", "failed", "The probe has not come back.")
     assert held["verdict"] == "meets"
@@ -230,8 +214,8 @@ def test_a_host_that_fell_short_of_its_prediction_has_failed() -> None:
 
 @pytest.mark.parametrize(("began", "together"), [(110.0, True), (110.1, False)])
 def test_hosts_that_held_at_one_time(began: float, together: bool) -> None:
-    later = {**MEASURED, "held_from": began, "held_until": 120.0}
-    document = made(sample.tuned("client1", measured=MEASURED), sample.tuned("client2", measured=later))
+    later = {**sample.MEASURED, "held_from": began, "held_until": 120.0}
+    document = made(sample.tuned("client1", measured=sample.MEASURED), sample.tuned("client2", measured=later))
     assert document["totals"]["held_together"] is together
     text = " ".join(table.render(document).split())
     assert "516,096 established %s" % ("at a time" if together else "in all") in text
@@ -364,3 +348,18 @@ def test_everything_that_the_template_prints_is_escaped() -> None:
     assert len(printed) > 40
     assert [expression for expression in printed if not expression.endswith(" | e ")] == []
     assert not re.search(r"=\{\{", template), "an attribute without quotes"
+
+
+def test_hosts_that_nobody_reached_come_before_those_that_fall_short() -> None:
+    document = made(sample.short("a"), sample.without("b"), sample.tuned("c"), sample.refused("d"))
+    assert [host["host"] for host in document["hosts"]] == ["d", "b", "a", "c"]
+
+
+def test_a_ceiling_that_stays_is_not_called_a_growth() -> None:
+    same = sample.host_ceilings(1000)
+    (figure,) = [
+        one for one in report_page.content(made(sample.result("c", same, same)))["figures"] if "after" in one["label"]
+    ]
+    assert figure["more"] == "advised 14,116"
+    (figure,) = [one for one in report_page.content(made(sample.tuned("c")))["figures"] if "after" in one["label"]]
+    assert figure["more"] == "9.1 × before, advised 129,024"
