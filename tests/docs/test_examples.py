@@ -189,3 +189,10 @@ def test_the_links_of_a_page_lead_somewhere(page: pathlib.Path) -> None:
 
 def test_there_is_a_readme() -> None:
     assert ROOT / "README.md" in PAGES
+
+
+def test_the_readme_lists_every_module_filter_and_role() -> None:
+    told = set(re.findall(r"`([a-z_]+)`|\[([a-z]+)\]\(roles/", (ROOT / "README.md").read_text()))
+    names = {name for pair in told for name in pair}
+    files = [*ROOT.glob("plugins/modules/*.py"), *ROOT.glob("plugins/filter/*.yml"), *ROOT.glob("roles/*")]
+    assert {path.stem for path in files} <= names
