@@ -120,7 +120,8 @@ def planned(run: Run, copied_checkout: pathlib.Path, tmp_path: pathlib.Path) -> 
         hosts.write_text(inventory)
         playbook.write_text(PLANNED)
         command = ("ansible-playbook", playbook, "-i", hosts, "-e", "folder=%s" % folder, *options)
-        run(*OWN_NETWORK, *command, cwd=copied_checkout)
+        path = str(copied_checkout / "playbooks/collections")
+        run(*OWN_NETWORK, *command, cwd=copied_checkout, ANSIBLE_COLLECTIONS_PATH=path)
         found: dict[str, t.Any] = {}
         for path in folder.iterdir():
             text = path.read_text()
@@ -163,3 +164,42 @@ def test_what_two_hosts_cannot_have_stops_every_run(
     """Also a run that leaves the other host out."""
     (refusal,) = planned(FLEET.replace(old, new), "--limit", "one").values()
     assert refusal.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("sinks", "why"),
+    [("", "no host of this play is a sink"), ("[sinks]\nthree\n", "no sink of this play has a prove_listen")],
+)
+def test_a_proof_without_anything_to_connect_to_says_what_to_set(
+    run: Run, copied_checkout: pathlib.Path, tmp_path: pathlib.Path, sinks: str, why: str
+) -> None:
+    (tmp_path / "hosts.ini").write_text(INVENTORY.replace("tune_processes=0\n", "") + sinks)
+    command = ("ansible-playbook", "playbooks/prove_clients.yml", "-i", tmp_path / "hosts.ini")
+    said = run(*command, cwd=copied_checkout, status=2).stdout
+    assert said.count("prove_destinations is [], and %s; allowed: at least one address:port" % why) >= 2
+    assert set(re.findall(r"changed=(\d+)", said)) == {"0"}
+
+
+@pytest.mark.parametrize(
+    ("role", "earlier", "now"),
+    [
+        ("limits", "limits_nr_open", "limits_planned_files"),
+        ("sysctl", "sysctl_limits_absent", "sysctl_planned_files"),
+    ],
+)
+def test_a_variable_by_its_earlier_name_is_refused(
+    run: Run,
+    copied_checkout: pathlib.Path,
+    inventory: pathlib.Path,
+    tmp_path: pathlib.Path,
+    role: str,
+    earlier: str,
+    now: str,
+) -> None:
+    play = [{"hosts": "one", "gather_facts": False, "roles": ["fourtuple.clients." + role], "vars": {earlier: 1}}]
+    (tmp_path / "play.yml").write_text(json.dumps(play))
+    path = str(copied_checkout / "playbooks/collections")
+    command = ("ansible-playbook", "play.yml", "-i", inventory, "--check")
+    said = run(*command, cwd=tmp_path, status=2, ANSIBLE_COLLECTIONS_PATH=path).stdout
+    assert "%s is now %s: " % (earlier, now) in said
+    assert "changed=0" in said

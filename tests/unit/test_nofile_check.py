@@ -501,3 +501,39 @@ def looking(root):
 
     with mock.patch("os.open", counted(os.open)), mock.patch("os.listdir", counted(os.listdir)):
         yield seen
+
+
+COUNT = r"""
+import collections, json, sys
+sys.path = json.loads(sys.argv[1])
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
+opened, listed, counting = collections.Counter(), collections.Counter(), []
+
+def count(event, arguments):
+    # os.open() has no mode, and is called by open() here.
+    if counting and event == "open" and arguments[1] is not None:
+        opened[str(arguments[0])] += 1
+    elif counting and event in ("os.listdir", "os.scandir"):
+        listed[str(arguments[0])] += 1
+
+sys.addaudithook(count)
+counting.append(True)
+safety_check.report(Host(), safety_check.CheckRequest(nofile_hard=500000, nr_open=2000000, users=["root"], needed=1000))
+counting.clear()
+print(json.dumps([opened, listed]))
+"""
+
+
+def test_a_check_reads_each_file_and_directory_of_a_host_once() -> None:
+    """This machine is the host. Of PID 1 two parts of the check want to know more than of other processes."""
+    command = [sys.executable, "-c", COUNT, json.dumps(sys.path)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    opened, listed = json.loads(done.stdout)
+    assert "/etc/security/limits.conf" in opened
+    assert {path: number for path, number in opened.items() if number > 1 and not path.startswith("/proc/1/")} == {}
+    assert max(opened.values()) <= 3
+    assert {path: number for path, number in listed.items() if number > 1} == {}
+    assert listed["/proc"] == 1
+    # What the processes do not account for is the configuration: a host has a few hundred files of it at most.
+    assert len([path for path in opened if not path.startswith("/proc/")]) < 300

@@ -140,7 +140,7 @@ def _nofile(
         "file_max": dict(_numbers(known.get("fs.file-max")), allocated=_allocated(host)),
         "subjects": _subjects(subjects, request),
         "offenders": [offender.as_dict() for offender in lockout.offenders],
-        "lockout": lockout.message(),
+        "lockout": host.attempt("nofile limits", lockout.message) or "",
         "inherited": subjects.most_inherited(),
     }
 
