@@ -44,7 +44,7 @@ million: root $(environment) images ## a million real connections, in one run of
 # others' disposable hosts (FOURTUPLE_GATE), and nothing runs beside `first-host`, which remounts the machine's cgroup2,
 # or `million`, which takes its memory. The longest go first, so that no core waits for them in the end.
 two_at_a_time = $(MAKE) --jobs=2 --output-sync=target side_by_side=yes \
-    profile="$(profile)" trees="$(trees)" faults="$(faults)" releases="$(releases)"
+    profile="$(profile)" trees='$(trees)' faults='$(faults)' releases='$(releases)' controllers='$(controllers)'
 export FOURTUPLE_GATE = $@
 
 quick_gates := unit-quick lint examples packaging
@@ -52,7 +52,7 @@ quick_gates := unit-quick lint examples packaging
 test: root $(environment) system-containers system-machines system-browser ## the gates that fit into a run of CI, as .ci/run does
 	@$(two_at_a_time) machines images unit fuzz lint sanity playbooks packaging report examples
 	@$(MAKE) first-host
-	@$(two_at_a_time) scenarios reboot crash differential stateful demo
+	@$(two_at_a_time) scenarios reboot crash differential stateful controllers demo
 	@$(MAKE) million
 
 .PHONY: test-quick
@@ -61,9 +61,11 @@ test-quick: $(environment) ## without root, for every change: lint, unit-quick, 
 
 # `make test` leaves out some gates, and a part of what others can generate and combine.
 cases := --release bookworm -m "not nightly"
+controllers := -m "not nightly"
 releases := bookworm
 .PHONY: nightly
 nightly: cases :=
+nightly: controllers :=
 nightly: releases := bookworm trixie
 nightly: trees := --trees 2000 --seed random
 nightly: faults := --all-faults
@@ -138,6 +140,11 @@ crash: root $(environment) images ## killed or refused at every write, stopped a
 stateful: root $(environment) images ## the promises after every step of a random life, and hosts that others have tuned
 	@echo "stateful: the promises after every step of a random life, and hosts that others have tuned"
 	pytest tests/stateful tests/foreign
+
+.PHONY: controllers
+controllers: root $(environment) images ## the playbooks with each supported release of ansible-core
+	@echo "controllers: the playbooks with each supported release of ansible-core"
+	pytest tests/ansible_core $(controllers)
 
 .PHONY: lockout
 lockout: root $(environment) machines ## what the article warns of, done to virtual machines; and refused beforehand

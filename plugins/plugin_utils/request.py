@@ -102,13 +102,13 @@ _EXPLICIT_DEFAULTS = Explicit({}, {}, (), None, None, None, None, (), None)
 
 
 def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
-    """Return ``stated`` as a ClientRequest; a key that is missing or None has the default of ``tune_<key>``.
+    """Return ``stated`` as a ClientRequest; a key that is missing, None or empty has the default of ``tune_<key>``.
 
     The subjects whose nofile counts are those that the limits are for: the units are limits_units where the
     operator set it, the users are those of limits_domains where no user is named.
     """
     stated = _mapping("the request", stated)
-    given = {name: default if stated.get(name) is None else stated[name] for name, default in _DEFAULTS.items()}
+    given = {name: default if is_unset(stated.get(name)) else stated[name] for name, default in _DEFAULTS.items()}
     explicit = _explicit(_mapping("explicit", stated.get("explicit") or {}))
     domains = [domain for domain in explicit.limits_domains or () if domain != "*"]
     target = given["target_connections"]
@@ -141,11 +141,16 @@ def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
     )
 
 
+def is_unset(value: object) -> bool:
+    """Tell whether a variable is not set: before ansible-core 2.19 a null arrives as an empty text."""
+    return value is None or value == ""
+
+
 def _explicit(given: t.Mapping[str, t.Any]) -> Explicit:
-    found = {}
+    found: dict[str, t.Any] = {}
     for name in Explicit._fields:
         value = given.get(name)
-        if value is not None:
+        if not is_unset(value):
             check = _KINDS.get(name)
             found[name] = value if check is None else check(name, value)
     return _EXPLICIT_DEFAULTS._replace(**found)

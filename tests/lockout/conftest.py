@@ -250,10 +250,6 @@ class Machine:
         return {line.partition(": ")[0] for line in said}
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "nightly: a case that `make lockout` alone leaves out, for its time")
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--release", action="append", choices=RELEASES, help="Debian's release; may be repeated")
 

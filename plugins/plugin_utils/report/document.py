@@ -121,27 +121,45 @@ def _drift(one: t.Mapping[str, t.Any]) -> str:
 
 
 def _host(result: t.Mapping[str, t.Any]) -> Json:
+    """Return a host's row. Before ansible-core 2.19 a template makes an empty text of a null, and text of a number."""
+    target = int(result.get("target") or 0) or None
+    facts = dict(result.get("host_facts") or {})
+    if facts.get("memory"):
+        facts["memory"] = int(facts["memory"])
     state = result.get("state") or "no result"
     wrong = (result.get("measured") or {}).get("message") or ""
     host = {
         "host": result["host"],
         "state": state,
-        "verdict": "failed" if wrong else _verdict(state, result.get("target"), bool(result.get("meets_target"))),
+        "verdict": "failed" if wrong else _verdict(state, target, bool(result.get("meets_target"))),
         "checked_only": bool(result.get("checked_only")),
         "message": result.get("message") or wrong or _silent(state),
-        "request": dict(result.get("request") or {}),
-        "target": result.get("target"),
+        "request": _request(result.get("request") or {}),
+        "target": target,
         "meets_target": bool(result.get("meets_target")),
-        "before": result.get("before"),
-        "after": result.get("after"),
-        "predicted": result.get("predicted"),
+        "before": result.get("before") or None,
+        "after": result.get("after") or None,
+        "predicted": result.get("predicted") or None,
         "warnings": list(result.get("warnings") or []),
         "drift": list(result.get("drift") or []),
         "unread": list(result.get("unread") or []),
-        "host_facts": dict(result.get("host_facts") or {}),
-        "measured": result.get("measured"),
+        "host_facts": facts,
+        "measured": result.get("measured") or None,
     }
     return {**host, "outlook": _outlook(host)}
+
+
+def _request(stated: t.Mapping[str, t.Any]) -> Json:
+    request = {name: _without_empty_texts(value) for name, value in stated.items()}
+    if request.get("target_connections") is not None:
+        request["target_connections"] = int(request["target_connections"])
+    return request
+
+
+def _without_empty_texts(value: t.Any) -> t.Any:
+    if isinstance(value, t.Mapping):
+        return {name: _without_empty_texts(one) for name, one in value.items()}
+    return None if value == "" else value
 
 
 def _verdict(state: str, target: int | None, meets: bool) -> str:

@@ -363,3 +363,13 @@ def test_a_ceiling_that_stays_is_not_called_a_growth() -> None:
     assert figure["more"] == "advised 14,116"
     (figure,) = [one for one in report_page.content(made(sample.tuned("c")))["figures"] if "after" in one["label"]]
     assert figure["more"] == "9.1 × before, advised 129,024"
+
+
+def test_a_row_is_the_same_with_an_ansible_core_that_makes_texts_of_numbers_and_nulls() -> None:
+    for result in (sample.tuned("c"), sample.audited("c"), sample.refused("c")):
+        facts = dict(result["host_facts"], memory=str(result["host_facts"]["memory"]))
+        texts = {name: "" if value is None else value for name, value in result.items()}
+        asked = result["request"] | {"target_connections": str(result["target"]), "explicit": {"limits_units": ""}}
+        older = texts | {"target": str(result["target"]), "host_facts": facts, "request": asked}
+        newer = result | {"request": result["request"] | {"explicit": {"limits_units": None}}}
+        assert made(older)["hosts"] == made(newer)["hosts"]
