@@ -142,8 +142,8 @@ stateful: root $(environment) images ## the promises after every step of a rando
 	pytest tests/stateful tests/foreign
 
 .PHONY: controllers
-controllers: root $(environment) images ## the playbooks with each supported release of ansible-core
-	@echo "controllers: the playbooks with each supported release of ansible-core"
+controllers: root $(environment) images ## the playbooks with the oldest supported ansible-core; nightly with each release
+	@echo "controllers: the playbooks with the oldest supported ansible-core, and nightly with each release"
 	pytest tests/ansible_core $(controllers)
 
 .PHONY: lockout
