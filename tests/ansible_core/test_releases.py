@@ -22,6 +22,8 @@ from sandbox import CHECKOUT, PASSING, Sandbox
 
 HERE = pathlib.Path(__file__).parent
 RELEASES = sorted(path.stem.removeprefix("requirements-") for path in HERE.glob("requirements-*.txt"))
+#: The newest Python that a release is made for (docs.ansible.com, ansible-core support matrix).
+NEWEST_PYTHON = {"2.16": (3, 12), "2.17": (3, 12), "2.18": (3, 13)}
 
 ASKED = {
     "tune_target_connections": 100000,
@@ -102,7 +104,17 @@ def newest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, t.Any]:
     ("release", "native"),
     [
         # The oldest in both ways, and between it and the newest nothing is known to be otherwise.
-        pytest.param(release, native, marks=[pytest.mark.nightly] if release != RELEASES[0] else [])
+        pytest.param(
+            release,
+            native,
+            marks=[
+                pytest.mark.skipif(
+                    sys.version_info[:2] > NEWEST_PYTHON[release],
+                    reason="ansible-core %s is made for Python up to %d.%d" % (release, *NEWEST_PYTHON[release]),
+                ),
+                *([pytest.mark.nightly] if release != RELEASES[0] else []),
+            ],
+        )
         for release in RELEASES
         for native in (False, True)
     ],
@@ -138,4 +150,3 @@ def test_the_releases_are_those_that_the_collection_says() -> None:
     assert newest is not None
     first, last = (int(release.partition(".")[2]) for release in (oldest, newest[1]))
     assert ["2.%d" % minor for minor in range(first, last)] == RELEASES
-    assert sys.version_info >= (3, 10)
