@@ -138,8 +138,8 @@ def _docker(host: Host) -> t.List[Limit]:
 
 def _podman(host: Host) -> t.List[Limit]:
     name = "containers of podman"
-    paths = ["/usr/share" + _CONTAINERS, *conf_d.named(host.names, "/usr/share" + _CONTAINERS + ".d")]
-    paths += ["/etc" + _CONTAINERS, *conf_d.named(host.names, "/etc" + _CONTAINERS + ".d")]
+    paths = ["/usr/share" + _CONTAINERS, *conf_d.named(host.names, "/usr/share" + _CONTAINERS + ".d", hidden=True)]
+    paths += ["/etc" + _CONTAINERS, *conf_d.named(host.names, "/etc" + _CONTAINERS + ".d", hidden=True)]
     found = _default_ulimits(host, paths, name)
     installed = any(host.exists(place) for place in dict(_ENGINES)["podman"])
     if not found and installed:
@@ -148,7 +148,7 @@ def _podman(host: Host) -> t.List[Limit]:
 
 
 def _crio(host: Host) -> t.List[Limit]:
-    paths = ["/etc" + _CRIO, *conf_d.named(host.names, "/etc" + _CRIO + ".d")]
+    paths = ["/etc" + _CRIO, *conf_d.named(host.names, "/etc" + _CRIO + ".d", hidden=True)]
     return _default_ulimits(host, paths, "containers of CRI-O")
 
 
