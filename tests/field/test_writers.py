@@ -400,6 +400,8 @@ ENGINE_FILES = [
     ),
     ("/etc/containers/containers.conf", '[containers]\ndefault_ulimits = [\n  "nofile=5:2000000",\n]\n', 3, "podman"),
     ("/etc/containers/containers.conf.d/x.conf", 'default_ulimits = ["nproc=1", "nofile=2000000"]\n', 1, "podman"),
+    # Podman takes every .conf, a hidden one too (containers/common, pkg/config, addConfigs).
+    ("/etc/containers/containers.conf.d/.x.conf", 'default_ulimits = ["nofile=2000000"]\n', 1, "podman"),
     ("/etc/crio/crio.conf.d/10-x.conf", '[crio.runtime]\ndefault_ulimits = ["nofile=1:2000000"]\n', 2, "CRI-O"),
     ("/var/lib/lxc/c1/config", "lxc.uts.name = c1\nlxc.prlimit.nofile = 1024:2000000\n", 2, "the container c1"),
     ("/etc/pve/lxc/101.conf", "arch: amd64\nlxc.prlimit.nofile: 2000000\n", 2, "the container 101"),

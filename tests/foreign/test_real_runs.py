@@ -72,3 +72,18 @@ def test_a_file_that_sorts_after_ours_is_named_and_nothing_is_changed(start: t.C
         "lower these limits to at most 210000." in refused.message
     )
     assert host.state() == before
+
+
+def test_untuning_predicts_each_step_from_the_one_before() -> None:
+    """In check mode the limits are still there, which need our nr_open; left there, they forbid to take it away."""
+    asked = ASKED | {"limits_nofile_hard": 2000000}
+    with Sandbox("bookworm") as host:
+        host.play("tune_clients.yml", **asked).expect(0)
+        tuned = host.state()
+        checked = host.play("untune_clients.yml", "--check", **asked).expect(0)
+        assert host.state() == tuned
+        refused = host.play("untune_clients.yml", "--tags", "sysctl", **asked).expect(2)
+        assert "is 2000000; allowed: at most 1048576" in refused.message
+        assert "Take our limits back first" in refused.message
+        assert (refused.counts["changed"], host.state()) == (0, tuned)
+        assert host.play("untune_clients.yml", **asked).expect(0).counts["changed"] == checked.counts["changed"]

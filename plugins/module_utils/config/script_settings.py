@@ -17,8 +17,8 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config.sysctl_d 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_keys
 
-#: Where a script of one's own is; what packages install elsewhere is not followed.
-_OWN_SCRIPTS = ("/usr/local/", "/opt/", "/root/", "/etc/", "/srv/", "/home/")
+#: Where a script of one's own is on a managed host; what packages install elsewhere is not followed.
+OWN_SCRIPTS = ("/usr/local/", "/opt/", "/root/", "/etc/", "/srv/", "/home/")
 _MAX_STEPS = 3
 
 
@@ -48,7 +48,7 @@ def of_actions(
             found.append(Setting(sysctl_keys.NOFILE, action.value, path, number, who))
         elif action.kind == shell_commands.LOAD:
             found += applied(host, action.what, "sysctl -p in %s:%d" % (path, number), action.value)
-        elif len(seen) < _MAX_STEPS and action.what not in seen and action.what.startswith(_OWN_SCRIPTS):
+        elif len(seen) < _MAX_STEPS and action.what not in seen and action.what.startswith(OWN_SCRIPTS):
             inner = shell_commands.script(_script_text(host, action.what))
             found += of_actions(host, inner, action.what, 0, who, seen | {action.what})
     return found

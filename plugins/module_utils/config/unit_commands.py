@@ -14,7 +14,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     shell_commands,
     systemd_limits,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.config.script_settings import of_actions, words_of
+from ansible_collections.fourtuple.clients.plugins.module_utils.config.script_settings import (
+    OWN_SCRIPTS,
+    of_actions,
+    words_of,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.config.sysctl_d import Setting
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 
@@ -22,7 +26,7 @@ _EXEC = ("ExecStartPre", "ExecStart", "ExecStartPost")
 _PULLS_IN = re.compile(r"^\s*(?:Wants|Requires|Requisite|BindsTo|Upholds)\s*=(.*)$", re.MULTILINE)
 _STARTS = re.compile(r"^\s*Unit\s*=\s*(\S+)\s*$", re.MULTILINE)
 _MAY_SET = re.compile(
-    r"sysctl|/proc/sys/|ulimit|prlimit|chpst|^\s*Exec\w+\s*=[^\n]*(?:/usr/local/|/opt/|/root/|/etc/|/srv/|/home/)",
+    r"sysctl|/proc/sys/|ulimit|prlimit|chpst|^\s*Exec\w+\s*=[^\n]*(?:%s)" % "|".join(map(re.escape, OWN_SCRIPTS)),
     re.MULTILINE,
 )
 #: Units that start another, of their own name if none is named.

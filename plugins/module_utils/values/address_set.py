@@ -210,11 +210,13 @@ def primaries(link: t.Mapping[str, t.Any], ours: t.AbstractSet[Pair]) -> t.Dict[
             if info.get("family") == family and info.get("scope") != "link" and _pair(link, info) not in ours
         ]
         if candidates:
-            secondary = [bool(info.get("secondary") or info.get("temporary")) for info in candidates]
-            ranks = [primary_rank(info["local"], info["prefixlen"], s) for info, s in zip(candidates, secondary)]
-            primary = candidates[ranks.index(min(ranks))]
+            primary = min(candidates, key=_rank)
             found[_text(_pair(link, primary))] = "the primary address of %s" % link["ifname"]
     return found
+
+
+def _rank(info: t.Mapping[str, t.Any]) -> t.Tuple[bool, bool, int]:
+    return primary_rank(info["local"], info["prefixlen"], bool(info.get("secondary") or info.get("temporary")))
 
 
 def primary_rank(address: str, prefix: int, secondary: bool) -> t.Tuple[bool, bool, int]:

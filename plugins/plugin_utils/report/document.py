@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import is_unset
+
 SCHEMA = 1
 
 _SEVERAL = 2
@@ -159,7 +161,7 @@ def _request(stated: t.Mapping[str, t.Any]) -> Json:
 def _without_empty_texts(value: t.Any) -> t.Any:
     if isinstance(value, t.Mapping):
         return {name: _without_empty_texts(one) for name, one in value.items()}
-    return None if value == "" else value
+    return None if is_unset(value) else value
 
 
 def _verdict(state: str, target: int | None, meets: bool) -> str:

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import host_facts, messages, worker_process
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece
 
+# An older kernel has nothing to test here; the same connections without it are tested on every one.
 needs_narrowing = pytest.mark.skipif(not host_facts._has_narrowing(), reason="IP_LOCAL_PORT_RANGE came with Linux 6.3")
 
 

@@ -195,6 +195,19 @@ def test_ours_is_never_taken_for_the_primary() -> None:
     assert address_set.primaries(only_single, ours) == {"198.51.100.2": "the primary address of eth0"}
 
 
+def test_the_primary_is_the_same_in_whatever_order_the_host_has_its_addresses() -> None:
+    infos = [
+        info("198.51.100.1/32"),
+        info("192.0.2.9/24"),
+        info("192.0.2.2/24", secondary=True),
+        info("192.0.2.7/24"),
+        info("2001:db8::9/64"),
+        info("2001:db8::1/64", temporary=True),
+    ]
+    for order in (infos, infos[::-1]):
+        assert list(address_set.primaries(link("eth0", *order), set())) == ["192.0.2.7", "2001:db8::9"]
+
+
 def test_the_subnet_of_a_point_to_point_address_is_its_peer_s() -> None:
     tunnel = link("tun0", info("10.0.0.1/24", address="10.9.0.7"))
     with pytest.raises(Refusal, match=r"10\.9\.0\.0/24"):
