@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import run_of
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import fleet as model
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.known import Known, Table
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.known import taken
 
 
 def fleet(variables: t.Mapping[str, t.Mapping[str, t.Any]], hosts: t.Iterable[str]) -> dict[str, t.Any]:
@@ -38,16 +37,6 @@ def claims(
 def known_addresses(variables: t.Mapping[str, t.Mapping[str, t.Any]], hosts: t.Iterable[str]) -> dict[str, t.Any]:
     """Return the table of whose addresses are whose in an inventory, for taken()."""
     return model.known_addresses(variables, hosts)
-
-
-def taken(table: Table, host: str, entries: t.Iterable[object]) -> list[dict[str, str]]:
-    """Return what others than ``host`` have of the addresses that ``entries`` name, as option taken has it.
-
-    An entry that is none has nothing: whoever uses the list refuses it.
-    """
-    known = [Known(table, host), Known(table, host, slots=True)]
-    runs = (run_of(entry) for entry in entries)
-    return [found for run in runs if run is not None for one in known for found in one.entries(run)]
 
 
 class FilterModule:

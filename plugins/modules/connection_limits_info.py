@@ -67,10 +67,20 @@ options:
     elements: str
     choices: [ssh, console, su, sudo, cron, user_service]
     default: [ssh]
+  allow_missing:
+    description:
+      - Whether users and units that the host does not have are left out instead of refused.
+      - For check mode, in which an earlier step that creates them has not done so.
+    type: bool
+    default: false
   variable_prefix:
     description: Put before option names in messages, so that they name the variable that a person wrote.
     type: str
     default: ""
+  variable_names:
+    description: The variables that O(variable_prefix) does not name, by the option that each sets.
+    type: dict
+    default: {}
 seealso:
   - module: fourtuple.clients.nofile_check
   - module: fourtuple.clients.sysctl_apply
@@ -824,6 +834,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.observation import observe
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.session_ways import WAYS
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import SnapshotRequest, snapshot
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
@@ -834,13 +845,15 @@ def main() -> None:
             "units": {"type": "list", "elements": "str", "default": []},
             "processes": {"type": "list", "elements": "str", "default": []},
             "ways": {"type": "list", "elements": "str", "default": ["ssh"], "choices": list(WAYS)},
+            "allow_missing": {"type": "bool", "default": False},
             "variable_prefix": {"type": "str", "default": ""},
+            "variable_names": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
     params: t.Dict[str, t.Any] = dict(module.params)
-    prefix = params.pop("variable_prefix")
-    request = SnapshotRequest(prefix=prefix, **params)
+    names = Names(params.pop("variable_prefix"), params.pop("variable_names"))
+    request = SnapshotRequest(names=names, **params)
     try:
         limits = snapshot(Host(), observe(request.all_users), request)
     except Refusal as refusal:

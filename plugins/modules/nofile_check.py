@@ -103,10 +103,26 @@ options:
     elements: str
     choices: [ssh, console, su, sudo, cron, user_service]
     default: [ssh]
+  owner:
+    description:
+      - The role that keeps the files of this step. Its name stands in their first line.
+      - A host whose files another role keeps is refused. When not set, nobody's are.
+    type: str
+  allow_missing:
+    description:
+      - Whether users and units that the host does not have are left out instead of refused. The drop-in of such a unit
+        is planned all the same.
+      - For check mode, in which an earlier step that creates them has not done so.
+    type: bool
+    default: false
   variable_prefix:
     description: Put before option names in messages, so that they name the variable that a person wrote.
     type: str
     default: ""
+  variable_names:
+    description: The variables that O(variable_prefix) does not name, by the option that each sets.
+    type: dict
+    default: {}
   enforce:
     description: Fail when a limit does not fit. When V(false), only report it.
     type: bool
@@ -285,14 +301,17 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import owners
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.safety_check import (
     ABSENT,
     PRESENT,
     CheckRequest,
     report,
+    warnings,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.session_ways import WAYS
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
@@ -311,26 +330,29 @@ def main() -> None:
             "users": {"type": "list", "elements": "str", "default": []},
             "needed": {"type": "int"},
             "ways": {"type": "list", "elements": "str", "default": ["ssh"], "choices": list(WAYS)},
+            "owner": {"type": "str"},
+            "allow_missing": {"type": "bool", "default": False},
             "variable_prefix": {"type": "str", "default": ""},
+            "variable_names": {"type": "dict", "default": {}},
             "enforce": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
     params: t.Dict[str, t.Any] = dict(module.params)
-    enforce = params.pop("enforce")
+    enforce, owner = params.pop("enforce"), params.pop("owner")
+    host = Host(params.pop("root"))
+    names = Names(params.pop("variable_prefix"), params.pop("variable_names"))
     try:
-        result, message = report(Host(params.pop("root")), CheckRequest(**params))
+        owners.refuse_other(host, owners.LIMITS, owner)
+        result, message = report(host, CheckRequest(names=names, **params))
     except Refusal as refusal:
         module.fail_json(msg=str(refusal))
     except OSError as error:
         module.fail_json(msg="%s cannot be read: %s" % (error.filename, error.strerror))
     if enforce and not result["ok"]:
         module.fail_json(msg=message, **result)
-    for line in result["overridden"]:
-        module.warn(
-            "%s:%d gives %s a nofile of %s and beats our %s; remove that line, or rename its file to sort before ours"
-            % (line["source"], line["line"], line.get("domain") or line["unit"], line["value"], line["wanted"])
-        )
+    for warning in warnings(result):
+        module.warn(warning)
     module.exit_json(changed=False, **result)
 
 

@@ -84,10 +84,19 @@ options:
       - Counts in check mode only.
     type: dict
     default: {}
+  owner:
+    description:
+      - The role that keeps the files of this step, such as V(sysctl). Its name stands in their first line.
+      - A host whose files another role keeps is refused. When not set, nobody's are.
+    type: str
   variable_prefix:
     description: Put before option names in messages, so that they name the variable that a person wrote.
     type: str
     default: ""
+  variable_names:
+    description: The variables that O(variable_prefix) does not name, by the option that each sets.
+    type: dict
+    default: {}
 notes:
   - In a container, keys that belong to the machine under it are checked and never written, even where a
     privileged container could.
@@ -231,12 +240,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply import key_plan, sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import owners, sysctl_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import locked
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_table
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
@@ -244,11 +253,13 @@ def look(module: AnsibleModule) -> Host:
     """Return the host as it is, or in check mode as an earlier step of the run leaves it."""
     if not module.check_mode:
         return Host()
-    return Host().as_planned(module.params["variable_prefix"] + "planned_files", module.params["planned_files"])
+    names = Names(module.params["variable_prefix"], module.params["variable_names"])
+    return Host().as_planned(names.of("planned_files"), module.params["planned_files"])
 
 
 def plan(module: AnsibleModule, host: Host, modules_loadable: bool) -> sysctl_change.KeysChange:
-    params = module.params
+    params: t.Dict[str, t.Any] = module.params
+    owners.refuse_other(host, owners.SYSCTL, params["owner"])
     if params["state"] == "absent":
         return sysctl_change.plan_absent(host)
     request = KeysRequest(
@@ -256,51 +267,9 @@ def plan(module: AnsibleModule, host: Host, modules_loadable: bool) -> sysctl_ch
         params["values"],
         params["reserved_ports"],
         params["reserve_listeners"],
-        params["variable_prefix"],
+        Names(params["variable_prefix"], params["variable_names"]),
     )
     return sysctl_change.plan_present(host, request, modules_loadable)
-
-
-def load_kernel_modules(module: AnsibleModule, names: t.Iterable[str]) -> None:
-    """Load what the planned keys need; a kernel without the module leaves the key absent, and it is reported so."""
-    modprobe = module.get_bin_path("modprobe", opt_dirs=["/sbin", "/usr/sbin"])
-    for name in names:
-        if modprobe is None:
-            module.warn("modprobe is not installed, so the kernel module %s was not loaded" % name)
-            continue
-        status, _stdout, stderr = module.run_command([modprobe, name])
-        if status:
-            module.warn("the kernel module %s could not be loaded: %s" % (name, stderr.strip()))
-
-
-def result(host: Host, change: sysctl_change.KeysChange, keys: t.List[key_plan.KeyPlan]) -> t.Dict[str, t.Any]:
-    written = [key for key in keys if key.target is not None]
-    return {
-        "changed": bool(written),
-        "keys": {
-            key.key: {
-                "class": key.outcome,
-                "wanted": key.wanted,
-                "before": key.before,
-                "after": key.before if key.target is None else key.target,
-                "why": key.why,
-            }
-            for key in keys
-        },
-        "persist": {key.key: key.persist for key in keys if key.persist is not None},
-        "planned_files": {**host.planned, **sysctl_change.planned_files(keys)},
-        "modules": change.modules,
-        "own_files": sysctl_change.own_files(Host()),
-        "unmet": [key.key for key in keys if key.outcome in (key_plan.READ_ONLY, key_plan.ABSENT)],
-        "overridden": change.overridden,
-        "refused": [line.as_dict() for line in change.refused],
-        "diff": {
-            "before": "".join("%s = %s\n" % (key.key, key.before) for key in written),
-            "after": "".join("%s = %s%s\n" % (key.key, key.target, key.why and "  # " + key.why) for key in written),
-            "before_header": "sysctl, live",
-            "after_header": "sysctl, live",
-        },
-    }
 
 
 def main() -> None:
@@ -312,19 +281,20 @@ def main() -> None:
             "reserve_listeners": {"type": "bool", "default": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "planned_files": {"type": "dict", "default": {}},
+            "owner": {"type": "str"},
             "variable_prefix": {"type": "str", "default": ""},
+            "variable_names": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
+    warnings: t.List[str] = []
     try:
         host = look(module)
         change = plan(module, host, modules_loadable=True)
         done = change.keys
         if not module.check_mode:
-            missing = {
-                sysctl_table.module_of(key.key) for key in change.keys if key.before is None and key.target is not None
-            }
-            load_kernel_modules(module, sorted(name for name in missing if name))
+            run = Programs(module.get_bin_path, lambda command, data: module.run_command(command, data=data))
+            warnings += sysctl_change.load_modules(change, run)
             # Planned once more: another run must not come between what is seen and what is done about it.
             with locked("/"):
                 host = Host()
@@ -337,21 +307,9 @@ def main() -> None:
         module.fail_json(msg="%s: %s" % (error.filename, error.strerror))
     except sysctl_change.WriteFailed as error:
         module.fail_json(msg=str(error), done=[key.key for key in error.done])
-    for warning in change.warnings:
+    outcome = sysctl_change.result(host, change, done)
+    for warning in warnings + sysctl_change.warnings(change, outcome):
         module.warn(warning)
-    for line in change.overridden:
-        remedy = "remove that line"
-        if sysctl_d.is_sorted(line["source"]):
-            remedy += " or rename the file to sort before ours"
-        module.warn(
-            "%(source)s:%(line)s sets %(key)s = %(value)s at the next reboot and beats our %(ours)s; " % line + remedy
-        )
-    outcome = result(host, change, done)
-    for line in outcome["refused"]:
-        module.warn("%(file)s sets %(key)s = %(value)s, which sets nothing: %(why)s" % line)
-    for name in outcome["unmet"]:
-        key = outcome["keys"][name]
-        module.warn("%s is not set to %s: %s" % (name, key["wanted"], key["why"]))
     module.exit_json(**outcome)
 
 

@@ -125,10 +125,11 @@ def _of_host(name: str, row: Variables) -> t.Iterator[tuple[Run, str, str | None
     """Yield what a host has, connects to or listens on: a run, whose it is, and the host whose own it is, or None."""
     for address, what in _addresses(name, row):
         yield _single(address), "%s of %s" % (what, name), name
-    for entry in _list(row, "addresses_list"):
-        run = address_set.run_of(entry)
-        if run is not None:
-            yield run, "in addresses_list of %s" % name, name
+    for variable in ("tune_addresses", "addresses_list"):
+        for entry in _list(row, variable):
+            run = address_set.run_of(entry)
+            if run is not None:
+                yield run, "in %s of %s" % (variable, name), name
     for address in _servers(row, "prove_listen"):
         yield _single(address), "what the sink %s listens on (prove_listen)" % name, name
     for variable in ("tune_destinations", "prove_destinations"):
@@ -202,3 +203,13 @@ def _list(row: t.Mapping[str, t.Any], name: str) -> list[t.Any]:
         return list(value) if isinstance(value, (list, tuple)) else []
     except Exception:  # noqa: BLE001  # as in _value: the entries are templates of their own
         return []
+
+
+def taken(table: Table, host: str, entries: t.Iterable[object]) -> list[dict[str, str]]:
+    """Return what others than ``host`` have of the addresses that ``entries`` name, as option taken has it.
+
+    An entry that is none has nothing: whoever uses the list refuses it.
+    """
+    known = [Known(table, host), Known(table, host, slots=True)]
+    runs = (address_set.run_of(entry) for entry in entries)
+    return [found for run in runs if run is not None for one in known for found in one.entries(run)]

@@ -16,6 +16,8 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.known import ser
 
 MAX_CONNECTIONS = 10**9
 MAX_PROCESSES = 10**6
+#: The target of a host that is to hold as many connections as it can.
+MAXIMUM = "max"
 
 _MAX_DESTINATIONS = 10**6
 _DESTINATIONS_REMEDY = "Write how many server address and port pairs there are, or list them."
@@ -25,17 +27,15 @@ _MAX_BYTES = 2**40
 
 
 class Explicit(t.NamedTuple):
-    """The variables of the three roles that the operator set; they win over the plan. None: not set."""
+    """What the operator has set in the place of the plan, each as the variable ``tune_<name>``. None: not set."""
 
     sysctl_floors: t.Mapping[str, t.Any]
     sysctl_values: t.Mapping[str, t.Any]
-    sysctl_reserved_ports: t.Sequence[t.Any]
-    limits_nofile_soft: t.Any
-    limits_nofile_hard: t.Any
-    limits_domains: t.Sequence[str] | None
-    limits_units: t.Sequence[str] | None
-    addresses_list: t.Sequence[t.Any]
-    addresses_interface: str | None
+    reserved_ports: t.Sequence[t.Any]
+    nofile_soft: t.Any
+    nofile_hard: t.Any
+    domains: t.Sequence[str] | None
+    addresses: t.Sequence[t.Any]
 
 
 class ClientRequest(t.NamedTuple):
@@ -98,23 +98,20 @@ _DEFAULTS: dict[str, t.Any] = {
     "churn": 0,
     "after_restart": False,
 }
-_EXPLICIT_DEFAULTS = Explicit({}, {}, (), None, None, None, None, (), None)
+_EXPLICIT_DEFAULTS = Explicit({}, {}, (), None, None, None, ())
 
 
 def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
     """Return ``stated`` as a ClientRequest; a key that is missing, None or empty has the default of ``tune_<key>``.
 
-    The subjects whose nofile counts are those that the limits are for: the units are limits_units where the
-    operator set it, the users are those of limits_domains where no user is named.
+    The users whose nofile counts are those of ``domains`` where no user is named.
     """
     stated = _mapping("the request", stated)
     given = {name: default if is_unset(stated.get(name)) else stated[name] for name, default in _DEFAULTS.items()}
     explicit = _explicit(_mapping("explicit", stated.get("explicit") or {}))
-    domains = [domain for domain in explicit.limits_domains or () if domain != "*"]
+    domains = [domain for domain in explicit.domains or () if domain != "*"]
     target = given["target_connections"]
-    if target is not None:
-        remedy = "Write how many connections the host must hold."
-        target = whole_number("tune_target_connections", target, 1, MAX_CONNECTIONS, remedy)
+    target = None if target is None or target == MAXIMUM else _target(target)
     return ClientRequest(
         target,
         _destinations(given["destinations"]),
@@ -124,8 +121,8 @@ def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
         port_set.parse_range("tune_port_range", given["port_range"]),
         _port_fill(given["port_fill"]),
         _texts("tune_users", given["users"]) or domains,
-        _texts("tune_units", given["units"] if explicit.limits_units is None else explicit.limits_units),
-        explicit.addresses_interface or _name("tune_interface", given["interface"]),
+        _texts("tune_units", given["units"]),
+        _name("tune_interface", given["interface"]),
         _list("tune_address_pool", given["address_pool"]),
         given["slot"],
         given["slot_size"],
@@ -141,6 +138,11 @@ def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
     )
 
 
+def _target(value: object) -> int:
+    remedy = "Write how many connections the host must hold, or max for as many as it can."
+    return whole_number("tune_target_connections", value, 1, MAX_CONNECTIONS, remedy)
+
+
 def is_unset(value: object) -> bool:
     """Tell whether a variable is not set: before ansible-core 2.19 a null arrives as an empty text."""
     return value is None or value == ""
@@ -152,7 +154,7 @@ def _explicit(given: t.Mapping[str, t.Any]) -> Explicit:
         value = given.get(name)
         if not is_unset(value):
             check = _KINDS.get(name)
-            found[name] = value if check is None else check(name, value)
+            found[name] = value if check is None else check("tune_" + name, value)
     return _EXPLICIT_DEFAULTS._replace(**found)
 
 
@@ -192,11 +194,9 @@ def _name(where: str, value: t.Any) -> str | None:
 _KINDS: dict[str, t.Callable[[str, t.Any], t.Any]] = {
     "sysctl_floors": _floors,
     "sysctl_values": _mapping,
-    "sysctl_reserved_ports": _list,
-    "limits_domains": _texts,
-    "limits_units": _texts,
-    "addresses_list": _list,
-    "addresses_interface": _name,
+    "reserved_ports": _list,
+    "domains": _texts,
+    "addresses": _list,
 }
 
 

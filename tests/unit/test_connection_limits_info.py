@@ -169,9 +169,9 @@ def test_a_broken_record_is_no_crash(rich):
 
 def test_refusals(rich):
     with pytest.raises(Refusal, match="tune_users is 'nobody'; allowed: users of this host"):
-        whole.snapshot(rich.look(), OBSERVED, SnapshotRequest(users=["nobody"], prefix="tune_"))
+        whole.snapshot(rich.look(), OBSERVED, SnapshotRequest(users=["nobody"], names=Names("tune_")))
     with pytest.raises(Refusal, match=r"tune_units is 'app'.*for example app.service"):
-        whole.snapshot(rich.look(), OBSERVED, SnapshotRequest(units=["app"], prefix="tune_"))
+        whole.snapshot(rich.look(), OBSERVED, SnapshotRequest(units=["app"], names=Names("tune_")))
 
 
 # --- on this machine ---
@@ -214,7 +214,7 @@ def test_on_this_machine(tmp_path):
 
 
 def test_refusals_of_the_module(tmp_path):
-    answer, _seconds = run(tmp_path, users=["nobody.of.this.name"], variable_prefix="tune_")
+    answer, _seconds = run(tmp_path, users=["nobody.of.this.name"], variable_names=Names("tune_"))
     assert answer["failed"]
     assert answer["msg"].startswith("tune_users is 'nobody.of.this.name'; allowed: users of this host.")
 

@@ -103,7 +103,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch, host: HostFolder) -> Kernel:
     )
     monkeypatch.setattr(source_addresses, "ROOT", host.root)
     monkeypatch.setattr(
-        source_addresses.interface_addresses, "observe", lambda: {"default_routes": kernel.routes, "taken": []}
+        addresses_change.interface_addresses, "observe", lambda: {"default_routes": kernel.routes, "taken": []}
     )
     host.put("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "0\n")
     host.put("/run/systemd/netif/links/2", "ADMIN_STATE=configured\nNETWORK_FILE=%s\n" % NETWORK_FILE)

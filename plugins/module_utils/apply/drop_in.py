@@ -99,19 +99,26 @@ def _mode(text: str) -> int:
 def carry_out(host: Host, change: FileChange) -> None:
     """Write or remove the file, if that is still safe.
 
-    raises: Refusal where somebody would be locked out by it, ValueError for a broken record of originals, OSError
+    raises: as write()
     """
     with locked(host.root):
-        host = host.again()
-        _refuse_lockout(host, change)
-        # Whatever cannot be read is told before the first change.
-        back = originals.back(host) if change.path == owned.SYSCTL_DROP_IN else []
-        if change.after is not None:
-            replace_text(host.root, change.path, change.after, _mode(change.after))
-        else:
-            _remove(host, change.path)
-        if change.path == owned.SYSCTL_DROP_IN:
-            originals.forget(host.again(), back)
+        write(host.again(), change)
+
+
+def write(host: Host, change: FileChange) -> None:
+    """Do the same for who holds the lock, and has looked at ``host`` since its last change.
+
+    raises: Refusal where somebody would be locked out by it, ValueError for a broken record of originals, OSError
+    """
+    _refuse_lockout(host, change)
+    # Whatever cannot be read is told before the first change.
+    back = originals.back(host) if change.path == owned.SYSCTL_DROP_IN else []
+    if change.after is not None:
+        replace_text(host.root, change.path, change.after, _mode(change.after))
+    else:
+        _remove(host, change.path)
+    if change.path == owned.SYSCTL_DROP_IN:
+        originals.forget(host.again(), back)
 
 
 def _refuse_lockout(host: Host, change: FileChange) -> None:

@@ -97,10 +97,9 @@ def plan_key(
 ) -> KeyPlan:
     before = sysctl_d.live(host, key)
     plan = KeyPlan(key, kind, wanted, before, ALREADY, None, wanted)
-    place = {"floor": "%sfloors[%s]", "value": "%svalues[%s]", "reserved": "%sreserved_ports (%s)"}[kind] % (
-        request.prefix,
-        key,
-    )
+    place = "%s (%s)" % (request.names.of("reserved_ports"), key)
+    if kind != "reserved":
+        place = request.names.of("%ss[%s]" % (kind, key))
     if before is None:
         return _plan_missing(plan, place, contained, modules_loadable)
     if contained and containment.is_machine_wide(host, key):
@@ -123,7 +122,7 @@ def plan_key(
             place,
             wanted,
             "%s or more: %s" % (before, _who_needs(host, then)),
-            "Move it to %sfloors, which raises and never lowers." % request.prefix,
+            "Move it to %s, which raises and never lowers." % request.names.of("floors"),
         )
     if not proc_sys.is_writable(host, key, proc_sys.mounted(host)):
         return plan._replace(outcome=READ_ONLY, persist=None, why="this host does not let it be written")

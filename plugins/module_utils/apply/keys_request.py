@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, sysctl_keys
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, decimal, whole_number
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_keys import Kernel
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE, RESERVED_PORTS
@@ -22,7 +23,7 @@ class KeysRequest(t.NamedTuple):
     values: t.Mapping[str, object]
     reserved_ports: t.Sequence[object]
     reserve_listeners: bool
-    prefix: str = ""
+    names: Names = Names()
 
 
 def read(request: KeysRequest, kernel: Kernel) -> t.Tuple[t.Dict[str, int], t.Dict[str, str]]:
@@ -36,29 +37,32 @@ def read(request: KeysRequest, kernel: Kernel) -> t.Tuple[t.Dict[str, int], t.Di
 def _named(request: KeysRequest, option: str, given: t.Mapping[str, object]) -> t.Iterator[t.Tuple[str, object]]:
     for name, value in given.items():
         key = sysctl_keys.normalize(str(name).strip())
-        place = "%s%s[%s]" % (request.prefix, option, name)
+        place = request.names.of("%s[%s]" % (option, name))
         parts = key.split(".")
         if len(parts) < 2 or any(part in ("", "/", "//") or set(part) & set("*?[]= \t\n\0") for part in parts):
             raise Refusal(place, name, "one full key such as net.core.somaxconn", "Name each key, without globs.")
         if option == "values" and key == RESERVED_PORTS:
             raise Refusal(
-                place, value, "no value here", "Name the ports in %sreserved_ports, which merges." % request.prefix
+                place,
+                value,
+                "no value here",
+                "Name the ports in %s, which merges." % request.names.of("reserved_ports"),
             )
         yield key, value
 
 
 def _floor(request: KeysRequest, key: str, value: object, kernel: Kernel) -> int:
     """A floor below the minimum is met by every value, and is never written."""
-    place = "%sfloors[%s]" % (request.prefix, key)
+    place = request.names.of("floors[%s]" % key)
     if not sysctl_keys.holds_one_number(key):
-        remedy = "Set it in %svalues." % request.prefix
+        remedy = "Set it in %s." % request.names.of("values")
         raise Refusal(place, value, "a key that holds one number", remedy)
     _minimum, maximum = sysctl_keys.bounds(key, kernel) or (0, 2**kernel.word_size - 1)
     return whole_number(place, value, 0, maximum, "Write the minimum value of the key.")
 
 
 def _value(request: KeysRequest, key: str, value: object, kernel: Kernel) -> str:
-    place = "%svalues[%s]" % (request.prefix, key)
+    place = request.names.of("values[%s]" % key)
     if isinstance(value, bool):
         raise Refusal(
             place, value, "a number or text", "YAML reads yes, no, on and off as booleans: write 1 or 0, or quote it."
@@ -76,9 +80,9 @@ def _value(request: KeysRequest, key: str, value: object, kernel: Kernel) -> str
 def _refuse_conflicts(request: KeysRequest, floors: t.Mapping[str, int], values: t.Mapping[str, str]) -> None:
     for key in sorted(set(floors) & set(values)):
         raise Refusal(
-            "%svalues[%s]" % (request.prefix, key),
+            request.names.of("values[%s]" % key),
             values[key],
-            "a key in one of %sfloors and %svalues" % (request.prefix, request.prefix),
+            "a key in one of %s and %s" % (request.names.of("floors"), request.names.of("values")),
             "Remove it from one of them.",
         )
 
@@ -87,7 +91,7 @@ def check_port_range(host: Host, request: KeysRequest, values: t.Mapping[str, st
     """Return the warnings about the local port range; refuse one that this host does not take."""
     if PORT_RANGE not in values:
         return []
-    place = "%svalues[%s]" % (request.prefix, PORT_RANGE)
+    place = request.names.of("values[%s]" % PORT_RANGE)
     low, high = port_set.parse_range(place, values[PORT_RANGE])
     # net/ipv4/sysctl_net_ipv4.c, ipv4_local_port_range(): EINVAL below the first unprivileged port
     unprivileged = decimal(sysctl_d.live(host, "net.ipv4.ip_unprivileged_port_start") or "") or 0

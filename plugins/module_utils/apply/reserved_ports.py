@@ -58,7 +58,7 @@ class Reserved(t.NamedTuple):
 
 def plan_reserved(host: Host, request: KeysRequest, values: t.Mapping[str, str]) -> Reserved:
     """Return what is to be reserved: what is there, what the operator names, what is in use in the range."""
-    asked = port_set.parse_ports(request.prefix + "reserved_ports", request.reserved_ports)
+    asked = port_set.parse_ports(request.names.of("reserved_ports"), request.reserved_ports)
     if not asked and PORT_RANGE not in values:
         return Reserved()
     at_boot = sysctl_d.after_boot(host.planning(sysctl_d.drop_in({})), RESERVED_PORTS)
@@ -69,11 +69,11 @@ def plan_reserved(host: Host, request: KeysRequest, values: t.Mapping[str, str])
     unreserved = wanted - port_set.to_reserve((live, boot), asked, set(), low, high)
     if unreserved and not request.reserve_listeners:
         raise Refusal(
-            "%svalues[%s]" % (request.prefix, PORT_RANGE),
+            request.names.of("values[%s]" % PORT_RANGE),
             "%d %d" % (low, high),
             "a range without the ports that are in use on this host (%s)" % port_set.format_kernel_list(unreserved),
-            "Add them to %sreserved_ports, or set %sreserve_listeners to true (%s)."
-            % (request.prefix, request.prefix, used.said(unreserved)),
+            "Add them to %s, or set %s to true (%s)."
+            % (request.names.of("reserved_ports"), request.names.of("reserve_listeners"), used.said(unreserved)),
         )
     record = records(host).get(RESERVED_PORTS) or {}
     recorded: t.List[int] = record.get("listeners") or []

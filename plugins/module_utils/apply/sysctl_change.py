@@ -14,12 +14,15 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import keys_request, originals
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.key_plan import (
+    ABSENT,
+    READ_ONLY,
     KeyPlan,
     plan_floor,
     plan_key,
     same,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.reserved_ports import plan_reserved
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import other_writers, sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import containment
@@ -152,6 +155,72 @@ def planned_files(keys: t.Iterable[KeyPlan]) -> t.Dict[str, t.Optional[str]]:
     keys = list(keys)
     live = {sysctl_keys.proc_path(key.key): key.target + "\n" for key in keys if key.target is not None}
     return {**live, **sysctl_d.drop_in({key.key: key.persist for key in keys if key.persist is not None})}
+
+
+def load_modules(change: KeysChange, programs: Programs) -> t.List[str]:
+    """Load the kernel modules of planned keys that are not there yet; return the warnings.
+
+    A kernel without the module leaves the key absent, and it is reported so.
+    """
+    missing = {sysctl_table.module_of(key.key) for key in change.keys if key.before is None and key.target is not None}
+    modprobe = programs.find("modprobe")
+    found = []
+    for name in sorted(name for name in missing if name):
+        if modprobe is None:
+            found.append("modprobe is not installed, so the kernel module %s was not loaded" % name)
+            continue
+        status, _output, errors = programs.run([modprobe, name], None)
+        if status:
+            found.append("the kernel module %s could not be loaded: %s" % (name, errors.strip()))
+    return found
+
+
+def result(host: Host, change: KeysChange, keys: t.Sequence[KeyPlan]) -> t.Dict[str, t.Any]:
+    """Return what sysctl_apply returns of a change whose keys are as planned, or as they were read back."""
+    written = [key for key in keys if key.target is not None]
+    return {
+        "changed": bool(written),
+        "keys": {
+            key.key: {
+                "class": key.outcome,
+                "wanted": key.wanted,
+                "before": key.before,
+                "after": key.before if key.target is None else key.target,
+                "why": key.why,
+            }
+            for key in keys
+        },
+        "persist": {key.key: key.persist for key in keys if key.persist is not None},
+        "planned_files": {**host.planned, **planned_files(keys)},
+        "modules": change.modules,
+        "own_files": own_files(host.again()),
+        "unmet": [key.key for key in keys if key.outcome in (READ_ONLY, ABSENT)],
+        "overridden": change.overridden,
+        "refused": [line.as_dict() for line in change.refused],
+        "diff": {
+            "before": "".join("%s = %s\n" % (key.key, key.before) for key in written),
+            "after": "".join("%s = %s%s\n" % (key.key, key.target, key.why and "  # " + key.why) for key in written),
+            "before_header": "sysctl, live",
+            "after_header": "sysctl, live",
+        },
+    }
+
+
+def warnings(change: KeysChange, outcome: t.Mapping[str, t.Any]) -> t.List[str]:
+    """Return what only a person can judge; ``outcome``: what result() returned of the change."""
+    found = list(change.warnings)
+    for line in change.overridden:
+        remedy = "remove that line"
+        if sysctl_d.is_sorted(line["source"]):
+            remedy += " or rename the file to sort before ours"
+        found.append(
+            "%(source)s:%(line)s sets %(key)s = %(value)s at the next reboot and beats our %(ours)s; " % line + remedy
+        )
+    found += ["%(file)s sets %(key)s = %(value)s, which sets nothing: %(why)s" % line for line in outcome["refused"]]
+    for name in outcome["unmet"]:
+        key = outcome["keys"][name]
+        found.append("%s is not set to %s: %s" % (name, key["wanted"], key["why"]))
+    return found
 
 
 def own_files(host: Host) -> t.List[str]:

@@ -365,6 +365,13 @@ class Subjects:
         grants.check_units(self.host, [name], where)
         return self._configured(self._units.limit(name), self.boot)
 
+    def there(self, users: t.Iterable[str], units: t.Iterable[str]) -> t.Tuple[t.Sequence[str], t.Sequence[str]]:
+        """Return those of the users and of the units that the host has."""
+        return (
+            [name for name in users if self.account(name) is not None],
+            [name for name in units if self.knows_unit(name)],
+        )
+
     def knows_unit(self, name: str) -> bool:
         return self.has_systemd and self._units.file(name) is not None
 

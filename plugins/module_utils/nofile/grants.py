@@ -19,6 +19,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.hard_limi
     without_own,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import OPTIONS, Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 #: RLIM_INFINITY: ``unlimited`` to pam_limits, ``infinity`` to systemd.
@@ -126,16 +127,17 @@ def make_plan(
     domains: t.Sequence[str],
     units: t.Sequence[str],
     default: bool,
-    where: str = "",
+    names: Names = OPTIONS,
+    allow_missing: bool = False,
     inherited: t.Tuple[int, int] = (0, 0),
 ) -> Plan:
     """Return what to write for a request; refuse a domain or a unit that cannot be.
 
-    where:     what to put before the names of the variables in refusals
+    names:     of the variables in refusals
     inherited: the soft and hard limit of a session that no line of limits.conf concerns
     """
     others = without_own(host)
-    check_domains(domains, where + "domains")
+    check_domains(domains, names.of("domains"))
     build = pam_limits.behaviour(others)
     lines = pam_limits.entries(others, build)
     maximum = highest(host)
@@ -145,7 +147,7 @@ def make_plan(
         by_domain[domain] = _domain_grant(granted, (soft, hard), inherited, build, maximum)
     by_unit: t.Dict[str, t.Optional[Grant]] = {}
     if units or default:
-        check_units(others, units, where + ("units" if units else "systemd_default"))
+        check_units(others, units, names.of("units" if units else "systemd_default"), allow_missing)
     known = systemd_limits.units(others)
     fallback = unit_default(others)
     for unit in units:
@@ -223,7 +225,7 @@ def check_domains(domains: t.Sequence[str], where: str) -> None:
             )
 
 
-def check_units(host: Host, units: t.Sequence[str], where: str) -> None:
+def check_units(host: Host, units: t.Sequence[str], where: str, allow_missing: bool = False) -> None:
     """Refuse units that the host cannot have."""
     if not systemd_limits.is_installed(host):
         raise Refusal(
@@ -238,7 +240,7 @@ def check_units(host: Host, units: t.Sequence[str], where: str) -> None:
                 "names that end in .service, .socket, .mount or .swap",
                 "Write the full name, for example %s.service." % (unit.partition(".")[0] or "nginx"),
             )
-        if "/" in unit or known.file(unit) is None:
+        if "/" in unit or (known.file(unit) is None and not allow_missing):
             raise Refusal(
                 where,
                 unit,

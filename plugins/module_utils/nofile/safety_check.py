@@ -19,6 +19,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
     shortfalls,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
 
 #: What is to become of the limits files of this collection.
@@ -38,8 +39,9 @@ class CheckRequest(t.NamedTuple):
     planned_files: t.Mapping[str, object] = types.MappingProxyType({})
     users: t.Sequence[str] = ()
     needed: t.Optional[int] = None
-    variable_prefix: str = ""
+    names: Names = Names()
     ways: t.Sequence[str] = (session_ways.SSH,)
+    allow_missing: bool = False
 
 
 class Planned(t.NamedTuple):
@@ -61,7 +63,7 @@ def report(host: Host, request: CheckRequest) -> t.Tuple[t.Dict[str, t.Any], str
 
 def read_planned(host: Host, request: CheckRequest) -> Planned:
     """Return the planned values as numbers; refuse what is none, or cannot be."""
-    where = request.variable_prefix
+    names = request.names
     minimum, maximum = hard_limits.nr_open_bounds(host)
     lowest_of = {"nofile_hard": 1, "nofile_soft": 1, "nr_open": minimum}
     numbers: t.Dict[str, t.Optional[int]] = {}
@@ -72,7 +74,7 @@ def read_planned(host: Host, request: CheckRequest) -> Planned:
             None
             if value is None or value == ""
             else whole_number(
-                where + name,
+                names.of(name),
                 value,
                 lowest,
                 maximum,
@@ -82,13 +84,13 @@ def read_planned(host: Host, request: CheckRequest) -> Planned:
     planned = Planned(numbers["nofile_hard"], numbers["nofile_soft"], numbers["nr_open"])
     if planned.hard is not None and planned.soft is not None and planned.soft > planned.hard:
         raise Refusal(
-            where + "nofile_soft",
+            names.of("nofile_soft"),
             planned.soft,
-            "at most %snofile_hard, %d" % (where, planned.hard),
-            "Lower it, or raise %snofile_hard." % where,
+            "at most %s, %d" % (names.of("nofile_hard"), planned.hard),
+            "Lower it, or raise %s." % names.of("nofile_hard"),
         )
     if request.state == ABSENT and planned.has_limits:
-        raise Refusal(where + "state", ABSENT, "present while limits are planned", "Leave out the planned limits.")
+        raise Refusal(names.of("state"), ABSENT, "present while limits are planned", "Leave out the planned limits.")
     return planned
 
 
@@ -100,7 +102,7 @@ def check(
     accounts: of the users, where they are known; otherwise /etc/passwd is read
     """
     planned = read_planned(host, request)
-    host = host.as_planned(request.variable_prefix + "planned_files", request.planned_files)
+    host = host.as_planned(request.names.of("planned_files"), request.planned_files)
     own = hard_limits.own_files(host)
     container = containment.in_container(host)
     now = hard_limits.nr_open_now(host) if host.live else None
@@ -146,7 +148,16 @@ def check(
     }
     if offenders or request.needed is None:
         return result, remedies.Lockout(host, offenders, now, boot, planned.nr_open, inherited).message()
-    return result, "\n".join(one.text(request.needed, request.variable_prefix) for one in short)
+    return result, "\n".join(one.text(request.needed, request.names) for one in short)
+
+
+def warnings(result: t.Mapping[str, t.Any]) -> t.List[str]:
+    """Return what only a person can judge of what report() returned."""
+    said = "%s:%d gives %s a nofile of %s and beats our %s; remove that line, or rename its file to sort before ours"
+    return [
+        said % (line["source"], line["line"], line.get("domain") or line["unit"], line["value"], line["wanted"])
+        for line in result["overridden"]
+    ]
 
 
 def _plan(host: Host, request: CheckRequest, planned: Planned) -> grants.Plan:
@@ -159,7 +170,8 @@ def _plan(host: Host, request: CheckRequest, planned: Planned) -> grants.Plan:
         request.domains,
         request.units,
         request.systemd_default,
-        request.variable_prefix,
+        request.names,
+        request.allow_missing,
         # What a session has without limits.conf, and without us.
         effective.Subjects(hard_limits.without_own(host), {}).without_limits_conf().pair or (0, 0),
     )
@@ -168,8 +180,11 @@ def _plan(host: Host, request: CheckRequest, planned: Planned) -> grants.Plan:
 def _shortfalls(then: Host, request: CheckRequest, accounts: t.Mapping[str, t.Any]) -> t.List[shortfalls.Shortfall]:
     if request.needed is None:
         return []
-    subjects = effective.Subjects(then, accounts, session_ways.check(request.variable_prefix + "ways", request.ways))
-    return shortfalls.find(subjects, request.users, request.units, request.needed, request.variable_prefix)
+    subjects = effective.Subjects(then, accounts, session_ways.check(request.names.of("ways"), request.ways))
+    users, units = request.users, request.units
+    if request.allow_missing:
+        users, units = subjects.there(users, units)
+    return shortfalls.find(subjects, users, units, request.needed, request.names)
 
 
 def _removals(host: Host, request: CheckRequest, plan: grants.Plan) -> t.List[str]:
@@ -197,7 +212,7 @@ def _blamed(
             if grant is not None and grant.hard_path is not None and limit.shown != planned.hard:
                 limit = limit._replace(source=grant.hard_path, line=grant.hard_line)
             elif limit.shown == planned.hard:
-                limit = limit._replace(source=request.variable_prefix + "nofile_hard", line=0)
+                limit = limit._replace(source=request.names.of("nofile_hard"), line=0)
         offender = original._replace(limit=limit)
         if offender.as_dict() not in [one.as_dict() for one in found]:
             found.append(offender)

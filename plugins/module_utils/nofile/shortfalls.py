@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Outcome, Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
@@ -23,25 +24,25 @@ class Shortfall(t.NamedTuple):
     way: t.Optional[str] = None  # the way in of a user's sessions
     remedy: str = ""
 
-    def text(self, needed: int, where: str) -> str:
-        """Return it as a refusal; ``where``: what to put before the names of variables."""
+    def text(self, needed: int, names: Names) -> str:
+        """Return it as a refusal; ``names``: of the variables."""
         allowed = "at least %d, the soft nofile that %s %s needs" % (needed, self.kind, self.name)
         if self.note:
             allowed += " (%s)" % self.note
-        return str(Refusal(self.by, self.soft, allowed, self._way_out(where)))
+        return str(Refusal(self.by, self.soft, allowed, self._way_out(names)))
 
-    def _way_out(self, where: str) -> str:
+    def _way_out(self, names: Names) -> str:
         if self.remedy:
             return "%s." % (self.remedy[0].upper() + self.remedy[1:])
         if self.by.rpartition(":")[0] in (owned.LIMITS_DROP_IN, *owned.unit_drop_ins(self.name)):
-            return "Raise %snofile_soft and %snofile_hard." % (where, where)
+            return "Raise %s and %s." % (names.of("nofile_soft"), names.of("nofile_hard"))
         if not self.by.startswith("/etc/"):
-            return "Name it in %s." % (where + ("domains" if self.kind == "user" else "units"))
+            return "Name it in %s." % names.of("domains" if self.kind == "user" else "units")
         return "Raise or remove that line, or rename its file to sort before ours."
 
 
 def find(
-    subjects: Subjects, users: t.Iterable[str], units: t.Iterable[str], needed: int, where: str
+    subjects: Subjects, users: t.Iterable[str], units: t.Iterable[str], needed: int, names: Names
 ) -> t.List[Shortfall]:
     """Return the users and units whose soft limit will be less than ``needed``.
 
@@ -50,12 +51,12 @@ def find(
     sessions have nothing but that service's limits, and it is among ``units``, its next start counts for them too.
 
     subjects: of the host with the plan written
-    where:    what to put before the names of the variables in refusals
+    names:    of the variables in refusals
     raises: Refusal for a user or a unit that the host does not have
     """
     planned = list(units)
-    outcomes = [("user", name, _counted(subjects, where, name, planned)) for name in users]
-    outcomes += [("unit", name, subjects.unit_after_boot(where + "units", name)) for name in planned]
+    outcomes = [("user", name, _counted(subjects, names, name, planned)) for name in users]
+    outcomes += [("unit", name, subjects.unit_after_boot(names.of("units"), name)) for name in planned]
     found = []
     for kind, name, outcome in outcomes:
         if outcome.pair is not None and outcome.pair[0] < needed:
@@ -65,8 +66,8 @@ def find(
     return found
 
 
-def _counted(subjects: Subjects, where: str, name: str, units: t.Sequence[str]) -> Outcome:
-    now, after_boot = subjects.session(where + "users", name)
+def _counted(subjects: Subjects, names: Names, name: str, units: t.Sequence[str]) -> Outcome:
+    now, after_boot = subjects.session(names.of("users"), name)
     return after_boot if subjects.kept_from(after_boot) in units else _lower(now, after_boot)
 
 

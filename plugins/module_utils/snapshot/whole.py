@@ -38,6 +38,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import 
     overrides,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_table
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
 SCHEMA = 1
@@ -49,7 +50,8 @@ class SnapshotRequest(t.NamedTuple):
     users: t.Sequence[str] = ()
     units: t.Sequence[str] = ()
     processes: t.Sequence[str] = ()
-    prefix: str = ""
+    names: Names = Names()
+    allow_missing: bool = False
     ways: t.Sequence[str] = (session_ways.SSH,)
 
     @property
@@ -63,7 +65,7 @@ def snapshot(host: Host, observation: t.Mapping[str, t.Any], request: SnapshotRe
     page_size = observation["page_size"]
     keys = kernel_limits.Keys(host)
     known = keys.all()
-    ways = session_ways.check(request.prefix + "ways", request.ways)
+    ways = session_ways.check(request.names.of("ways"), request.ways)
     subjects = Subjects(host, observation["accounts"], ways=ways)
     applied = drift.applied(host)
     bytes_of = memory.read(host, page_size)
@@ -148,12 +150,15 @@ def _nofile(
 def _subjects(subjects: Subjects, request: SnapshotRequest) -> t.List[t.Dict[str, t.Any]]:
     """Return those asked for; without any, root, every unit without a limit of its own, and this session."""
     found: t.List[t.Optional[t.Dict[str, t.Any]]] = []
-    found += [subjects.user("%susers" % request.prefix, name) for name in request.users]
-    found += [subjects.unit("%sunits" % request.prefix, name) for name in request.units]
+    users, units = (
+        subjects.there(request.users, request.units) if request.allow_missing else (request.users, request.units)
+    )
+    found += [subjects.user(request.names.of("users"), name) for name in users]
+    found += [subjects.unit(request.names.of("units"), name) for name in units]
     for name in request.processes:
         found += subjects.named(name)
     if not request.users and not request.units:
-        found += [subjects.user("%susers" % request.prefix, "root"), subjects.every_unit(), subjects.reader()]
+        found += [subjects.user(request.names.of("users"), "root"), subjects.every_unit(), subjects.reader()]
     return [subject for subject in found if subject is not None]
 
 

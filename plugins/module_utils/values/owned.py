@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
@@ -74,6 +75,12 @@ def is_ours(text: str) -> bool:
     """Tell whether a file's text is one that this collection has written. A script names its interpreter first."""
     first, _newline, rest = text.partition("\n")
     return (rest if first.startswith("#!") else first).startswith(OWNER_MARK)
+
+
+def role_of(text: str) -> t.Optional[str]:
+    """Return the role that a file of ours says it is of; None where it says none, as those of release 0.1.0."""
+    found = re.search("^" + re.escape(OWNER_MARK) + r": role ([a-z]+)\.", text, re.MULTILINE)
+    return found[1] if found else None
 
 
 def refuse_foreign(path: str, text: t.Optional[str]) -> None:

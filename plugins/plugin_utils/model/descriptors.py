@@ -35,7 +35,7 @@ def nofile(limits: Limits, request: ClientRequest) -> Answer:
         return Unknown("the snapshot has no limit of %s" % who)
     lowest = min(chosen, key=lambda one: _soft(one, request))
     soft, who = _soft(lowest, request), "%s %s" % (lowest["kind"], lowest["name"])
-    change = "raise the soft nofile of %s%s (limits_nofile_soft)" % (who, _to_hold(request))
+    change = "raise the soft nofile of %s%s (tune_nofile_soft)" % (who, _to_hold(request))
     if lowest.get("remedy"):
         who, change = "%s by %s" % (who, lowest["way"]), "%s: %s" % (lowest["by"], lowest["remedy"])
     if lowest["kind"] == "unit" and (lowest.get("after_boot") or lowest["now"])["soft"] > soft:

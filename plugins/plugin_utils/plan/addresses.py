@@ -48,7 +48,7 @@ def addresses_of_slice(
     limits: the host with everything else of the plan, and without the slice
     """
     need = _Need(limits, request, target)
-    listed = request.explicit.addresses_list
+    listed = request.explicit.addresses
     taken: list[str] = []
     if request.binding != AUTOBIND and not listed and part is not None:
         total, wanted = need.held, need.four_tuples
@@ -87,8 +87,8 @@ class Others:
         return self._seen.within(run) + self._known.within(run)
 
     def refuse_listed(self) -> None:
-        """Refuse an addresses_list that names what others have. What the host has already is not added."""
-        where, entries = "addresses_list", self._request.explicit.addresses_list
+        """Refuse tune_addresses that name what others have. What the host has already is not added."""
+        where, entries = "tune_addresses", self._request.explicit.addresses
         places = address_set.locate(where, entries)
         added = {address: place for address, place in places.items() if self._own.whose(address) is None}
         for others in (self, self._slots):
@@ -162,8 +162,8 @@ class _Need:
         return " %s" % cannot_be_set(self.limits, PORT_RANGE, "%d %d" % (low, high))
 
     def _more_addresses(self, part: Slice | None, missing: int) -> str:
-        if self.request.explicit.addresses_list:
-            return "name %d more in addresses_list" % missing
+        if self.request.explicit.addresses:
+            return "name %d more in tune_addresses" % missing
         if part is None:
             return "give it a tune_address_pool with a tune_slot_size of %d" % missing
         size = part.size + missing

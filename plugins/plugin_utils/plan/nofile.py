@@ -51,22 +51,22 @@ def limits_settings(limits: Limits, request: ClientRequest, planned_for: int, po
     ]
     needed = descriptors_needed(request, planned_for)
     hard = min([max(_USUAL_NOFILE, needed + _NOFILE_ROOM), *bounds])
-    if explicit.limits_nofile_hard is not None:
+    if explicit.nofile_hard is not None:
         remedy = "Write a number, never unlimited."
-        hard = whole_number("limits_nofile_hard", explicit.limits_nofile_hard, 1, maximum, remedy)
+        hard = whole_number("tune_nofile_hard", explicit.nofile_hard, 1, maximum, remedy)
         _refuse_above_machine(limits, hard)
         _refuse_above_inherited(limits, hard)
     soft = min(_with_room(request, descriptors_needed(request, possible)), hard)
-    if explicit.limits_nofile_soft is not None:
-        soft = whole_number("limits_nofile_soft", explicit.limits_nofile_soft, 1, maximum, "Write a number.")
-    domains = explicit.limits_domains
+    if explicit.nofile_soft is not None:
+        soft = whole_number("tune_nofile_soft", explicit.nofile_soft, 1, maximum, "Write a number.")
+    domains = explicit.domains
     if domains is None:
         domains = request.users or ["*", "root"]
     return {
-        "limits_nofile_soft": soft,
-        "limits_nofile_hard": hard,
-        "limits_domains": list(domains),
-        "limits_units": list(request.units),
+        "nofile_soft": soft,
+        "nofile_hard": hard,
+        "domains": list(domains),
+        "units": list(request.units),
     }
 
 
@@ -82,9 +82,9 @@ def nr_open_maximum(limits: Limits, request: ClientRequest) -> int | None:
         return t.cast(int | None, limits["nofile"]["nr_open"]["now"])
     value = request.explicit.sysctl_values.get(sysctl_table.NR_OPEN)
     minimum, maximum = sysctl_keys.bounds_of_nr_open(_kernel(limits))
-    return (
-        None if value is None else whole_number("sysctl_values[fs.nr_open]", value, minimum, maximum, "Write a number.")
-    )
+    if value is None:
+        return None
+    return whole_number("tune_sysctl_values[fs.nr_open]", value, minimum, maximum, "Write a number.")
 
 
 def _kernel(limits: Limits) -> sysctl_keys.Kernel:
@@ -101,7 +101,7 @@ def _refuse_above_machine(limits: Limits, hard: int) -> None:
         whose = "the fs.nr_open of the machine under this container, which a container must not change"
         allowed = "at most %d, %s" % (present, whose)
         remedy = "Ask for that, or set fs.nr_open to %d or more on the machine." % hard
-    raise Refusal("limits_nofile_hard", hard, allowed, remedy)
+    raise Refusal("tune_nofile_hard", hard, allowed, remedy)
 
 
 def _refuse_above_inherited(limits: Limits, hard: int) -> None:
@@ -109,7 +109,7 @@ def _refuse_above_inherited(limits: Limits, hard: int) -> None:
     if maximum is not None and hard > maximum:
         allowed = "at most %d, the hard limit of PID 1, which root may not raise here" % maximum
         remedy = "Ask for that, or %s." % container_options.start_with_nofile(hard)
-        raise Refusal("limits_nofile_hard", hard, allowed, remedy)
+        raise Refusal("tune_nofile_hard", hard, allowed, remedy)
 
 
 def inherited_maximum(limits: Limits) -> int | None:

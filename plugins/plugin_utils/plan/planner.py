@@ -91,7 +91,7 @@ def plan(
 
 def _plan(limits: Limits, request: ClientRequest, others: Others) -> dict[str, t.Any]:
     explicit = request.explicit
-    port_set.parse_ports("sysctl_reserved_ports", explicit.sysctl_reserved_ports)
+    port_set.parse_ports("tune_reserved_ports", explicit.reserved_ports)
     others.refuse_listed()
     settings = _network_settings(limits, request)
     refuse_unreserved(limits, settings)
@@ -106,10 +106,10 @@ def _plan(limits: Limits, request: ClientRequest, others: Others) -> dict[str, t
         planned_for = request.target
         if (allowed.advised or 0) < planned_for:
             part = part or slice_of_host(limits, request, needed=True)
-            settings["addresses_list"] = addresses_of_slice(bare, request, planned_for, part, others)
+            settings["addresses"] = addresses_of_slice(bare, request, planned_for, part, others)
     possible = planned_for if request.target is not None else min(max(planned_for, allowed.allows or 0), maximum)
     settings.update(limits_settings(limits, request, planned_for, possible))
-    settings["sysctl_floors"] = floors_of(limits, request, planned_for, settings["limits_nofile_hard"])
+    settings["sysctl_floors"] = floors_of(limits, request, planned_for, settings["nofile_hard"])
 
     predicted = predict(lasting, settings)
     target = _target(predicted, request, ceilings_of(predicted, request))
@@ -146,9 +146,9 @@ def _network_settings(limits: Limits, request: ClientRequest) -> Settings:
     return {
         "sysctl_floors": {},
         "sysctl_values": dict(planned, **explicit.sysctl_values),
-        "sysctl_reserved_ports": list(explicit.sysctl_reserved_ports),
-        "addresses_list": [str(one) for one in address_set.expand("addresses_list", explicit.addresses_list)],
-        "addresses_interface": request.interface,
+        "reserved_ports": list(explicit.reserved_ports),
+        "addresses": [str(one) for one in address_set.expand("tune_addresses", explicit.addresses)],
+        "interface": request.interface,
     }
 
 

@@ -31,10 +31,10 @@ def predicted_ports(limits: Limits, new_range: str | None, named: t.Sequence[t.A
     ports = limits["ports"]
     if ports["low"] is None or not (new_range or named):
         return t.cast(t.Mapping[str, t.Any], ports)
-    low, high = port_set.parse_range("sysctl_values[%s]" % PORT_RANGE, new_range or [ports["low"], ports["high"]])
+    low, high = port_set.parse_range("tune_sysctl_values[%s]" % PORT_RANGE, new_range or [ports["low"], ports["high"]])
     automatic = port_set.parse_kernel_list(ports.get("automatic") or "")
     boot = (limits["keys"].get(RESERVED_PORTS) or {}).get("after_boot")
-    asked = port_set.parse_ports("sysctl_reserved_ports", named)
+    asked = port_set.parse_ports("tune_reserved_ports", named)
     reserved = port_set.to_reserve((ports["reserved"], boot), asked, in_use(ports), low, high)
     return dict(
         ports,
@@ -75,15 +75,15 @@ def refuse_unreserved(limits: Limits, settings: Settings) -> None:
         return
     ports = limits["ports"]
     present = port_set.parse_kernel_list(ports["reserved"] or "")
-    named = port_set.parse_ports("sysctl_reserved_ports", settings["sysctl_reserved_ports"])
+    named = port_set.parse_ports("tune_reserved_ports", settings["reserved_ports"])
     if named - present:
         listed = port_set.format_kernel_list(named - present)
         remedy = cannot_be_set(limits, RESERVED_PORTS, port_set.format_kernel_list(named | present))
-        raise Refusal("sysctl_reserved_ports", listed, "ports that are reserved already", remedy)
+        raise Refusal("tune_reserved_ports", listed, "ports that are reserved already", remedy)
     if ports["low"] is None or not is_settable(limits, PORT_RANGE):
         return
     wanted = settings["sysctl_values"][PORT_RANGE]
-    low, high = port_set.parse_range("sysctl_values[%s]" % PORT_RANGE, wanted)
+    low, high = port_set.parse_range("tune_sysctl_values[%s]" % PORT_RANGE, wanted)
     exposed = {p for p in in_use(ports) - present if low <= p <= high and not ports["low"] <= p <= ports["high"]}
     if exposed:
         listed = port_set.format_kernel_list(exposed)
@@ -91,4 +91,4 @@ def refuse_unreserved(limits: Limits, settings: Settings) -> None:
         remedy = "Choose another tune_port_range. %s" % cannot_be_set(
             limits, RESERVED_PORTS, port_set.format_kernel_list(exposed | present)
         )
-        raise Refusal("sysctl_values[%s]" % PORT_RANGE, wanted, allowed, remedy)
+        raise Refusal("tune_sysctl_values[%s]" % PORT_RANGE, wanted, allowed, remedy)

@@ -30,9 +30,9 @@ def predict(limits: Limits, settings: Settings) -> dict[str, t.Any]:
     floors = {sysctl_keys.normalize(key): int(value) for key, value in settings.get("sysctl_floors", {}).items()}
     _set_keys(predicted, _new_values(limits, values, floors))
     new_range = values.get(PORT_RANGE) if is_settable(limits, PORT_RANGE) else None
-    named = settings.get("sysctl_reserved_ports", ())
+    named = settings.get("reserved_ports", ())
     predicted["ports"] = predicted_ports(limits, new_range, named)
-    if "limits_nofile_soft" in settings:
+    if "nofile_soft" in settings:
         predicted["nofile"] = dict(predicted["nofile"], subjects=_subjects(limits, settings))
     if limits["addresses"] is not None:
         predicted["addresses"] = _with_addresses(limits["addresses"], settings)
@@ -74,11 +74,11 @@ def _set(tree: dict[str, t.Any], path: t.Sequence[str], value: int) -> None:
 def _subjects(limits: Limits, settings: Settings) -> list[t.Mapping[str, t.Any]]:
     """Return the subjects with the limits that role limits gives them, and those that it is told of first."""
     inherited = inherited_maximum(limits)
-    planned = {"soft": int(settings["limits_nofile_soft"]), "hard": int(settings["limits_nofile_hard"])}
+    planned = {"soft": int(settings["nofile_soft"]), "hard": int(settings["nofile_hard"])}
     planned["soft"] = min(planned["soft"], planned["hard"])
     if inherited is not None:
         planned = {kind: min(number, inherited) for kind, number in planned.items()}
-    domains, units = settings["limits_domains"], settings["limits_units"]
+    domains, units = settings["domains"], settings["units"]
     found = []
     for one in limits["nofile"]["subjects"]:
         if one.get("remedy") and one["kind"] == "user":
@@ -114,14 +114,14 @@ def _granted(subject: t.Mapping[str, t.Any], planned: t.Mapping[str, int], path:
 
 def _with_addresses(addresses: t.Mapping[str, t.Any], settings: Settings) -> t.Mapping[str, t.Any]:
     """Return the addresses with the planned ones in the place of those that an earlier run added."""
-    wanted = address_set.expand("addresses_list", settings.get("addresses_list", ()))
+    wanted = address_set.expand("tune_addresses", settings.get("addresses", ()))
     new: list[dict[str, t.Any]] = []
     for address in sorted(wanted, key=lambda one: (one.version, int(one))):
         if new and new[-1]["next"] == (address.version, int(address)):
             new[-1].update(last=str(address), count=new[-1]["count"] + 1)
         else:
             default = addresses["default_interface"].get(str(address.version))
-            new.append(_added(address, settings.get("addresses_interface") or default or ""))
+            new.append(_added(address, settings.get("interface") or default or ""))
         new[-1]["next"] = (address.version, int(address) + 1)
     for entry in new:
         del entry["next"]

@@ -37,19 +37,19 @@ def refusal_of(predicted: Limits, request: ClientRequest, lowest: t.Mapping[str,
     explicit = request.explicit
     name, constraint = lowest["name"], constraint_named(lowest["name"])
     allowed = "at most %d: %s" % (lowest["advised"], lowest["formula"])
-    if name == "nofile" and explicit.limits_nofile_soft is None and explicit.limits_nofile_hard is None:
+    if name == "nofile" and explicit.nofile_soft is None and explicit.nofile_hard is None:
         remedy = _more_descriptors(predicted, request, target)
         if remedy:
             return Refusal("tune_target_connections", request.target, allowed, remedy)
     elif name == "nofile":
-        variable = "limits_nofile_soft" if explicit.limits_nofile_soft is not None else "limits_nofile_hard"
+        variable = "nofile_soft" if explicit.nofile_soft is not None else "nofile_hard"
         allowed = "%d or more, for %d connections in %s" % (
             descriptors_needed(request, target),
             target,
             number_of(request.processes, "process", "es"),
         )
-        remedy = "Raise it, or leave limits_nofile_soft and limits_nofile_hard to the plan."
-        return Refusal(variable, getattr(explicit, variable), allowed, remedy)
+        remedy = "Raise it, or leave tune_nofile_soft and tune_nofile_hard to the plan."
+        return Refusal("tune_" + variable, getattr(explicit, variable), allowed, remedy)
     elif constraint.of_memory:
         return _memory_refusal(predicted, request, lowest, target)
     remedy = "%s." % _sentence(lowest["change"])

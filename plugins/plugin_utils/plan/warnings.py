@@ -18,14 +18,14 @@ def overridden(limits: Limits, request: ClientRequest, settings: Settings) -> li
     for entry in limits["overrides"]:
         key, value = entry["key"], entry["value"]
         floor, ours = settings["sysctl_floors"].get(key), settings["sysctl_values"].get(key)
-        if entry.get("unit") and entry["unit"] not in settings["limits_units"]:
+        if entry.get("unit") and entry["unit"] not in settings["units"]:
             # The limit of somebody else's service, which nothing was planned for.
             continue
         if key == sysctl_keys.NOFILE:
             # A shell cannot take more than the hard limit, and what it takes is soft and hard: nobody raises it again,
             # and whoever wants no more than the soft limit has said so.
-            soft = request.explicit.limits_nofile_soft
-            floor = settings["limits_nofile_hard"] if soft is None else soft
+            soft = request.explicit.nofile_soft
+            floor = settings["nofile_hard"] if soft is None else soft
             if value in ("hard", "unlimited"):
                 # The soft limit rises to the hard one; nothing changes, as RLIM_INFINITY is refused.
                 continue
@@ -51,9 +51,9 @@ def refused_lines(limits: Limits, settings: Settings) -> list[str]:
 
 
 def to_restart(limits: Limits, settings: Settings) -> list[str]:
-    soft = settings["limits_nofile_soft"]
+    soft = settings["nofile_soft"]
     return [
         "%s runs with a soft nofile of %d until it is restarted." % (one["name"], one["now"]["soft"])
         for one in limits["nofile"]["subjects"]
-        if one["name"] in settings["limits_units"] and one.get("pid") is not None and one["now"]["soft"] < soft
+        if one["name"] in settings["units"] and one.get("pid") is not None and one["now"]["soft"] < soft
     ]

@@ -1,0 +1,150 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+---
+module: tune_plan
+short_description: Plan a client host, and have the host say what speaks against the plan
+version_added: 0.1.0
+description:
+  - Computes the settings that meet a request, as the filter P(fourtuple.clients.plan#filter) does, and asks the host
+    with one call of M(fourtuple.clients.client_settings) what would be done, and what speaks against it.
+  - The role C(fourtuple.clients.tune) uses it. Refuses variables that begin with C(tune_) and are none of that role's.
+  - A refusal is returned, so that the role can record it before it fails.
+author:
+  - the fourtuple.clients contributors (@fourtuple)
+attributes:
+  action:
+    description: Runs on the controller, and has modules run on the host.
+    support: full
+  check_mode:
+    description: Changes nothing in any mode.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  platform:
+    description: Reads Linux hosts.
+    support: full
+    platforms: linux
+options:
+  state:
+    description: Whether the host is to be tuned, or compared with the request alone.
+    type: str
+    choices: [present, audit]
+    default: present
+  need:
+    description: Whether the host states a need. One that does not is left alone.
+    type: bool
+    default: true
+  limits:
+    description: RV(fourtuple.clients.connection_limits_info#module:limits) of the host.
+    type: dict
+  unread:
+    description: Why there are no O(limits).
+    type: str
+    default: ""
+  request:
+    description: What is asked for, as the filter P(fourtuple.clients.plan#filter) takes it.
+    type: dict
+    required: true
+  known:
+    description: Whose addresses are whose, as the filter P(fourtuple.clients.known_addresses#filter) returns it.
+    type: dict
+    default: {}
+  options:
+    description: What is passed on to the host without being planned, as the variables C(tune_<name>) have it.
+    type: dict
+    required: true
+    suboptions:
+      users:
+        description: The users to ask the host for; groups, ranges and C(*) are none.
+        type: list
+        elements: str
+        required: true
+      units:
+        description: The units that get the limits.
+        type: list
+        elements: str
+        required: true
+      logins:
+        description: How the clients of the users are started.
+        type: list
+        elements: str
+        required: true
+      reserve_listeners:
+        description: Whether ports on which somebody waits are reserved.
+        type: bool
+        required: true
+      systemd_default:
+        description: Whether every unit gets the limits.
+        type: bool
+        required: true
+      restart_units:
+        description: Whether units that run with other limits are restarted.
+        type: bool
+        required: true
+      addresses_provider:
+        description: What keeps the source addresses over a reboot.
+        type: str
+        required: true
+seealso:
+  - module: fourtuple.clients.tune_apply
+  - module: fourtuple.clients.client_settings
+"""
+
+EXAMPLES = r"""
+- name: Read every limit of the host
+  fourtuple.clients.connection_limits_info:
+  register: before
+
+- name: Plan for 100,000 connections
+  fourtuple.clients.tune_plan:
+    limits: "{{ before.limits }}"
+    request:
+      target_connections: 100000
+    options:
+      users: []
+      units: []
+      logins: [ssh]
+      reserve_listeners: true
+      systemd_default: false
+      restart_units: false
+      addresses_provider: auto
+  register: plan
+"""
+
+RETURN = r"""
+refusal:
+  description: What speaks against the plan, empty where nothing does.
+  returned: always
+  type: str
+outcome:
+  description: What is known of the host before it is changed, as the report takes it.
+  returned: always
+  type: dict
+claim:
+  description: The runs of addresses that the slot of this host keeps from other hosts, as pairs of first and last.
+  returned: when the host is planned
+  type: list
+  elements: list
+options:
+  description: The options of M(fourtuple.clients.client_settings) that carry the plan out.
+  returned: when nothing speaks against the plan
+  type: dict
+told:
+  description: What that module has returned.
+  returned: when nothing speaks against the plan
+  type: dict
+files:
+  description: The texts of the files, by their paths.
+  returned: when nothing speaks against the plan
+  type: dict
+changes:
+  description: The differences between the host and the plan, as diffs.
+  returned: when nothing speaks against the plan
+  type: list
+  elements: dict
+"""

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the actions of role tune ask of a host: each function is one execution of a module there."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.plugins.loader import lookup_loader
+
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.run.options import HostOptions
+
+if t.TYPE_CHECKING:
+    from ansible.plugins.action import ActionBase
+
+Json = dict[str, t.Any]
+
+_ROLES = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))), "roles"
+)
+
+
+class HostCalls:
+    """The host of a task."""
+
+    def __init__(self, action: ActionBase, task_vars: t.Mapping[str, t.Any]) -> None:
+        self._action = action
+        self._variables = dict(task_vars)
+
+    def settings(self, options: t.Mapping[str, t.Any], **more: t.Any) -> Json:
+        """Return what client_settings does."""
+        return self._run("fourtuple.clients.client_settings", {**options, **more})
+
+    def limits(self, options: HostOptions) -> Json:
+        """Return a snapshot of the host's limits, as connection_limits_info does."""
+        arguments = {
+            "users": list(options.users),
+            "units": list(options.units),
+            "ways": list(options.logins),
+            "variable_prefix": "tune_",
+            "variable_names": {"ways": "tune_logins"},
+        }
+        return self._run("fourtuple.clients.connection_limits_info", arguments)
+
+    def reload_systemd(self) -> Json:
+        return self._run("ansible.builtin.systemd_service", {"daemon_reload": True})
+
+    def restart(self, unit: str) -> Json:
+        return self._run("ansible.builtin.systemd_service", {"name": unit, "state": "restarted"})
+
+    def _run(self, module: str, arguments: Json) -> Json:
+        told: Json = self._action._execute_module(
+            module_name=module, module_args=arguments, task_vars=self._variables
+        )
+        return told
+
+    def render(self, role: str, template: str, values: t.Mapping[str, t.Any]) -> str:
+        """Return the text of a template of a role, as the role itself renders it."""
+        action = self._action
+        lookup = lookup_loader.get("ansible.builtin.template", loader=action._loader, templar=action._templar)
+        path = os.path.join(_ROLES, role, "templates", template)
+        return str(lookup.run([path], variables={}, template_vars=dict(values))[0])
+
+
+def failed(told: t.Mapping[str, t.Any]) -> bool:
+    return bool(told.get("failed") or told.get("unreachable"))

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run says of a host: ``tune_result``, which the report is made of. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings
+
+SCHEMA = 1
+
+Json = dict[str, t.Any]
+
+LEFT_ALONE = (
+    "States no need, so it was left alone. Set tune_target_connections to the connections that it must hold, or to max."
+)
+
+
+def planned(
+    host: str,
+    state: str,
+    request: t.Mapping[str, t.Any],
+    plan: t.Mapping[str, t.Any],
+    limits: t.Mapping[str, t.Any],
+    check_mode: bool,
+) -> Json:
+    """Return what is known of a host before it is changed.
+
+    state:  how far the run is: planned, audited
+    plan:   as planner.plan() returns it
+    limits: the snapshot
+    """
+    before = plan["before"]
+    audited = state == "audited"
+    return {
+        **_named(host, state, check_mode, plan.get("refusal") or ""),
+        "request": dict(request),
+        "before": before,
+        "after": None,
+        "predicted": None if audited else plan.get("after"),
+        # What the plan would aim at is no target of the host: one that nobody has set has nothing to meet.
+        "target": before["target"] if audited else plan.get("target", before["target"]),
+        "meets_target": before["meets_target"],
+        "warnings": list(plan.get("warnings", before["warnings"])),
+        "drift": limits["drift"],
+        "unread": limits["unread"],
+        "sources": plan.get("sources"),
+        "host_facts": {
+            "kernel": limits["host"]["kernel"],
+            "os": limits["host"]["os"]["name"],
+            "container": limits["host"]["container"],
+            "memory": limits["memory"]["total"],
+        },
+        "measured": None,
+    }
+
+
+def unplanned(host: str, state: str, message: str, check_mode: bool) -> Json:
+    """Return what is known of a host that was not read."""
+    return _named(host, state, check_mode, message)
+
+
+def _named(host: str, state: str, check_mode: bool, message: str) -> Json:
+    return {"schema": SCHEMA, "host": host, "state": state, "checked_only": check_mode, "message": message}
+
+
+def tuned(outcome: t.Mapping[str, t.Any], limits: t.Mapping[str, t.Any] | None) -> Json:
+    """Return the outcome of a host once it is tuned.
+
+    outcome: planned()
+    limits:  the snapshot after the run; None in check mode, which has changed nothing: what it predicts is all there is
+    """
+    if limits is None:
+        ceiling = (outcome["predicted"] or {}).get("ceiling")
+        return {**outcome, "state": "tuned", "meets_target": ceiling is not None and ceiling >= outcome["target"]}
+    # A unit that nobody was told to restart has its new limit when it starts next.
+    after = ceilings.predict(limits, {**outcome["request"], "after_restart": True})
+    return {
+        **outcome,
+        "state": "tuned",
+        "after": after,
+        "meets_target": after["ceiling"] is not None and after["ceiling"] >= outcome["target"],
+        "drift": limits["drift"],
+        "unread": limits["unread"],
+    }
+
+
+def shortfall(ceilings_now: t.Mapping[str, t.Any], target: int, holds: str) -> str:
+    """Return the message of a host that holds less than its target; ``holds``: how it begins."""
+    lowest = ceilings_now["constraints"][0]
+    return "%s %s connections of %s: %s. What to do: %s." % (
+        holds,
+        ceilings_now["ceiling"],
+        target,
+        lowest["formula"],
+        lowest["change"],
+    )
+
+
+def headline(outcome: t.Mapping[str, t.Any]) -> str:
+    """Return in one sentence how many connections a host can hold."""
+    now = outcome["after"] or outcome["predicted"]
+    lowest = now["constraints"][0]
+    return "%s connections planned, %s possible; %s bind: %s." % (
+        outcome["target"],
+        now["ceiling"],
+        lowest["title"],
+        lowest["formula"],
+    )
