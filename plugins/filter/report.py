@@ -20,11 +20,16 @@ def report(
     results = []
     for host in hosts:
         variables = hostvars[host]
-        result = {**(variables.get("tune_result") or {}), "host": host}
+        result = {**(variables.get("tune_result") or _unread(variables)), "host": host}
         if variables.get("prove_result"):
             result["measured"] = variables["prove_result"]
         results.append(result)
     return reports.report(results, title, generated)
+
+
+def _unread(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return why there is nothing of a host, as Ansible had it when it tried to read the host."""
+    return {"message": (variables.get("__tune_before") or {}).get("msg") or ""}
 
 
 class FilterModule:

@@ -35,7 +35,7 @@ ASKED = {
     "tune_address_pool": ["198.51.100.0/24"],
     "tune_slot": 3,
     "tune_slot_size": 4,
-    "sysctl_values": {"net.ipv4.tcp_fin_timeout": 30},
+    "tune_sysctl_values": {"net.ipv4.tcp_fin_timeout": 30},
 }
 #: What a run may leave that is no setting of the host.
 NO_SETTINGS = (*PASSING, "/etc/ld.so.cache", "/etc/.pwd.lock")

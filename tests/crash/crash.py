@@ -41,9 +41,9 @@ TUNED: dict[str, t.Any] = {
     "tune_slot": 0,
     "tune_slot_size": 4,
     "tune_units": ["client.service"],
-    "sysctl_reserved_ports": [8080],
-    "sysctl_values": {"net.ipv4.tcp_tw_reuse": 1},
-    "sysctl_floors": {"net.core.somaxconn": 8192},
+    "tune_reserved_ports": [8080],
+    "tune_sysctl_values": {"net.ipv4.tcp_tw_reuse": 1},
+    "tune_sysctl_floors": {"net.core.somaxconn": 8192},
 }
 
 #: Another nr_open and other limits, other addresses, no unit and no key of the operator's any longer.
@@ -51,10 +51,10 @@ RETUNED: dict[str, t.Any] = TUNED | {
     "tune_target_connections": 1200000,
     "tune_slot": 1,
     "tune_units": [],
-    "limits_nofile_hard": 1900000,
-    "limits_systemd_default": True,
-    "sysctl_values": {},
-    "sysctl_floors": {},
+    "tune_nofile_hard": 1900000,
+    "tune_systemd_default": True,
+    "tune_sysctl_values": {},
+    "tune_sysctl_floors": {},
 }
 
 #: The classes of errors that each kind of call can meet. A key of /proc/sys can also refuse or be gone.

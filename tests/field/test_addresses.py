@@ -50,7 +50,7 @@ def refused(*arguments: t.Any, **stated: t.Any) -> str:
 
 
 def listed(*entries: object) -> dict[str, t.Any]:
-    return {"target": 1, "explicit": {"addresses_list": list(entries)}}
+    return {"target": 1, "explicit": {"addresses": list(entries)}}
 
 
 # --- pools ---
@@ -74,16 +74,16 @@ def test_the_way_out_of_a_pool_works() -> None:
     written = pieces[1].split(", ")
     assert written == ["192.0.2.2-192.0.2.3", "192.0.2.5-192.0.2.19", "192.0.2.21-192.0.2.254"]
     found = planned(inventory, address_pool=written, slot=0)
-    assert found["settings"]["addresses_list"] == ["192.0.2.2", "192.0.2.3"]
+    assert found["settings"]["addresses"] == ["192.0.2.2", "192.0.2.3"]
     found = planned(inventory, address_pool=POOL, slot=2)
-    assert found["settings"]["addresses_list"] == ["192.0.2.33", "192.0.2.34"]
+    assert found["settings"]["addresses"] == ["192.0.2.33", "192.0.2.34"]
 
 
 def test_an_address_of_the_slot_that_is_not_needed_is_not_refused() -> None:
     """The slot has .1 to .16 with the sink's .4; the target takes .2 and .3."""
     inventory = {"sink1": {"prove_listen": ["192.0.2.4:7000"]}}
     pool = ["192.0.2.2-192.0.2.17"]
-    assert planned(inventory, address_pool=pool, slot=0)["settings"]["addresses_list"] == ["192.0.2.2", "192.0.2.3"]
+    assert planned(inventory, address_pool=pool, slot=0)["settings"]["addresses"] == ["192.0.2.2", "192.0.2.3"]
     assert "It is what the sink sink1 listens on" in refused(inventory, address_pool=pool, slot=0, target=4 * 64512)
 
 
@@ -118,7 +118,7 @@ def test_a_slot_that_comes_from_the_primary_address_over_one_that_is_stated() ->
 def test_every_form_of_a_list(entry: str, remedy: str) -> None:
     """The gateway in a list, a range and a prefix."""
     assert refused(**listed("198.51.100.7", entry)) == (
-        "addresses_list[1] is '192.0.2.1'; allowed: addresses that nobody else has. It is the gateway of the default "
+        "tune_addresses[1] is '192.0.2.1'; allowed: addresses that nobody else has. It is the gateway of the default "
         "route on eth0. " + remedy
     )
 
@@ -174,7 +174,7 @@ def test_what_was_added_to_another_host_may_move_on_with_the_slots() -> None:
     seen = {"limits": limits_of(applied={"addresses": ["198.51.100.33/32"]})}
     inventory = {"client2": {"ansible_facts": facts, "__tune_before": seen}}
     stated = {"address_pool": ["198.51.100.0/24"], "slot": 1, "slot_size": 32, "target": 2 * 64512}
-    assert planned(inventory, **stated)["settings"]["addresses_list"] == ["198.51.100.33"]
+    assert planned(inventory, **stated)["settings"]["addresses"] == ["198.51.100.33"]
     assert "It is an address of client2." in refused(inventory, **listed("198.51.100.40"))
 
 

@@ -23,6 +23,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
     safety_check,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
 TABLE = "Max open files %d %d files\n"
@@ -132,13 +133,13 @@ class TestWhoMayRaise:
     @pytest.mark.parametrize("system", [lambda host: host, rocky])
     def test_f6_what_fits_is_planned_and_nothing_above(self, unprivileged, system):
         found = plan(system(unprivileged), target_connections=600000, destinations=40, processes=2)
-        assert (found["settings"]["limits_nofile_soft"], found["settings"]["limits_nofile_hard"]) == (375808, 524288)
+        assert (found["settings"]["nofile_soft"], found["settings"]["nofile_hard"]) == (375808, 524288)
         result, message = check(unprivileged, nofile_soft=524288, nofile_hard=524288, needed=300064, users=["root"])
         assert (result["ok"], message) == (True, "")
 
     def test_f6_a_limit_that_an_operator_set(self, unprivileged):
-        found = plan(unprivileged, {"limits_nofile_hard": 600000})
-        assert "limits_nofile_hard is 600000; allowed: at most 524288, the hard limit of PID 1" in found["refusal"]
+        found = plan(unprivileged, {"nofile_hard": 600000})
+        assert "tune_nofile_hard is 600000; allowed: at most 524288, the hard limit of PID 1" in found["refusal"]
 
     def test_f6_a_higher_limit_locks_out_where_pam_limits_refuses_the_session(self, unprivileged):
         rocky(unprivileged)
@@ -170,7 +171,7 @@ class TestWhoMayRaise:
         assert (subject["name"], subject["now"]) == ("root", {"soft": 1024, "hard": 524288})
         result, _message = check(unprivileged, nofile_soft=524288, nofile_hard=524288)
         assert result["grants"]["domains"]["root"] == {"soft": 524288, "hard": 524288}
-        result, message = check(unprivileged, nofile_soft=1048576, nofile_hard=1048576, variable_prefix="limits_")
+        result, message = check(unprivileged, nofile_soft=1048576, nofile_hard=1048576, names=Names("limits_"))
         assert not result["ok"]
         assert "limits_nofile_hard: domain *, hard nofile 1048576, maximum 524288 now" in message
 
@@ -187,7 +188,7 @@ class TestWhoMayRaise:
         unprivileged.put(LIMITS_CONF, "* hard nofile 1048576\n")
         assert check(unprivileged)[0]["ok"]
         found = plan(unprivileged, target_connections=600000, destinations=40)
-        assert found["settings"]["limits_nofile_hard"] == 1048576
+        assert found["settings"]["nofile_hard"] == 1048576
 
     @pytest.mark.parametrize("cgroup", ["/system.slice/nginx.service", "/lxc/c1/system.slice/nginx.service"])
     def test_f6_a_unit_with_more_falls_back_to_pid_1s_limit(self, unprivileged, cgroup):
@@ -230,7 +231,7 @@ class TestWhoMayRaise:
         for name in ("1", "self"):
             plain.put("/proc/%s/status" % name, DOCKER)
         found = plan(plain, target_connections=20000)
-        assert found["settings"]["limits_nofile_hard"] == 1048576
+        assert found["settings"]["nofile_hard"] == 1048576
         plain.put("/proc/1/limits", TABLE % (1024, 20000))
         assert "Give the container CAP_SYS_RESOURCE" in plan(plain, target_connections=20000)["refusal"]
 
@@ -488,8 +489,8 @@ class TestWhatCannotBeWritten:
         found = plan(plain, target_connections=2000000, destinations=100, port_fill=1.0)
         assert "Raise fs.nr_open to 2000064 or more from where /proc/sys can be written." in found["refusal"]
         assert (
-            "limits_nofile_hard is 2000000; allowed: at most 1048576"
-            in plan(plain, {"limits_nofile_hard": 2000000}, target_connections=20000)["refusal"]
+            "tune_nofile_hard is 2000000; allowed: at most 1048576"
+            in plan(plain, {"nofile_hard": 2000000}, target_connections=20000)["refusal"]
         )
 
     def test_f8_a_floor_that_is_missed_and_matters(self, plain):
@@ -511,8 +512,8 @@ class TestWhatCannotBeWritten:
         assert "%s is empty and cannot be written here" % RESERVED in found["refusal"]
         plain.sysctl(net__ipv4__ip_local_reserved_ports="8000-8999")
         assert "refusal" not in planner.plan(limits_of(plain, listeners=[22, 8080]), {"target_connections": 20000})
-        found = plan(plain, {"sysctl_reserved_ports": [9090]}, target_connections=20000)
-        assert "sysctl_reserved_ports is '9090'; allowed: ports that are reserved already" in found["refusal"]
+        found = plan(plain, {"reserved_ports": [9090]}, target_connections=20000)
+        assert "tune_reserved_ports is '9090'; allowed: ports that are reserved already" in found["refusal"]
 
     def test_f8_sysctl_alone_still_reports_and_goes_on(self, read_only):
         asked = KeysRequest({}, {RANGE: "1024 65535"}, [], True)

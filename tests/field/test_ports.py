@@ -15,6 +15,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.apply import sys
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import port_claims
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import listening
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
@@ -30,6 +31,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import list
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import reserved_ports, sysctl_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 
 for command in ("mount -t tmpfs none /var/lib", "mount -t tmpfs none /run", "ip link set lo up"):
     subprocess.run(command.split(), check=True)
@@ -54,7 +56,7 @@ def port(made):
 
 def run():
     # As sysctl_apply does; returns what was written of the reserved ports.
-    request = KeysRequest({}, {"net.ipv4.ip_local_port_range": "1024 65535"}, [], True, "sysctl_")
+    request = KeysRequest({}, {"net.ipv4.ip_local_port_range": "1024 65535"}, [], True, Names("sysctl_"))
     done = sysctl_change.carry_out(Host(), sysctl_change.plan_present(Host(), request))
     return {plan.key: plan.target for plan in done if plan.target is not None}
 
@@ -134,7 +136,7 @@ def stock(host: t.Any) -> t.Any:
 
 def run(host: t.Any, reserve: bool = True) -> dict[str, str]:
     """Do what sysctl_apply does on a folder, and return what was written."""
-    request = KeysRequest({}, {RANGE: "1024 65535"}, [], reserve, "sysctl_")
+    request = KeysRequest({}, {RANGE: "1024 65535"}, [], reserve, Names("sysctl_"))
     done = sysctl_change.carry_out(host.look(), sysctl_change.plan_present(host.look(), request))
     return {plan.key: plan.target for plan in done if plan.target is not None}
 

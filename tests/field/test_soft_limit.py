@@ -47,17 +47,17 @@ def settings(limits: t.Any = None, **asked: t.Any) -> dict[str, t.Any]:
 )
 def test_soft_by_the_request_and_hard_for_everybody(asked: dict[str, t.Any], soft: int, hard: int) -> None:
     found = settings(**asked)
-    assert (found["limits_nofile_soft"], found["limits_nofile_hard"]) == (soft, hard)
+    assert (found["nofile_soft"], found["nofile_hard"]) == (soft, hard)
 
 
 def test_what_the_operator_sets_wins() -> None:
     for explicit, expected in [
-        ({"limits_nofile_soft": 30000}, (30000, USUAL)),
-        ({"limits_nofile_hard": 30000}, (21504, 30000)),
-        ({"limits_nofile_hard": 20064}, (20064, 20064)),
+        ({"nofile_soft": 30000}, (30000, USUAL)),
+        ({"nofile_hard": 30000}, (21504, 30000)),
+        ({"nofile_hard": 20064}, (20064, 20064)),
     ]:
         found = settings(target_connections=20000, explicit=explicit)
-        assert (found["limits_nofile_soft"], found["limits_nofile_hard"]) == expected
+        assert (found["nofile_soft"], found["nofile_hard"]) == expected
 
 
 def test_in_a_container_that_may_not_raise_limits() -> None:
@@ -66,7 +66,7 @@ def test_in_a_container_that_may_not_raise_limits() -> None:
         host={"capabilities": []}, nofile={"subjects": found, "inherited": {"soft": 1024, "hard": 20000}}
     )
     planned = settings(limits)
-    assert (planned["limits_nofile_soft"], planned["limits_nofile_hard"]) == (20000, 20000)
+    assert (planned["nofile_soft"], planned["nofile_hard"]) == (20000, 20000)
 
 
 @pytest.mark.parametrize("name", recorded.names())
@@ -78,7 +78,7 @@ def test_the_plan_of_a_tuned_host_is_the_plan_that_tuned_it(name: str, tmp_path:
         asked = {"target_connections": target, "explicit": {}}
         first = planner.plan(limits, asked)
         assert "refusal" not in first, first["refusal"]
-        soft, hard = first["settings"]["limits_nofile_soft"], first["settings"]["limits_nofile_hard"]
+        soft, hard = first["settings"]["nofile_soft"], first["settings"]["nofile_hard"]
         assert soft <= hard
         tuned = predict(limits, first["settings"])
         assert planner.plan(tuned, asked)["settings"] == first["settings"]
@@ -115,9 +115,9 @@ def nofile_of(limits: dict[str, t.Any]) -> dict[str, tuple[int, int]]:
 
 def write(host: t.Any, planned: dict[str, t.Any]) -> None:
     """Do what role limits does."""
-    soft, hard = planned["limits_nofile_soft"], planned["limits_nofile_hard"]
+    soft, hard = planned["nofile_soft"], planned["nofile_hard"]
     tree = host.look()
-    plan = grants.make_plan(tree, soft, hard, planned["limits_domains"], planned["limits_units"], False)
+    plan = grants.make_plan(tree, soft, hard, planned["domains"], planned["units"], False)
     for path, text in plan.files().items():
         host.put(path, text)
 
@@ -164,7 +164,7 @@ def test_role_limits_alone_leaves_the_soft_limits(debian):
     request = safety_check.CheckRequest(
         nofile_soft=defaults["limits_nofile_soft"],
         nofile_hard=defaults["limits_nofile_hard"],
-        domains=[*defaults["limits_domains"], "ann"],
+        domains=["*", "root", "ann"],
         units=["low.service", "high.service"],
         systemd_default=True,
     )
@@ -182,9 +182,8 @@ def test_role_limits_alone_leaves_the_soft_limits(debian):
     }
     assert result["grants"]["default"] == "1024:%d" % USUAL
     before = nofile_of(taken(debian))
-    write(
-        debian, defaults | {"limits_domains": [*defaults["limits_domains"], "ann"], "limits_units": list(request.units)}
-    )
+    domains, units = ["*", "root", "ann"], list(request.units)
+    write(debian, {"nofile_soft": None, "nofile_hard": USUAL, "domains": domains, "units": units})
     after = nofile_of(taken(debian))
     assert {name: soft for name, (soft, _hard) in after.items()} == {name: soft for name, (soft, _) in before.items()}
     assert {hard for _soft, hard in after.values()} == {USUAL}

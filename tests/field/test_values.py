@@ -15,6 +15,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import sy
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import (
@@ -52,12 +53,12 @@ def sysvinit(debian):
 
 
 def check(host, **options):
-    request = safety_check.CheckRequest(variable_prefix="limits_", **options)
+    request = safety_check.CheckRequest(names=Names("limits_"), **options)
     return safety_check.check(host.look(live=True), request)
 
 
 def apply(host, floors=None, values=None, reserved_ports=()):
-    request = KeysRequest(floors or {}, values or {}, reserved_ports, True, "sysctl_")
+    request = KeysRequest(floors or {}, values or {}, reserved_ports, True, Names("sysctl_"))
     return sysctl_change.plan_present(host.look(), request)
 
 
@@ -305,12 +306,12 @@ def test_f5_of_a_kernel_of_32_bits_the_maximum_is_its_own(debian):
 def test_f5_the_plan_goes_by_the_same_maximum():
     """The controller knows the machine."""
     limits = limits_of(keys={NR_OPEN: 2147483584})
-    found = planner.plan(limits, {"explicit": {"limits_nofile_hard": 2147483584}})
+    found = planner.plan(limits, {"explicit": {"nofile_hard": 2147483584}})
     assert found["settings"]["sysctl_floors"][NR_OPEN] == 2147483584
-    refused = planner.plan(limits, {"explicit": {"limits_nofile_hard": 2147483585}})
+    refused = planner.plan(limits, {"explicit": {"nofile_hard": 2147483585}})
     assert "allowed: a whole number from 1 to 2147483584" in refused["refusal"]
     of_32_bits = limits_of(host={"machine": "armv7l"})
-    refused = planner.plan(of_32_bits, {"explicit": {"limits_nofile_hard": 1073741793}})
+    refused = planner.plan(of_32_bits, {"explicit": {"nofile_hard": 1073741793}})
     assert "allowed: a whole number from 1 to 1073741792" in refused["refusal"]
 
 

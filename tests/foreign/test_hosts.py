@@ -257,9 +257,9 @@ def test_sessions_have_what_we_write_unless_somebodys_line_is_named(story: t.Cal
 def test_a_hardened_host_refuses_ipv6_addresses_and_says_which_key(other: t.Callable[[str], Other]) -> None:
     host = other("hardened")
     before = host.state()
-    outcome = host.tune(addresses_list=["2001:db8::7"])
+    outcome = host.tune(tune_addresses=["2001:db8::7"])
     assert outcome == (
-        "refused: addresses_list[0] is '2001:db8::7'; allowed: IPv4 addresses on eth0. IPv6 is switched off there "
+        "refused: tune_addresses[0] is '2001:db8::7'; allowed: IPv4 addresses on eth0. IPv6 is switched off there "
         "(/proc/sys/net/ipv6/conf/eth0/disable_ipv6): switch it on, or remove the address."
     )
     assert host.state() == before

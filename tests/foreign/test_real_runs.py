@@ -76,7 +76,7 @@ def test_a_file_that_sorts_after_ours_is_named_and_nothing_is_changed(start: t.C
 
 def test_untuning_predicts_each_step_from_the_one_before() -> None:
     """In check mode the limits are still there, which need our nr_open; left there, they forbid to take it away."""
-    asked = ASKED | {"limits_nofile_hard": 2000000}
+    asked = ASKED | {"tune_nofile_hard": 2000000}
     with Sandbox("bookworm") as host:
         host.play("tune_clients.yml", **asked).expect(0)
         tuned = host.state()

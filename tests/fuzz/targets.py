@@ -431,13 +431,11 @@ _STATED = {
     "explicit": {
         "sysctl_floors": {"fs.nr_open": 5},
         "sysctl_values": {"net.ipv4.ip_local_port_range": "1024 65535", "fs.nr_open": 5000000},
-        "sysctl_reserved_ports": ["8080", "9000-9010"],
-        "limits_nofile_soft": 1024,
-        "limits_nofile_hard": 2000000,
-        "limits_domains": ["*", "root"],
-        "limits_units": ["ssh.service"],
-        "addresses_list": ["198.51.100.7"],
-        "addresses_interface": "eth0",
+        "reserved_ports": ["8080", "9000-9010"],
+        "nofile_soft": 1024,
+        "nofile_hard": 2000000,
+        "domains": ["*", "root"],
+        "addresses": ["198.51.100.7"],
     },
 }
 

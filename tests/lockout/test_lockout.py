@@ -240,7 +240,7 @@ def test_the_same_values_are_refused_before_they_are_written(machine: Machine, c
     machine.install("upstream")
     checked = collection.check(nofile_hard=HARD, nr_open=NR_OPEN)
     assert ("nofile_hard", 0, "root", HARD, NR_OPEN, "after_boot") in offenders(checked.result)
-    tuned = collection.tune(limits_nofile_hard=HARD, sysctl_values={"fs.nr_open": NR_OPEN})
+    tuned = collection.tune(tune_nofile_hard=HARD, tune_sysctl_values={"fs.nr_open": NR_OPEN})
     assert (checked.changed, tuned.changed) == (0, 0)
     assert "nofile_hard: domain root, hard nofile %d, maximum %d" % (HARD, NR_OPEN) in checked.message
     assert "pam_limits of this host refuses a session that is to get such a limit, root's too." in checked.message
@@ -278,10 +278,10 @@ def test_an_nr_open_that_our_drop_in_beats_is_repaired(machine: Machine, collect
 def test_an_nr_open_below_systemds_default_is_refused_as_a_variable(machine: Machine, collection: Collection) -> None:
     machine.restore("fresh")
     checked = collection.check(nr_open=ARTICLES)
-    tuned = collection.tune(sysctl_values={"fs.nr_open": ARTICLES})
+    tuned = collection.tune(tune_sysctl_values={"fs.nr_open": ARTICLES})
     assert (checked.changed, tuned.changed) == (0, 0)
     assert "hard nofile %d, maximum %d" % (UNITS_HARD, ARTICLES) in checked.message
-    assert "sysctl_values[fs.nr_open] is '%d'" % ARTICLES in tuned.message
+    assert "tune_sysctl_values[fs.nr_open] is '%d'" % ARTICLES in tuned.message
 
 
 def test_an_nr_open_below_systemds_default_stops_services_at_the_next_boot(

@@ -128,7 +128,7 @@ def planned(run: Run, copied_checkout: pathlib.Path, tmp_path: pathlib.Path) -> 
             found[path.name] = text
             if text.startswith("{"):
                 answer = json.loads(text)
-                found[path.name] = Planned(answer["target"], answer["settings"]["addresses_list"])
+                found[path.name] = Planned(answer["target"], answer["settings"]["addresses"])
         return found
 
     return plan

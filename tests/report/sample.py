@@ -79,9 +79,7 @@ def host_ceilings(
             "namespace",
             0.5,
         ),
-        constraint(
-            "nofile", nofile * 4, "%d descriptors x 4 processes" % nofile, "raise limits_nofile_soft", "process"
-        ),
+        constraint("nofile", nofile * 4, "%d descriptors x 4 processes" % nofile, "raise nofile_soft", "process"),
         constraint("nr_open", 4 * 1_073_741_816, "1073741816 x 4 processes", "raise fs.nr_open", machine),
         constraint("file_max", UNLIMITED - 1234, "fs.file-max less 1234 open files", "raise fs.file-max", machine),
         constraint("epoll_watches", 4_321_120, "fs.epoll.max_user_watches", "raise fs.epoll.max_user_watches", machine),

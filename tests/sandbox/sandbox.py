@@ -6,7 +6,7 @@
     with Sandbox("bookworm") as host:
         before = host.state()
         untouched = host.snapshot()
-        host.play("tune_clients.yml", tune_target_connections=50000, limits_nofile_hard=2000000).expect(0)
+        host.play("tune_clients.yml", tune_target_connections=50000, tune_nofile_hard=2000000).expect(0)
         host.boot()
         host.restore(untouched)
 

@@ -93,23 +93,23 @@ REQUESTS = st.fixed_dictionaries(
         "tune_port_range": st.sampled_from(["20000 59999", "5000 65000"]),
         "tune_port_fill": st.just(1.0),
         "tune_units": st.sampled_from([["app.service"], ["app.service", "ssh.service"]]),
-        "limits_nofile_hard": _NOFILE,
-        "limits_nofile_soft": st.sampled_from([1024, 16384]),
-        "limits_domains": st.sampled_from([["tester"], ["@ops", "root"], ["*"]]),
-        "limits_systemd_default": st.booleans(),
-        "limits_restart_units": st.just(True),
-        "sysctl_floors": st.dictionaries(
+        "tune_nofile_hard": _NOFILE,
+        "tune_nofile_soft": st.sampled_from([1024, 16384]),
+        "tune_domains": st.sampled_from([["tester"], ["@ops", "root"], ["*"]]),
+        "tune_systemd_default": st.booleans(),
+        "tune_restart_units": st.just(True),
+        "tune_sysctl_floors": st.dictionaries(
             st.sampled_from(oracle.FLOORS), st.sampled_from([1024, 8192, 1048576, 3000000]), min_size=1
         ),
-        "sysctl_values": st.sampled_from(
+        "tune_sysctl_values": st.sampled_from(
             [
                 {"net.ipv4.tcp_tw_reuse": 1},
                 {"net.ipv4.tcp_tw_reuse": 0, "net.core.somaxconn": 2048},
                 {"fs.nr_open": 210000},
             ]
         ),
-        "sysctl_reserved_ports": st.sampled_from([["30000-30009"], [8080, "30005-30020"]]),
-        "addresses_list": st.sampled_from([["198.51.100.250"], ["203.0.113.200-203.0.113.203"]]),
+        "tune_reserved_ports": st.sampled_from([["30000-30009"], [8080, "30005-30020"]]),
+        "tune_addresses": st.sampled_from([["198.51.100.250"], ["203.0.113.200-203.0.113.203"]]),
     },
 )
 
@@ -289,7 +289,7 @@ class Life(RuleBasedStateMachine):
         boot_without = self._after_boot(without)
         ours = after.files.get(OUR_SYSCTL, "")
         for key in oracle.FLOORS:
-            if "sysctl_values" in (self.last_request or {}) and key in self.last_request["sysctl_values"]:
+            if "tune_sysctl_values" in (self.last_request or {}) and key in self.last_request["tune_sysctl_values"]:
                 continue
             # A value that was asked for stays, once nobody knows any more what was there before.
             assert self.untuned.record_lost or int(after.keys[key]) >= int(self.untuned.live[key]), key
@@ -335,7 +335,7 @@ class Life(RuleBasedStateMachine):
                 "tune_address_pool": ["198.51.100.0/26"],
                 "tune_slot": 0,
                 "tune_units": units,
-                "limits_nofile_hard": hard,
+                "tune_nofile_hard": hard,
             }
         )
 

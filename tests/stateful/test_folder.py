@@ -174,7 +174,7 @@ def test_a_line_of_somebodys_that_leaves_too_little_is_refused_before_anything_i
 
 
 def test_a_user_who_loses_what_the_ssh_server_passes_on_is_seen_beforehand(begun: machine.Life) -> None:
-    request = REQUEST | {"tune_units": [], "limits_domains": ["*"], "limits_restart_units": True}
+    request = REQUEST | {"tune_units": [], "tune_domains": ["*"], "tune_restart_units": True}
     begun.tune(request=REQUEST)
     begun.tune(request=request | {"tune_units": ["app.service", "ssh.service"]})
     begun.tune(request=request)
@@ -195,7 +195,7 @@ def test_a_line_of_somebodys_that_beats_ours_is_named(begun: machine.Life) -> No
     begun.somebody_sets_limits(path="/etc/security/limits.d/99-zzz-site.conf", lines=["* - nofile 65536"])
     begun.somebody_sets_keys_at_boot(path="/etc/sysctl.d/99-zzz-site.conf", lines=[("net.core.somaxconn", "128")])
     begun.somebody_sets_a_units_limit(path="/etc/systemd/system/app.service.d/zzzzz-site.conf", limit="65536")
-    begun.tune(request=REQUEST | {"limits_domains": ["*", "root"], "sysctl_floors": {"net.core.somaxconn": 8192}})
+    begun.tune(request=REQUEST | {"tune_domains": ["*", "root"], "tune_sysctl_floors": {"net.core.somaxconn": 8192}})
     assert begun.steps == {"tune done": 1}
     assert len(set(machine.who_leaves_less(begun.host.files()))) == 3
 

@@ -31,12 +31,12 @@ REQUEST = {
     "tune_slot": 1,
     "tune_slot_size": 16,
     "tune_units": ["app.service"],
-    "limits_nofile_hard": 2000000,
-    "limits_nofile_soft": 300000,
-    "limits_domains": ["*", "root", "@ops"],
-    "limits_systemd_default": True,
-    "sysctl_values": {"net.ipv4.tcp_tw_reuse": 1},
-    "sysctl_reserved_ports": ["30000-30009"],
+    "tune_nofile_hard": 2000000,
+    "tune_nofile_soft": 300000,
+    "tune_domains": ["*", "root", "@ops"],
+    "tune_systemd_default": True,
+    "tune_sysctl_values": {"net.ipv4.tcp_tw_reuse": 1},
+    "tune_reserved_ports": ["30000-30009"],
 }
 #: Somebody else's, of every kind.
 THEIRS = {

@@ -21,6 +21,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import SnapshotRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_table
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -214,7 +215,7 @@ def test_on_this_machine(tmp_path):
 
 
 def test_refusals_of_the_module(tmp_path):
-    answer, _seconds = run(tmp_path, users=["nobody.of.this.name"], variable_names=Names("tune_"))
+    answer, _seconds = run(tmp_path, users=["nobody.of.this.name"], variable_prefix="tune_")
     assert answer["failed"]
     assert answer["msg"].startswith("tune_users is 'nobody.of.this.name'; allowed: users of this host.")
 

@@ -25,6 +25,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.safety_check import CheckRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -115,7 +116,7 @@ def test_a_hardened_host_is_safe(debian):
 
 
 def test_planned_limits_above_nr_open_name_the_variable(debian):
-    result, message = ask(debian, nofile_hard=2000000, nofile_soft=5, units=["cron.service"], variable_prefix="limits_")
+    result, message = ask(debian, nofile_hard=2000000, nofile_soft=5, units=["cron.service"], names=Names("limits_"))
     assert brief(result)[0] == ("limits_nofile_hard", 0, "*", 2000000, 1048576, "now")
     assert ("limits_nofile_hard", 0, "cron.service", 2000000, 1048576, "after_boot") in brief(result)
     assert "limits_nofile_hard: domain *, hard nofile 2000000, maximum 1048576 now" in message
@@ -191,7 +192,7 @@ def test_a_limit_that_no_nr_open_allows(debian):
 )
 def test_refusals(debian, options, words):
     with pytest.raises(Refusal, match=words):
-        ask(debian, variable_prefix="limits_", **options)
+        ask(debian, names=Names("limits_"), **options)
 
 
 def test_units_without_systemd_are_refused(host):
@@ -333,7 +334,9 @@ def write(host, result):
     templates = REPOSITORY / "roles/limits/templates"
 
     def render(name, **variables):
-        return environment.from_string((templates / name).read_text()).render(__limits_check=result, **variables)
+        return environment.from_string((templates / name).read_text()).render(
+            __limits_check=result, __limits_role="limits", **variables
+        )
 
     if result["grants"]["domains"]:
         host.put(DROP_IN, render("limits.conf.j2"))
@@ -363,7 +366,7 @@ def test_the_templates_write_what_was_checked(debian):
     limits = [systemd_limits.units(look).limit("cron.service") for look in (written, planned)]
     assert limits[0] == limits[1] == (700000, 800000, CRON_DROP_IN, 3)
     first, _newline, rest = debian.text(DROP_IN).partition("\n")
-    assert first == owned.OWNER_MARK + " (role limits). Changes here are overwritten."
+    assert first == owned.OWNER_MARK + ": role limits. Changes here are overwritten."
     assert rest == "* soft nofile 700000\n* hard nofile 800000\nroot soft nofile 700000\n"
     again, _message = ask(debian, **options)
     assert again["grants"] == result["grants"]

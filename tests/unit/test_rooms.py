@@ -18,7 +18,7 @@ OURS = ["ansible_collections", "fourtuple", "clients", "plugins"]
 #: Each package imports from itself and those before it; the two ends of a proof know nothing of each other.
 HOST = ["values", "host", "config", "nofile", "apply", "snapshot", "probe", "sink"]
 #: "": the modules that are in no package.
-CONTROLLER = ["", "model", "plan", "report"]
+CONTROLLER = ["", "model", "plan", "run", "report"]
 APART = {("sink", "probe")}
 
 

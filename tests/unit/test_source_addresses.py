@@ -11,6 +11,7 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import addresses_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.modules import source_addresses
 

@@ -88,26 +88,32 @@ def elsewhere(host) -> t.Iterator[str]:
 @pytest.mark.parametrize(
     ("variables", "parts"),
     [
-        ({"limits_nofile_hard": NR_OPEN + 1}, ["fs.nr_open", str(NR_OPEN + 1), "at most %d" % NR_OPEN, "the machine"]),
-        ({"sysctl_values": {"fs.nr_open": 210000}}, ["sysctl_values[fs.nr_open]", "'210000'", str(NR_OPEN)]),
+        ({"tune_nofile_hard": NR_OPEN + 1}, ["fs.nr_open", str(NR_OPEN + 1), "at most %d" % NR_OPEN, "the machine"]),
+        ({"tune_sysctl_values": {"fs.nr_open": 210000}}, ["tune_sysctl_values[fs.nr_open]", "'210000'", str(NR_OPEN)]),
         (
-            {"limits_nofile_soft": 16000, "limits_nofile_hard": 12000},
-            ["limits_nofile_soft is 16000", "at most limits_nofile_hard, 12000", "Lower it"],
+            {"tune_nofile_soft": 16000, "tune_nofile_hard": 12000},
+            ["tune_nofile_soft is 16000", "at most tune_nofile_hard, 12000", "Lower it"],
         ),
         ({"tune_port_range": "60999 32768"}, ["tune_port_range is '60999 32768'", "not above the last", "Swap"]),
         ({"tune_port_range": "1024 65536"}, ["tune_port_range is 65536", "from 1 to 65535"]),
         ({"tune_port_range": "80 65535"}, ["ip_local_port_range", "1024", "Begin the range at 1024"]),
-        ({"addresses_list": ["203.0.113.300"]}, ["addresses_list[0] is '203.0.113.300'", "allowed: an address"]),
-        ({"addresses_list": ["198.51.100.10"]}, ["addresses_list[0] is '198.51.100.10'", "primary", "client0"]),
-        ({"addresses_list": ["198.51.100.0"]}, ["addresses_list[0] is '198.51.100.0'", "network"]),
-        ({"addresses_list": ["198.51.100.255"]}, ["addresses_list[0] is '198.51.100.255'", "broadcast"]),
-        ({"sysctl_values": {"net.ipv4.tcp_fin_timeuot": 30}}, ["sysctl_values[net.ipv4.tcp_fin_timeuot]", "spelling"]),
+        ({"tune_addresses": ["203.0.113.300"]}, ["tune_addresses[0] is '203.0.113.300'", "allowed: an address"]),
+        ({"tune_addresses": ["198.51.100.10"]}, ["tune_addresses[0] is '198.51.100.10'", "primary", "client0"]),
+        ({"tune_addresses": ["198.51.100.0"]}, ["tune_addresses[0] is '198.51.100.0'", "network"]),
+        ({"tune_addresses": ["198.51.100.255"]}, ["tune_addresses[0] is '198.51.100.255'", "broadcast"]),
         (
-            {"limits_nofile_hard": "unlimited"},
-            ["limits_nofile_hard is 'unlimited'", "a whole number", "Write a number"],
+            {"tune_sysctl_values": {"net.ipv4.tcp_fin_timeuot": 30}},
+            ["tune_sysctl_values[net.ipv4.tcp_fin_timeuot]", "spelling"],
         ),
-        ({"limits_nofile_hard": True}, ["limits_nofile_hard is True", "YAML reads yes"]),
-        ({"sysctl_values": {"net.ipv4.tcp_tw_reuse": True}}, ["sysctl_values[net.ipv4.tcp_tw_reuse] is True", "YAML"]),
+        (
+            {"tune_nofile_hard": "unlimited"},
+            ["tune_nofile_hard is 'unlimited'", "a whole number", "Write a number"],
+        ),
+        ({"tune_nofile_hard": True}, ["tune_nofile_hard is True", "YAML reads yes"]),
+        (
+            {"tune_sysctl_values": {"net.ipv4.tcp_tw_reuse": True}},
+            ["tune_sysctl_values[net.ipv4.tcp_tw_reuse] is True", "YAML"],
+        ),
         ({"tune_units": ["nobody.service"]}, ["tune_units is 'nobody.service'", "allowed: units"]),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
@@ -124,15 +130,15 @@ def test_a_limit_of_someone_else_is_named_by_file_and_line(refused, foreign_limi
 
 
 def test_a_range_over_a_listener_that_may_not_be_reserved(refused, listener: int) -> None:
-    message = refused(sysctl_reserve_listeners=False)
+    message = refused(tune_reserve_listeners=False)
     assert "(%d)" % listener in message
-    assert "Add them to sysctl_reserved_ports" in message
-    assert "sysctl_reserve_listeners" in message
+    assert "Add them to tune_reserved_ports" in message
+    assert "tune_reserve_listeners" in message
 
 
 def test_an_address_that_another_interface_holds(refused, elsewhere: str) -> None:
-    message = refused(addresses_list=[elsewhere])
-    assert "addresses_list[0] is '%s'" % elsewhere in message
+    message = refused(tune_addresses=[elsewhere])
+    assert "tune_addresses[0] is '%s'" % elsewhere in message
     assert "lo" in message
 
 
@@ -169,5 +175,5 @@ def test_a_record_that_cannot_be_written_stops_the_run_before_any_change(host, o
     ],
 )
 def test_a_tag_chooses_a_step(outcome, tag: str, changes: int) -> None:
-    message, counts = outcome("tune_clients.yml", "--check", "--tags", tag, addresses_list=["203.0.113.1"])
+    message, counts = outcome("tune_clients.yml", "--check", "--tags", tag, tune_addresses=["203.0.113.1"])
     assert (message, counts["failed"], counts["changed"]) == ("", 0, changes)

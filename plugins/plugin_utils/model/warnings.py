@@ -35,6 +35,7 @@ def collect(limits: Limits, request: ClientRequest, ceiling: int | None) -> list
         _nobody_applies(limits),
         _containers(limits),
     ]
+    found += _behind(limits, request) if request.after_restart else []
     unknown = subjects.of_request(limits, request)[1]
     found += ["The snapshot has no nofile of %s: it is not compared." % name for name in unknown]
     return [warning for warning in found if warning is not None]
@@ -57,6 +58,15 @@ def _chains(limits: Limits, sockets: int) -> str | None:
         sockets / table["buckets"],
         remedy,
     )
+
+
+def _behind(limits: Limits, request: ClientRequest) -> list[str | None]:
+    """Name the units whose next start is what counts, while they still run with less."""
+    return [
+        "%s runs with a soft nofile of %d until it is restarted." % (one["name"], one["now"]["soft"])
+        for one in subjects.of_request(limits, request)[0]
+        if one.get("pid") is not None and one["now"]["soft"] < (one["after_boot"] or one["now"])["soft"]
+    ]
 
 
 def _tracking(limits: Limits) -> str | None:

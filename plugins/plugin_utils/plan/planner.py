@@ -76,6 +76,7 @@ def plan(
         sources: the source addresses that the application will have
         slot, claim: the slot, and the runs of addresses [[first, last], ...] that it keeps from other hosts; None
         warnings: what only a person can judge
+        lines: those of them that name lines of others, as they stand on the host now
     or ``refusal`` and ``before``, which is that of an empty request where the request itself is refused.
     """
     try:
@@ -120,6 +121,7 @@ def _plan(limits: Limits, request: ClientRequest, others: Others) -> dict[str, t
         if request.target is not None:
             raise refusal_of(predicted, request, after["constraints"][0], target)
         target = after["ceiling"]
+    lines = [*overridden(limits, request, settings), *refused_lines(limits, settings)]
     return {
         "settings": settings,
         "after": after,
@@ -128,12 +130,8 @@ def _plan(limits: Limits, request: ClientRequest, others: Others) -> dict[str, t
         "sources": usable_sources(predicted, request),
         "slot": part.slot if part else None,
         "claim": part.claim() if part else None,
-        "warnings": [
-            *after["warnings"],
-            *overridden(limits, request, settings),
-            *refused_lines(limits, settings),
-            *to_restart(limits, settings),
-        ],
+        "lines": lines,
+        "warnings": [*after["warnings"], *lines, *to_restart(limits, settings)],
     }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import is_unset
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import MAXIMUM, is_unset
 
 SCHEMA = 1
 
@@ -25,6 +25,7 @@ VERDICTS = {
     "short": "short",
     "untuned": "untuned",
     "no target": "no_target",
+    "left alone": "left_alone",
     "meets": "meeting",
 }
 
@@ -36,6 +37,7 @@ COUNTED = {
     "short": "short of target",
     "untuned": "put back",
     "no target": "without target",
+    "left alone": "left alone",
     "meets": "meeting the target",
 }
 
@@ -153,8 +155,9 @@ def _host(result: t.Mapping[str, t.Any]) -> Json:
 
 def _request(stated: t.Mapping[str, t.Any]) -> Json:
     request = {name: _without_empty_texts(value) for name, value in stated.items()}
-    if request.get("target_connections") is not None:
-        request["target_connections"] = int(request["target_connections"])
+    target = request.get("target_connections")
+    if target is not None and target != MAXIMUM:
+        request["target_connections"] = int(target)
     return request
 
 

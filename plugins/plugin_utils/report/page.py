@@ -22,11 +22,21 @@ _LABELS = {
     "short": "short of target",
     "no result": "no result",
     "untuned": "untuned",
+    "left alone": "left alone",
     "no target": "no target",
     "meets": "meets target",
 }
 #: What tells verdicts apart beside colour and text.
-_SIGNS = {"failed": "×", "refused": "×", "short": "!", "no result": "?", "untuned": "–", "no target": "–", "meets": "✓"}
+_SIGNS = {
+    "failed": "×",
+    "refused": "×",
+    "short": "!",
+    "no result": "?",
+    "untuned": "–",
+    "left alone": "–",
+    "no target": "–",
+    "meets": "✓",
+}
 _WEIGHTS = {"failed": "bad", "refused": "bad", "short": "warn", "drift": "warn", "warning": "warn"}
 _OUTLOOKS = {"after": "After", "predicted": "Predicted", "before": "Now"}
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")

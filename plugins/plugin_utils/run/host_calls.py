@@ -51,9 +51,7 @@ class HostCalls:
         return self._run("ansible.builtin.systemd_service", {"name": unit, "state": "restarted"})
 
     def _run(self, module: str, arguments: Json) -> Json:
-        told: Json = self._action._execute_module(
-            module_name=module, module_args=arguments, task_vars=self._variables
-        )
+        told: Json = self._action._execute_module(module_name=module, module_args=arguments, task_vars=self._variables)
         return told
 
     def render(self, role: str, template: str, values: t.Mapping[str, t.Any]) -> str:

@@ -43,7 +43,7 @@ def planned(
         # What the plan would aim at is no target of the host: one that nobody has set has nothing to meet.
         "target": before["target"] if audited else plan.get("target", before["target"]),
         "meets_target": before["meets_target"],
-        "warnings": list(plan.get("warnings", before["warnings"])),
+        "warnings": [*before["warnings"], *plan.get("lines", ())] if audited else _warnings(plan),
         "drift": limits["drift"],
         "unread": limits["unread"],
         "sources": plan.get("sources"),
@@ -55,6 +55,10 @@ def planned(
         },
         "measured": None,
     }
+
+
+def _warnings(plan: t.Mapping[str, t.Any]) -> list[str]:
+    return list(plan.get("warnings", plan["before"]["warnings"]))
 
 
 def unplanned(host: str, state: str, message: str, check_mode: bool) -> Json:
@@ -75,8 +79,7 @@ def tuned(outcome: t.Mapping[str, t.Any], limits: t.Mapping[str, t.Any] | None) 
     if limits is None:
         ceiling = (outcome["predicted"] or {}).get("ceiling")
         return {**outcome, "state": "tuned", "meets_target": ceiling is not None and ceiling >= outcome["target"]}
-    # A unit that nobody was told to restart has its new limit when it starts next.
-    after = ceilings.predict(limits, {**outcome["request"], "after_restart": True})
+    after = ceilings.predict(limits, outcome["request"])
     return {
         **outcome,
         "state": "tuned",

@@ -13,6 +13,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_reque
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import files, proc_sys
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -41,7 +42,7 @@ def stock(host):
 
 
 def request(floors=None, values=None, reserved_ports=(), reserve_listeners=True):
-    return KeysRequest(floors or {}, values or {}, reserved_ports, reserve_listeners, "sysctl_")
+    return KeysRequest(floors or {}, values or {}, reserved_ports, reserve_listeners, Names("sysctl_"))
 
 
 def plan(host, **asked):

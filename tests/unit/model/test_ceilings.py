@@ -110,7 +110,6 @@ class TestFourTuples:
         asked = {"binding": "bind"}
         assert allows("four_tuples", limits, **asked) == 6 * 28232
         assert allows("four_tuples", limits, interface="eth1", **asked) == 2 * 28232
-        assert allows("four_tuples", limits, explicit={"addresses_interface": "eth1"}, **asked) == 2 * 28232
         limits["addresses"]["default_interface"]["4"] = None
         assert allows("four_tuples", limits, **asked) == 7 * 28232
 
@@ -161,8 +160,8 @@ class TestDescriptors:
         assert allows("nofile", limits, users=["a"]) == 5000 - 64
         assert allows("nofile", limits, users=["a", "b"], processes=3) == 3 * (3000 - 64)
         assert allows("nofile", limits, users=["a"], units=["c.service"], app_descriptors=1000) == 1000
-        assert allows("nofile", limits, explicit={"limits_units": ["c.service"]}) == 2000 - 64
-        assert allows("nofile", limits, explicit={"limits_domains": ["*", "a"]}) == 5000 - 64
+        assert allows("nofile", limits, units=["c.service"]) == 2000 - 64
+        assert allows("nofile", limits, explicit={"domains": ["*", "a"]}) == 5000 - 64
 
     def test_without_names_users_go_before_units_and_processes(self) -> None:
         found = [subject("process", "p", 100), subject("unit", "c.service", 2000)]

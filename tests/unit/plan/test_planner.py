@@ -48,13 +48,13 @@ def test_nothing_stated_plans_for_one_source_address() -> None:
     assert found["settings"] == {
         "sysctl_floors": {"fs.nr_open": 1048576, "fs.file-max": 97792, "fs.epoll.max_user_watches": 32320},
         "sysctl_values": {"net.ipv4.ip_local_port_range": "1024 65535"},
-        "sysctl_reserved_ports": [],
-        "limits_nofile_soft": 66560,
-        "limits_nofile_hard": 1048576,
-        "limits_domains": ["*", "root"],
-        "limits_units": [],
-        "addresses_list": [],
-        "addresses_interface": None,
+        "reserved_ports": [],
+        "nofile_soft": 66560,
+        "nofile_hard": 1048576,
+        "domains": ["*", "root"],
+        "units": [],
+        "addresses": [],
+        "interface": None,
     }
     assert (found["before"]["ceiling"], found["after"]["ceiling"]) == (960, 64512)
 
@@ -62,7 +62,7 @@ def test_nothing_stated_plans_for_one_source_address() -> None:
 def test_a_million_takes_addresses_of_the_slot() -> None:
     found = plan(target_connections=1000000, destinations=4, processes=2, **POOL)
     # 64512 ports x 4 destinations x 0.5 = 129024 a source address: 8 are needed, one is there
-    assert found["settings"]["addresses_list"] == ["198.51.100.%d" % n for n in range(33, 40)]
+    assert found["settings"]["addresses"] == ["198.51.100.%d" % n for n in range(33, 40)]
     assert (found["sources"], found["slot"], found["target"]) == (8, 2, 1000000)
     assert found["claim"] == [["198.51.100.33", "198.51.100.48"]]
     assert found["after"]["meets_target"]
@@ -82,49 +82,49 @@ class TestAddresses:
     def test_those_of_an_earlier_run_are_not_there(self) -> None:
         ours = address("198.51.100.33", last="198.51.100.39", count=7, prefix=32, ours=True)
         limits = limits_of(addresses={"list": [address("192.0.2.10"), ours]})
-        assert len(settings(limits, target_connections=90000, **POOL)["addresses_list"]) == 2
-        assert settings(limits)["addresses_list"] == []
+        assert len(settings(limits, target_connections=90000, **POOL)["addresses"]) == 2
+        assert settings(limits)["addresses"] == []
 
     def test_those_of_others_are_sources(self) -> None:
         theirs = address("192.0.2.11", last="192.0.2.12", count=2)
         limits = limits_of(addresses={"list": [address("192.0.2.10"), theirs]})
-        assert settings(limits, target_connections=90000, **POOL)["addresses_list"] == []
+        assert settings(limits, target_connections=90000, **POOL)["addresses"] == []
 
     def test_one_of_the_slice_that_is_there_already_is_passed_over(self) -> None:
         limits = limits_of(addresses={"list": [address("192.0.2.10"), address("198.51.100.34")]})
-        found = settings(limits, target_connections=128000, **POOL)["addresses_list"]
+        found = settings(limits, target_connections=128000, **POOL)["addresses"]
         assert found == ["198.51.100.33", "198.51.100.35"]
 
     def test_only_those_of_the_destinations_family(self) -> None:
         asked = dict(POOL, slot=0, address_pool=["2001:db8::/124", "198.51.100.0/24"], slot_size=64)
-        found = settings(target_connections=60000, **asked)["addresses_list"]
+        found = settings(target_connections=60000, **asked)["addresses"]
         assert found == ["198.51.100.1"]
 
     def test_a_list_goes_before_the_pool(self) -> None:
-        found = plan(None, {"addresses_list": ["198.51.100.7-198.51.100.9"]}, target_connections=100000, **POOL)
-        assert found["settings"]["addresses_list"] == ["198.51.100.7", "198.51.100.8", "198.51.100.9"]
+        found = plan(None, {"addresses": ["198.51.100.7-198.51.100.9"]}, target_connections=100000, **POOL)
+        assert found["settings"]["addresses"] == ["198.51.100.7", "198.51.100.8", "198.51.100.9"]
 
     def test_a_prefix_that_is_local_as_a_whole_needs_none(self) -> None:
         limits = limits_of(addresses={"anyip": [{"prefix": "198.51.100.0/24", "interface": "lo", "family": 4}]})
         found = plan(limits, target_connections=2000000, processes=4, **POOL)
-        assert (found["settings"]["addresses_list"], found["sources"]) == ([], 257)
+        assert (found["settings"]["addresses"], found["sources"]) == ([], 257)
 
 
 class TestLimits:
     def test_one_process_that_holds_more_than_the_kernels_own_nr_open(self) -> None:
         found = settings(target_connections=2000000, destinations=100)
-        assert found["limits_nofile_hard"] == found["limits_nofile_soft"] == 2001088
+        assert found["nofile_hard"] == found["nofile_soft"] == 2001088
         assert found["sysctl_floors"]["fs.nr_open"] == 2001088
 
     def test_users_and_units(self) -> None:
         limits = limits_of(nofile={"subjects": [subject("user", "u", 1024), subject("unit", "a.service", 1024)]})
         found = plan(limits, users=["u"], units=["a.service"])
-        assert found["settings"]["limits_domains"] == ["u"]
-        assert found["settings"]["limits_units"] == ["a.service"]
+        assert found["settings"]["domains"] == ["u"]
+        assert found["settings"]["units"] == ["a.service"]
         assert "a.service runs with a soft nofile of 1024 until it is restarted." in found["warnings"]
 
     def test_a_group_whose_limit_no_snapshot_has(self) -> None:
-        assert settings(users=["@loadgen"])["limits_domains"] == ["@loadgen"]
+        assert settings(users=["@loadgen"])["domains"] == ["@loadgen"]
 
     def test_a_higher_limit_of_others_stays(self) -> None:
         units = [
@@ -136,7 +136,7 @@ class TestLimits:
         planned = settings(limits, units=["a.service", "b.service", "c.service"])
         after = {one["name"]: one["now"]["soft"] for one in predict(limits, planned)["nofile"]["subjects"]}
         assert after["a.service"] == 2000000
-        assert after["b.service"] == after["c.service"] == planned["limits_nofile_soft"] == 66560
+        assert after["b.service"] == after["c.service"] == planned["nofile_soft"] == 66560
 
     def test_others_who_have_many_files_keep_room(self) -> None:
         limits = limits_of(nofile={"file_max": {"allocated": 100012}})
@@ -167,24 +167,24 @@ class TestContainer:
 
     def test_limits_stay_within_the_machines_nr_open(self) -> None:
         found = plan(container(keys={"fs.nr_open": 20000}))
-        assert (found["settings"]["limits_nofile_hard"], found["target"]) == (20000, 20000 - 64)
+        assert (found["settings"]["nofile_hard"], found["target"]) == (20000, 20000 - 64)
 
     def test_an_explicit_limit_above_it(self) -> None:
-        message = refusal(container(), {"limits_nofile_hard": 1048577})
-        assert "limits_nofile_hard is 1048577; allowed: at most 1048576, the fs.nr_open of the machine" in message
+        message = refusal(container(), {"nofile_hard": 1048577})
+        assert "nofile_hard is 1048577; allowed: at most 1048576, the fs.nr_open of the machine" in message
 
     def test_without_the_right_to_raise_limits(self) -> None:
         found = {"subjects": [subject("user", "root", 1024, 20000)], "inherited": {"soft": 1024, "hard": 20000}}
         limits = container(host={"capabilities": ["CAP_NET_ADMIN"]}, nofile=found)
-        assert settings(limits)["limits_nofile_hard"] == 20000
+        assert settings(limits)["nofile_hard"] == 20000
         message = refusal(limits, target_connections=30000)
         assert "Give the container CAP_SYS_RESOURCE, or start it with a nofile of 30064 or more." in message
         # A snapshot from before PID 1's limits were told.
         del limits["nofile"]["inherited"]
-        assert settings(limits)["limits_nofile_hard"] == 20000
+        assert settings(limits)["nofile_hard"] == 20000
         # An unprivileged reader has no capabilities, which says nothing of the host.
         limits["host"]["uid"] = 1000
-        assert settings(limits)["limits_nofile_hard"] == 1048576
+        assert settings(limits)["nofile_hard"] == 1048576
 
 
 class TestExplicit:
@@ -192,26 +192,24 @@ class TestExplicit:
         explicit = {
             "sysctl_floors": {"fs.nr_open": 3000000},
             "sysctl_values": {"net.ipv4.tcp_tw_reuse": 1},
-            "sysctl_reserved_ports": ["2000-2009"],
-            "limits_nofile_hard": 2000000,
-            "limits_nofile_soft": 100000,
-            "limits_domains": ["v"],
-            "limits_units": ["a.service"],
-            "addresses_list": ["198.51.100.1"],
-            "addresses_interface": "eth9",
+            "reserved_ports": ["2000-2009"],
+            "nofile_hard": 2000000,
+            "nofile_soft": 100000,
+            "domains": ["v"],
+            "addresses": ["198.51.100.1"],
         }
-        found = settings(None, explicit, users=["u"], units=["b.service"], interface="eth1", binding="bind")
+        found = settings(None, explicit, users=["u"], units=["a.service"], interface="eth9", binding="bind")
         assert found["sysctl_floors"]["fs.nr_open"] == 3000000
         assert found["sysctl_values"]["net.ipv4.tcp_tw_reuse"] == 1
-        assert found["sysctl_reserved_ports"] == ["2000-2009"]
-        assert (found["limits_nofile_hard"], found["limits_nofile_soft"]) == (2000000, 100000)
-        assert (found["limits_domains"], found["limits_units"]) == (["v"], ["a.service"])
-        assert (found["addresses_list"], found["addresses_interface"]) == (["198.51.100.1"], "eth9")
+        assert found["reserved_ports"] == ["2000-2009"]
+        assert (found["nofile_hard"], found["nofile_soft"]) == (2000000, 100000)
+        assert (found["domains"], found["units"]) == (["v"], ["a.service"])
+        assert (found["addresses"], found["interface"]) == (["198.51.100.1"], "eth9")
 
     def test_a_value_takes_the_place_of_a_planned_floor(self) -> None:
         found = settings(None, {"sysctl_values": {"fs.nr_open": 210000}})
         assert "fs.nr_open" not in found["sysctl_floors"]
-        assert found["limits_nofile_hard"] == 210000
+        assert found["nofile_hard"] == 210000
 
     def test_a_range_of_its_own(self) -> None:
         found = plan(None, {"sysctl_values": {"net.ipv4.ip_local_port_range": "40000 40099"}})
@@ -219,15 +217,15 @@ class TestExplicit:
 
     @pytest.mark.parametrize("value", ["unlimited", True, 0])
     def test_a_nofile_that_is_no_number_is_refused(self, value: object) -> None:
-        assert "limits_nofile_hard is" in refusal(None, {"limits_nofile_hard": value})
+        assert "nofile_hard is" in refusal(None, {"nofile_hard": value})
 
     def test_a_nofile_below_the_need_is_refused(self) -> None:
-        message = refusal(None, {"limits_nofile_hard": 1000}, target_connections=20000)
-        assert "limits_nofile_hard is 1000; allowed: 20064 or more, for 20000 connections in 1 process." in message
-        assert "limits_nofile_soft is 9" in refusal(None, {"limits_nofile_soft": 9}, target_connections=20000)
+        message = refusal(None, {"nofile_hard": 1000}, target_connections=20000)
+        assert "nofile_hard is 1000; allowed: 20064 or more, for 20000 connections in 1 process." in message
+        assert "nofile_soft is 9" in refusal(None, {"nofile_soft": 9}, target_connections=20000)
 
     def test_a_nofile_without_a_target_sets_one(self) -> None:
-        assert plan(None, {"limits_nofile_hard": 1064}, processes=3)["target"] == 3000
+        assert plan(None, {"nofile_hard": 1064}, processes=3)["target"] == 3000
 
     def test_a_key_that_is_set_too_low_is_named(self) -> None:
         message = refusal(None, {"sysctl_values": {"fs.file-max": 5000}}, target_connections=20000)
@@ -299,8 +297,8 @@ class TestRefusals:
         assert "0.92" in refusal(**dict(asked, port_fill=0.91))
 
     def test_listed_addresses_that_do_not_suffice(self) -> None:
-        message = refusal(None, {"addresses_list": ["198.51.100.1"]}, target_connections=120000, binding="bind")
-        assert "needs 4 source addresses and has 2: name 2 more in addresses_list" in message
+        message = refusal(None, {"addresses": ["198.51.100.1"]}, target_connections=120000, binding="bind")
+        assert "needs 4 source addresses and has 2: name 2 more in tune_addresses" in message
 
     def test_memory(self) -> None:
         message = refusal(target_connections=10**7, destinations=1000)
@@ -353,8 +351,8 @@ def test_lines_of_others_that_beat_ours() -> None:
 def test_a_ulimit_of_login_shells_beats_ours_only_below_the_planned_soft_limit() -> None:
     def warnings(value: str) -> list[str]:
         line = {"key": "nofile", "file": "/etc/profile:5", "value": value, "who": "login shells"}
-        found = plan(limits_of(overrides=[line]), explicit={"limits_nofile_soft": 65536, "limits_nofile_hard": 2000000})
-        assert (found["settings"]["limits_nofile_soft"], found["settings"]["limits_nofile_hard"]) == (65536, 2000000)
+        found = plan(limits_of(overrides=[line]), explicit={"nofile_soft": 65536, "nofile_hard": 2000000})
+        assert (found["settings"]["nofile_soft"], found["settings"]["nofile_hard"]) == (65536, 2000000)
         return t.cast(list[str], found["warnings"])
 
     # A bare ulimit -n sets soft and hard.
@@ -374,7 +372,7 @@ class TestPredict:
         limits["keys"]["net.ipv4.ip_local_reserved_ports"]["after_boot"] = "60000"
         planned = {
             "sysctl_values": {"net.ipv4.ip_local_port_range": "40000 50099"},
-            "sysctl_reserved_ports": [50001, "50090-50110"],
+            "reserved_ports": [50001, "50090-50110"],
         }
         found = predict(limits, planned)["ports"]
         assert found["reserved"] == "40000,50000-50009,50090-50110,60000"
@@ -392,7 +390,7 @@ class TestPredict:
 
     def test_neighbouring_addresses_are_one_range(self) -> None:
         listed = ["198.51.100.1-198.51.100.3", "198.51.100.9", "2001:db8::1"]
-        found = predict(limits_of(), {"addresses_list": listed, "addresses_interface": "eth1"})
+        found = predict(limits_of(), {"addresses": listed, "interface": "eth1"})
         ours = [one for one in found["addresses"]["list"] if one["ours"]]
         assert [(one["address"], one["last"], one["count"]) for one in ours] == [
             ("198.51.100.1", "198.51.100.3", 3),
@@ -449,9 +447,9 @@ REQUESTS = st.fixed_dictionaries(
         "explicit": st.sampled_from(
             (
                 {},
-                {"addresses_list": ["198.51.100.200-198.51.100.210"]},
-                {"limits_nofile_hard": 300000},
-                {"sysctl_reserved_ports": ["2000-2009"], "sysctl_values": {"fs.file-max": 5 * 10**6}},
+                {"addresses": ["198.51.100.200-198.51.100.210"]},
+                {"nofile_hard": 300000},
+                {"reserved_ports": ["2000-2009"], "sysctl_values": {"fs.file-max": 5 * 10**6}},
             )
         ),
     }
@@ -486,9 +484,9 @@ def test_no_floor_that_is_not_the_hosts_own(limits: Limits, asked: dict[str, t.A
 @given(limits=hosts(), asked=REQUESTS)
 def test_one_address_less_would_not_do(limits: Limits, asked: dict[str, t.Any]) -> None:
     found = planner.plan(limits, asked)
-    if "refusal" in found or not found["settings"]["addresses_list"] or asked["explicit"].get("addresses_list"):
+    if "refusal" in found or not found["settings"]["addresses"] or asked["explicit"].get("addresses"):
         return
-    fewer = dict(found["settings"], addresses_list=found["settings"]["addresses_list"][:-1])
+    fewer = dict(found["settings"], addresses=found["settings"]["addresses"][:-1])
     assert ceilings.predict(predict(limits, fewer), asked)["advised"] < asked["target_connections"]
 
 

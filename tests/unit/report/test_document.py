@@ -52,7 +52,7 @@ def results(draw: st.DrawFn) -> sample.Json:
         made = [sample.constraint(name, draw(counts()), draw(st.text()), draw(st.text())) for name in names]
         return sample.ceilings(draw(counts()), *made)
 
-    state = draw(st.sampled_from(["tuned", "refused", "failed", "audited", "untuned", "planned"]))
+    state = draw(st.sampled_from(["tuned", "refused", "failed", "audited", "untuned", "left alone", "planned"]))
     after = ceilings() if draw(st.booleans()) else None
     texts = st.lists(st.text(), max_size=3)
     return sample.result(
@@ -139,6 +139,7 @@ def test_totals() -> None:
         "meeting": 4,
         "no_target": 0,
         "untuned": 0,
+        "left_alone": 0,
         "no_result": 1,
         "short": 2,
         "refused": 1,
@@ -163,7 +164,7 @@ def test_totals() -> None:
 @given(st.lists(results(), max_size=5))
 def test_every_host_has_one_verdict(made_of: list[sample.Json]) -> None:
     totals = made(*made_of)["totals"]
-    verdicts = ("meeting", "no_target", "short", "refused", "failed", "untuned", "no_result")
+    verdicts = ("meeting", "no_target", "short", "refused", "failed", "untuned", "left_alone", "no_result")
     assert sum(totals[name] for name in verdicts) == totals["hosts"] == len(made_of)
 
 
@@ -369,7 +370,7 @@ def test_a_row_is_the_same_with_an_ansible_core_that_makes_texts_of_numbers_and_
     for result in (sample.tuned("c"), sample.audited("c"), sample.refused("c")):
         facts = dict(result["host_facts"], memory=str(result["host_facts"]["memory"]))
         texts = {name: "" if value is None else value for name, value in result.items()}
-        asked = result["request"] | {"target_connections": str(result["target"]), "explicit": {"limits_units": ""}}
+        asked = result["request"] | {"target_connections": str(result["target"]), "explicit": {"units": ""}}
         older = texts | {"target": str(result["target"]), "host_facts": facts, "request": asked}
-        newer = result | {"request": result["request"] | {"explicit": {"limits_units": None}}}
+        newer = result | {"request": result["request"] | {"explicit": {"units": None}}}
         assert made(older)["hosts"] == made(newer)["hosts"]
