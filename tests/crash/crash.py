@@ -235,12 +235,12 @@ def while_held(host: Sandbox, step: Step, number: int, other: Step) -> tuple[boo
 
 
 def changing(recording: Recording, path: str) -> tuple[int, int]:
-    """Return the step that changes ``path``, and the first of its calls, from 1, that changes something under lock."""
-    for number in recording.steps_of("sysctl_apply", "drop_in"):
+    """Return the step that changes ``path``, and its call, from 1, that does."""
+    for number in recording.steps_of("client_settings"):
         calls = recording.calls(number)
-        if any(path in (call["path"], call.get("to")) for call in calls):
-            locked = next(place for place, call in enumerate(calls, start=1) if call["call"] == "flock")
-            return number, next(n for n, call in enumerate(calls, start=1) if n > locked and changes_host(call))
+        for place, call in enumerate(calls, start=1):
+            if path in (call["path"], call.get("to")):
+                return number, place
     raise LookupError(path)
 
 

@@ -23,15 +23,11 @@ def worse(tmp_path_factory: pytest.TempPathFactory) -> crash.Recording:
         ignored = shutil.ignore_patterns("collections", "__pycache__")
         shutil.copytree(CHECKOUT / name, copy / name, ignore=ignored)
     shutil.copy(CHECKOUT / "galaxy.yml", copy)
-    tasks = copy / "roles/tune/tasks/present.yml"
-    text = tasks.read_text()
-    keys = text.index("    - name: Raise nr_open and set the other keys\n")
-    limits = text.index("    - name: Raise the limits, once nr_open covers them\n")
-    addresses = text.index("    - name: Add the source addresses\n")
-    tasks.write_text(text[:keys] + text[limits:addresses] + text[keys:limits] + text[addresses:])
-    # The order alone is not enough: the role itself refuses, and so does the module that writes.
-    change(copy / "roles/limits/tasks/present.yml", "    variable_prefix: limits_\n", "    enforce: false\n")
-    change(copy / "plugins/module_utils/apply/drop_in.py", "        _refuse_lockout(host, change)\n", "")
+    tuning = copy / "plugins/module_utils/apply/tuning.py"
+    change(tuning, "        steps = request.in_order()\n", "        steps = [LIMITS, SYSCTL, ADDRESSES]\n")
+    # The order alone is not enough: the step itself refuses, and so does what writes a file.
+    change(tuning, '    if not result["ok"]:\n        raise ValueError(message)\n', "")
+    change(copy / "plugins/module_utils/apply/drop_in.py", "    _refuse_lockout(host, change)\n", "")
     files = copy / "plugins/module_utils/host/files.py"
     change(files, "    temporary = unfinished(target)\n", "    temporary = target\n")
     change(files, "        while not _lock(handle):\n", "        while False:\n")
@@ -46,11 +42,11 @@ def change(file: pathlib.Path, old: str, new: str) -> None:
 
 
 def test_limits_before_the_nr_open_that_they_need_are_found(worse: crash.Recording) -> None:
-    found = []
+    number, call = crash.changing(worse, "/proc/sys/fs/nr_open")
     with worse.scenario.host() as host:
-        for step in worse.steps:
-            worse.scenario.restore(host, step.before)
-            found += crash.judge(host)
+        worse.scenario.restore(host, worse.steps[number].before)
+        crash.run(host, worse.steps[number], call, "kill")
+        found = crash.judge(host)
     assert any(line.startswith("now: ") for line in found)
     assert any(line.startswith("after a reboot: ") for line in found)
 
@@ -59,7 +55,7 @@ def test_a_record_that_is_written_in_place_is_found(worse: crash.Recording) -> N
     scenario = worse.scenario
     found = []
     with scenario.host() as host:
-        for step in [one for one in worse.steps if one.label == "sysctl_apply"]:
+        for step in [one for one in worse.steps if one.label == "client_settings"]:
             scenario.restore(host, step.before)
             before = host.state()
             calls = crash.run(host, step).calls
@@ -74,15 +70,13 @@ def test_a_record_that_is_written_in_place_is_found(worse: crash.Recording) -> N
 
 
 def test_a_file_that_is_not_synced_is_found(worse: crash.Recording) -> None:
-    for label in ("sysctl_apply", "drop_in", "source_addresses"):
-        assert any(crash.unsynced(worse.calls(number)) for number in worse.steps_of(label)), label
+    assert any(crash.unsynced(worse.calls(number)) for number in worse.steps_of("client_settings"))
 
 
 def test_who_does_not_wait_for_another_is_found(worse: crash.Recording) -> None:
-    one, other = [step for step in worse.steps if step.label == "drop_in"][:2]
+    place, call = crash.changing(worse, "/proc/sys/fs/nr_open")
+    one = worse.steps[place]
     with worse.scenario.host() as host:
         worse.scenario.restore(host, one.before)
-        number = next(n for n, call in enumerate(crash.run(host, one).calls, start=1) if crash.changes_host(call))
-        worse.scenario.restore(host, one.before)
-        waited, first, second = crash.while_held(host, one, number, other)
+        waited, first, second = crash.while_held(host, one, call, one)
     assert (waited, first.status, second.status) == (False, 0, 0)

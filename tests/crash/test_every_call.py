@@ -16,7 +16,7 @@ from sandbox import Sandbox, Snapshot
 
 #: Everything that changes a file, key or address of a host; each can be asked the same again, whatever the first
 #: attempt left. Ansible sends shell commands as well, which make and fill its temporary folder.
-MODULES = ("sysctl_apply", "drop_in", "source_addresses")
+MODULES = ("client_settings",)
 
 
 @dataclasses.dataclass
@@ -91,10 +91,6 @@ class Faults:
         if identity not in self.outcomes:
             self.outcomes[identity] = (name, snapshot)
         if step.label in MODULES:
-            # The record of the originals goes with the drop-in, or if that is gone with the module before it.
-            earlier = self.recording.steps[self.recording.steps.index(step) - 1]
-            if (earlier.label, step.label) == ("sysctl_apply", "drop_in"):
-                crash.run(host, earlier)
             again = crash.run(host, step)
             host.settle(host.values())
             wrong += [] if again.result and not again.result.get("failed") else ["again: " + again.output]

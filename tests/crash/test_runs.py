@@ -32,12 +32,12 @@ def test_the_host_is_safe_before_each_command_of_a_run(recording: crash.Recordin
 def test_what_a_module_of_ours_has_reported_survives_a_power_cut(recordings: list[crash.Recording]) -> None:
     wrong, renamed = [], set()
     for recording in recordings:
-        for number in recording.steps_of("sysctl_apply", "drop_in", "source_addresses"):
+        for number in recording.steps_of("client_settings"):
             calls = recording.calls(number)
             label = recording.steps[number].label
             renamed |= {label for call in calls if "to" in call and crash.changes_host(call)}
             wrong += ["%s, %s: %s" % (recording.scenario.name, label, line) for line in crash.unsynced(calls)]
-    assert renamed == {"sysctl_apply", "drop_in", "source_addresses"}
+    assert renamed == {"client_settings"}
     assert not wrong, "\n".join(wrong)
 
 
@@ -92,13 +92,14 @@ def test_a_plain_untune_removes_all_that_a_module_left_that_was_killed(
 ) -> None:
     recording = record("tune")
     scenario = recording.scenario
-    labels = ("sysctl_apply", "drop_in", "source_addresses")
-    places = [(n, call) for n in recording.steps_of(*labels) for call in crash.points(recording.calls(n), False)]
+    numbers = recording.steps_of("client_settings")
+    places = [(number, call) for number in numbers for call in crash.points(recording.calls(number), False)]
     if not all_faults:
         # A directory that is new, with nothing in it, and with a file that has no name yet.
-        number, _call = crash.changing(recording, "/etc/systemd/system/client.service.d/zzzz-fourtuple.conf")
+        drop_in = "/etc/systemd/system/client.service.d/zzzz-fourtuple.conf"
+        number, _call = crash.changing(recording, drop_in)
         names = [call["call"] for call in recording.calls(number)]
-        made = names.index("mkdir", names.index("flock"))
+        made = [call["path"] for call in recording.calls(number)].index(drop_in.rpartition("/")[0])
         places = [(number, made + 2), (number, names.index("write", made) + 2)]
 
     def put_back(place: tuple[int, int]) -> list[str]:

@@ -24,25 +24,23 @@ from host_folder import HostFolder
 from oracle import KERNEL, NETWORK_FILE
 from role_tasks import Play, Result, Stopped, TaskFailed, Variables
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import (
+    addresses_change,
+    drop_in,
+    sysctl_change,
+    tuning,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import files as host_files
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import interface_addresses, ssh_session
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 from ansible_collections.fourtuple.clients.plugins.modules import (
+    client_settings,
     connection_limits_info,
-    nofile_check,
-    source_addresses,
-    sysctl_apply,
 )
-from ansible_collections.fourtuple.clients.plugins.modules import drop_in as drop_in_module
 
-_MODULES = {
-    "connection_limits_info": connection_limits_info,
-    "drop_in": drop_in_module,
-    "nofile_check": nofile_check,
-    "source_addresses": source_addresses,
-    "sysctl_apply": sysctl_apply,
-}
+_MODULES = {"client_settings": client_settings, "connection_limits_info": connection_limits_info}
 
 #: Where files come and go; the rest of a host is the distribution's.
 MUTABLE = ("/etc", "/run/sysctl.d", "/run/fourtuple", "/var/lib/fourtuple")
@@ -122,6 +120,7 @@ class Folder(HostFolder):
         for entry in observation["interfaces"]["addresses"]:
             self.addresses.setdefault(entry["interface"], []).append("%(address)s/%(prefix)d" % entry)
         self.watch: t.Callable[[str], None] | None = None
+        self.play: Play | None = None
         #: What the last run said beside how it ended: warnings of modules, and the planner's.
         self.warnings: list[str] = []
 
@@ -199,11 +198,15 @@ class Folder(HostFolder):
             (basic.AnsibleModule, "run_command", lambda _module, words, data=None: self.run(words, data)),
             (basic.AnsibleModule, "get_bin_path", lambda _module, name, **_options: "/sbin/" + name),
             (basic.AnsibleModule, "warn", lambda _module, warning: self.warnings.append(warning)),
-            (nofile_check, "report", report),
-            (sysctl_apply, "Host", self.look_live),
-            (sysctl_apply, "locked", lambda _root: host_files.locked(self.root)),
-            (drop_in_module, "Host", self.look_live),
-            (source_addresses, "ROOT", self.root),
+            (safety_check, "report", report),
+            (tuning, "Host", lambda *_given: self.look_live()),
+            (tuning, "locked", lambda _root: host_files.locked(self.root)),
+            (drop_in, "write", self._changing(drop_in.write)),
+            (sysctl_change, "_write", self._changing(sysctl_change._write)),
+            (addresses_change, "record", self._changing(addresses_change.record)),
+            (interface_addresses, "observe", lambda: self.observe()["interfaces"] | {"taken": []}),
+            (interface_addresses, "neighbours", list),
+            (ssh_session, "peers", lambda *_given: []),
             (connection_limits_info, "observe", lambda _users: self.observe()),
             (connection_limits_info, "snapshot", lambda _host, *given: whole.snapshot(self.look_live(), *given)),
         ]
@@ -211,6 +214,17 @@ class Folder(HostFolder):
             for owner, attribute, value in replaced:
                 stack.enter_context(mock.patch.object(owner, attribute, value))
             yield
+
+    def _changing(self, change: t.Callable[..., None]) -> t.Callable[..., None]:
+        """Return a change that a run may be killed before, and after which nobody may be locked out."""
+
+        def change_and_look(*given: t.Any) -> None:
+            if self.play is not None:
+                self.play.may_go_on(change.__name__)
+            change(*given)
+            self.after_task(change.__name__)
+
+        return change_and_look
 
     def look_live(self) -> t.Any:
         return self.look(live=True)
@@ -235,11 +249,13 @@ class Folder(HostFolder):
         }
 
     def run(self, words: t.Sequence[str], data: str | None) -> tuple[int, str, str]:
-        """Stand in for ip(8)."""
+        """Stand in for ip(8) and systemctl(1)."""
         if list(words[1:]) == ["-json", "address", "show"]:
             return 0, json.dumps([self._link(number, name) for number, name in enumerate(self.addresses, 1)]), ""
         if list(words[3:]) == ["route", "show", "default"]:
             return 0, json.dumps([{"dst": "default", "dev": "eth0"}] if words[2] == "-4" else []), ""
+        if list(words[1:3]) == ["show", "--property=NeedDaemonReload"]:
+            return 0, "NeedDaemonReload=no\n" * len(words[3:]), ""
         assert list(words[1:]) == ["-batch", "-"], words
         for line in (data or "").splitlines():
             _address, verb, address, _dev, interface = line.split()[:5]
@@ -271,7 +287,7 @@ class Folder(HostFolder):
         return self._play(variables | {"tune_state": "absent"}, most, False)
 
     def _play(self, variables: Variables, most: int | None, check: bool) -> str:
-        play = Play(self, variables, check, most)
+        play = self.play = Play(self, variables, check, most)
         self.warnings = []
         try:
             play.role("tune")
@@ -281,8 +297,9 @@ class Folder(HostFolder):
         except Stopped as stopped:
             return "stopped: before %s" % stopped
         finally:
-            planned = play.facts.get("__tune_plan")
-            self.warnings += planned.value.get("warnings", []) if planned is not None else []
+            self.play = None
+            result = play.facts.get("tune_result")
+            self.warnings += result.value.get("warnings", []) if result is not None else []
         return "done"
 
 

@@ -9,20 +9,25 @@ uses that is not known here stops the test. ansible-playbook needs seconds for w
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import pathlib
 import types
 import typing as t
+from unittest import mock
 
 import jinja2
 import jinja2.nativetypes
 import jinja2.runtime
 import yaml
+from ansible.plugins.action import ActionBase
 from ansible.plugins.filter import core as core_filters
 from ansible.plugins.filter import mathstuff
 from ansible.plugins.test import core as core_tests
 
+from ansible_collections.fourtuple.clients.plugins.action import tune_apply, tune_plan
 from ansible_collections.fourtuple.clients.plugins.filter import ceilings, fleet, plan
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.run import host_calls
 
 ROLES = pathlib.Path(__file__).parents[2] / "roles"
 
@@ -45,7 +50,24 @@ class TaskFailed(Exception):
 
 
 class Stopped(Exception):
-    """The play was killed after as many tasks as the test allowed."""
+    """The play was killed after as many tasks, and changes within one, as the test allowed."""
+
+
+_ACTIONS = {"tune_apply": tune_apply, "tune_plan": tune_plan}
+
+
+class Calls(host_calls.HostCalls):
+    """What the actions ask of a host, asked of a folder."""
+
+    def __init__(self, host: Host, check: bool) -> None:
+        self._host, self._check = host, check
+
+    def _run(self, module: str, arguments: Variables) -> Result:
+        return self._host.module(module.rpartition(".")[2], arguments, self._check)
+
+    def render(self, role: str, template: str, values: t.Mapping[str, t.Any]) -> str:
+        text = (ROLES / role / "templates" / template).read_text()
+        return str(_compiled(text).render(__scope=Scope([{name: Facts(value) for name, value in values.items()}])))
 
 
 class Facts:
@@ -181,7 +203,7 @@ class Host(t.Protocol):
 class Play:
     """One run of a role on one host.
 
-    most: stop, as if killed, once so many tasks have been carried out
+    most: stop, as if killed, once so many tasks, and changes within one, have been carried out
     """
 
     def __init__(self, host: Host, variables: Variables, check: bool = False, most: int | None = None) -> None:
@@ -201,6 +223,13 @@ class Play:
     def role(self, name: str) -> None:
         """Carry out a role, as the playbooks name it."""
         self._role(self.base, {"name": name})
+
+    def may_go_on(self, name: str) -> None:
+        """Stop, as if killed, before a task or a change within one, once as many have been as the test allows."""
+        if self.left is not None:
+            if self.left == 0:
+                raise Stopped(name)
+            self.left -= 1
 
     # --- keywords ---
 
@@ -239,10 +268,7 @@ class Play:
             assert set(task[action]) <= {"name", "apply"}
             self._role(scope, task[action])
             return
-        if self.left is not None:
-            if self.left == 0:
-                raise Stopped(task["name"])
-            self.left -= 1
+        self.may_go_on(task["name"])
         result = self._results(task, action, scope, where)
         if "register" in task:
             self.facts[task["register"]] = Facts(result)
@@ -288,12 +314,34 @@ class Play:
     # --- modules ---
 
     def _action(self, action: str, arguments: Variables, scope: Scope, where: pathlib.Path, check: bool) -> Result:
+        name = action.rpartition(".")[2]
+        if name in _ACTIONS:
+            return self._of_controller(name, arguments, check)
         if action.startswith("fourtuple.clients."):
-            return self.host.module(action.rpartition(".")[2], arguments, check)
+            return self.host.module(name, arguments, check)
         builtin = t.cast(
             t.Callable[..., Result], getattr(self, "_" + action.removeprefix("ansible.builtin.") + "_module")
         )
         return builtin(arguments, scope, where, check)
+
+    def _of_controller(self, name: str, arguments: Variables, check: bool) -> Result:
+        """Run one of our actions, but for what Ansible does around it."""
+        module = _ACTIONS[name]
+        action = object.__new__(module.ActionModule)
+        action._task = types.SimpleNamespace(check_mode=check, tags=["tune", "sysctl", "limits", "addresses"])
+
+        def given(_action: object, specification: Variables) -> tuple[None, Variables]:
+            return None, {key: arguments.get(key, row.get("default")) for key, row in specification.items()}
+
+        replaced: list[tuple[t.Any, str, t.Any]] = [
+            (ActionBase, "run", lambda *_given: {}),
+            (ActionBase, "validate_argument_spec", given),
+            (module, "HostCalls", lambda *_given: Calls(self.host, check)),
+        ]
+        with contextlib.ExitStack() as stack:
+            for owner, attribute, value in replaced:
+                stack.enter_context(mock.patch.object(owner, attribute, value))
+            return t.cast(Result, action.run(None, {"inventory_hostname": "host"}))
 
     def _set_fact_module(self, arguments: Variables, scope: Scope, where: pathlib.Path, check: bool) -> Result:
         self.facts.update({name: Facts(value) for name, value in arguments.items()})
