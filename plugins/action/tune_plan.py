@@ -32,38 +32,42 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         _checked, given = self.validate_argument_spec(_ARGUMENTS)  # type: ignore[no-untyped-call]
-        found = task_vars or {}
+        return {**result, "changed": False, **self._answer(given, task_vars or {})}
+
+    def _answer(self, given: dict[str, t.Any], found: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the plan; a refusal as data, so that the role can record it before it fails."""
+        host, check_mode = str(found.get("inventory_hostname", "")), bool(self._task.check_mode)
+        said = outcome.unplanned(host, "left alone", outcome.LEFT_ALONE, check_mode)
         try:
             variables.refuse_unknown(found)
-        except Refusal as refusal:
-            return {**result, "changed": False, **_refused(self._host(found), str(refusal), self._task.check_mode)}
-        return {**result, "changed": False, **self._planned(given, found)}
+            if not given["need"]:
+                return {"refusal": "", "outcome": said}
+            if given["limits"] is None:
+                raise HostRefused(given["unread"])
+            plan = planner.plan(given["limits"], given["request"], given["known"], host)
+            audited = given["state"] == "audit"
+            state = "audited" if audited else "planned"
+            said = outcome.planned(host, state, given["request"], plan, given["limits"], check_mode)
+            answer = {"refusal": plan.get("refusal") or "", "outcome": said, "claim": plan.get("claim")}
+            return answer if audited or answer["refusal"] else {**answer, **self._checked(given, plan, found)}
+        except (Refusal, HostRefused) as refusal:
+            return {"refusal": str(refusal), "outcome": {**said, "message": str(refusal)}}
 
-    def _planned(self, given: dict[str, t.Any], found: dict[str, t.Any]) -> dict[str, t.Any]:
-        host, check_mode, limits = self._host(found), bool(self._task.check_mode), given["limits"]
-        if not given["need"]:
-            return {"refusal": "", "outcome": outcome.unplanned(host, "left alone", outcome.LEFT_ALONE, check_mode)}
-        if limits is None:
-            return _refused(host, given["unread"], check_mode)
-        request, wanted = given["request"], options.HostOptions(**given["options"])
-        plan = planner.plan(limits, request, given["known"], host)
-        audited = given["state"] == "audit"
-        said = outcome.planned(host, "audited" if audited else "planned", request, plan, limits, check_mode)
-        if plan.get("refusal") or audited:
-            return {"refusal": plan.get("refusal") or "", "outcome": said, "claim": plan.get("claim")}
+    def _checked(self, given: dict[str, t.Any], plan: dict[str, t.Any], found: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return what the host says of a plan. raises: Refusal, HostRefused"""
         steps = options.steps_of(found.get("ansible_run_tags") or ["all"], self._task.tags)
-        asked = options.of_plan(plan, request, wanted, steps, given["known"], host, check_mode)
+        wanted, host = options.HostOptions(**given["options"]), str(found.get("inventory_hostname", ""))
+        check_mode = bool(self._task.check_mode)
+        asked = options.of_plan(plan, given["request"], wanted, steps, given["known"], host, check_mode)
         calls = HostCalls(self, found)
         told = calls.settings(asked)
         if told.get("unreachable"):
             return told
         if failed(told):
-            return {"refusal": told.get("msg") or "", "outcome": {**said, "message": told.get("msg") or ""}}
+            raise HostRefused(told.get("msg") or "The module client_settings failed and did not say why.")
         texts = files.rendered(told, "tune", calls.render)
+        files.refuse_unwritable(told, texts)
         return {
-            "refusal": "",
-            "outcome": said,
-            "claim": plan["claim"],
             "options": asked,
             "told": told,
             "files": texts,
@@ -71,10 +75,6 @@ class ActionModule(ActionBase):
             "warnings": told.get("warnings") or [],
         }
 
-    @staticmethod
-    def _host(found: t.Mapping[str, t.Any]) -> str:
-        return str(found.get("inventory_hostname", ""))
 
-
-def _refused(host: str, message: str, check_mode: bool) -> dict[str, t.Any]:
-    return {"refusal": message, "outcome": outcome.unplanned(host, "refused", message, check_mode)}
+class HostRefused(Exception):
+    """The host has refused the plan, or could not be read, in its own words."""

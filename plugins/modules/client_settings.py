@@ -216,6 +216,12 @@ unusable:
   returned: with O(state=present)
   type: list
   elements: str
+unwritable:
+  description:
+    - The directories that cannot be written to, by the files of this collection that they hold or would hold. Records
+      under C(/var/lib/fourtuple) are among the files.
+  returned: with O(state=present)
+  type: dict
 live:
   description: Whether a key or an address of the running host differs.
   returned: with O(state=present)

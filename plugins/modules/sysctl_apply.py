@@ -257,19 +257,21 @@ def look(module: AnsibleModule) -> Host:
     return Host().as_planned(names.of("planned_files"), module.params["planned_files"])
 
 
-def plan(module: AnsibleModule, host: Host, modules_loadable: bool) -> sysctl_change.KeysChange:
-    params: t.Dict[str, t.Any] = module.params
-    owners.refuse_other(host, owners.SYSCTL, params["owner"])
-    if params["state"] == "absent":
-        return sysctl_change.plan_absent(host)
-    request = KeysRequest(
+def read(params: t.Mapping[str, t.Any]) -> KeysRequest:
+    return KeysRequest(
         params["floors"],
         params["values"],
         params["reserved_ports"],
         params["reserve_listeners"],
         Names(params["variable_prefix"], params["variable_names"]),
     )
-    return sysctl_change.plan_present(host, request, modules_loadable)
+
+
+def plan(module: AnsibleModule, host: Host, modules_loadable: bool) -> sysctl_change.KeysChange:
+    owners.refuse_other(host, owners.SYSCTL, module.params["owner"])
+    if module.params["state"] == "absent":
+        return sysctl_change.plan_absent(host)
+    return sysctl_change.plan_present(host, read(module.params), modules_loadable)
 
 
 def main() -> None:
@@ -294,7 +296,8 @@ def main() -> None:
         done = change.keys
         if not module.check_mode:
             run = Programs(module.get_bin_path, lambda command, data: module.run_command(command, data=data))
-            warnings += sysctl_change.load_modules(change, run)
+            if module.params["state"] == "present":
+                warnings += sysctl_change.load_modules(host, read(module.params), run)
             # Planned once more: another run must not come between what is seen and what is done about it.
             with locked("/"):
                 host = Host()

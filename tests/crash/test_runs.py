@@ -25,7 +25,7 @@ def test_the_host_is_safe_before_each_command_of_a_run(recording: crash.Recordin
             wrong += ["before command %d, %s: %s" % (number, step.label, line) for line in told]
             seen.add(identity)
             table.add(scenario.name, "whole run", "none between commands", "WRONG" if told else "safe")
-    assert len(seen) > 3
+    assert len(seen) > 1
     assert not wrong, "\n".join(wrong)
 
 

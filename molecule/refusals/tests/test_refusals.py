@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import re
 import subprocess
 import typing as t
 
@@ -21,10 +22,26 @@ import testinfra
 NR_OPEN = int(pathlib.Path("/proc/sys/fs/nr_open").read_text())
 
 
+#: What each step changes, as --diff names it.
+KEYS = ["sysctl, live", "/etc/sysctl.d"]
+LIMITS = ["/etc/security/limits.d"]
+ADDRESSES = ["source addresses, live", "/etc/systemd/network/client0.network.d"]
+
+
 @contextlib.contextmanager
 def read_only(host: testinfra.host.Host, path: str) -> t.Iterator[None]:
     """Let nothing be written below a folder of the host."""
     host.check_output("mount --bind -o ro %s %s", path, path)
+    try:
+        yield
+    finally:
+        host.check_output("umount %s", path)
+
+
+@contextlib.contextmanager
+def full(host: testinfra.host.Host, path: str) -> t.Iterator[None]:
+    """Let a folder of the host be on a disk that is full."""
+    host.check_output("mount -t tmpfs -o size=4k full %s && head -c 4096 /dev/zero >%s/.full", path, path)
     try:
         yield
     finally:
@@ -107,7 +124,7 @@ def elsewhere(host) -> t.Iterator[str]:
         ),
         (
             {"tune_nofile_hard": "unlimited"},
-            ["tune_nofile_hard is 'unlimited'", "a whole number", "Write a number"],
+            ["tune_nofile_hard", "unlimited", "int"],
         ),
         ({"tune_nofile_hard": True}, ["tune_nofile_hard is True", "YAML reads yes"]),
         (
@@ -143,11 +160,12 @@ def test_an_address_that_another_interface_holds(refused, elsewhere: str) -> Non
 
 
 def test_a_step_that_fails_says_how_far_the_run_came_and_a_re_run_goes_on(host, outcome) -> None:
-    with read_only(host, "/etc/security/limits.d"):
+    # Of a disk that is full nobody knows beforehand.
+    with full(host, "/etc/security/limits.d"):
         message, counts = outcome("tune_clients.yml")
     assert counts["failed"] == 1
-    assert "/etc/security/limits.d/99-zz-fourtuple.conf: Read-only file system." in message
-    assert "Done: sysctl. Not done: limits, addresses, verify." in message
+    assert "/etc/security/limits.d/99-zz-fourtuple.conf: No space left on device." in message
+    assert "Done: sysctl. Not done: limits, addresses." in message
     assert host.file("/proc/sys/net/ipv4/ip_local_port_range").content_string.split() == ["1024", "65535"]
 
     message, counts = outcome("tune_clients.yml")
@@ -157,23 +175,31 @@ def test_a_step_that_fails_says_how_far_the_run_came_and_a_re_run_goes_on(host, 
     assert (message, counts["failed"]) == ("", 0)
 
 
-def test_a_record_that_cannot_be_written_stops_the_run_before_any_change(host, outcome) -> None:
-    with read_only(host, "/var/lib"):
+@pytest.mark.parametrize(
+    ("folder", "file"),
+    [
+        ("/etc/security/limits.d", "/etc/security/limits.d/99-zz-fourtuple.conf"),
+        ("/var/lib", "/var/lib/fourtuple/sysctl.json"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_refused_before_any_change(host, outcome, folder: str, file: str) -> None:
+    with read_only(host, folder):
         message, counts = outcome("tune_clients.yml")
     assert (counts["failed"], counts["changed"]) == (1, 0), message
-    assert "/var/lib/fourtuple/sysctl.json: Read-only file system." in message
-    assert "Done: nothing. Not done: sysctl, limits, addresses, verify." in message
+    assert "%s is 'not writable'; allowed: a directory in which root can write %s" % (folder, file) in message
 
 
 @pytest.mark.parametrize(
     ("tag", "changes"),
     [
-        ("sysctl", 2),  # the live keys, and the drop-in
-        ("limits", 1),  # limits.d
-        ("addresses", 2),  # the live address, and the drop-in, with its folder
-        ("sysctl,limits,addresses", 5),
+        ("sysctl", KEYS),
+        ("limits", LIMITS),
+        ("addresses", ADDRESSES),
+        ("sysctl,addresses", KEYS + ADDRESSES),
+        ("tune", KEYS + LIMITS + ADDRESSES),
     ],
 )
-def test_a_tag_chooses_a_step(outcome, tag: str, changes: int) -> None:
-    message, counts = outcome("tune_clients.yml", "--check", "--tags", tag, tune_addresses=["203.0.113.1"])
-    assert (message, counts["failed"], counts["changed"]) == ("", 0, changes)
+def test_a_tag_chooses_a_step(play, tag: str, changes: list[str]) -> None:
+    played = play("tune_clients.yml", "--check", "--diff", "--tags", tag, tune_addresses=["203.0.113.1"])
+    headers = re.findall("^--- before: (.*)$", played.output, re.MULTILINE)
+    assert {header if ", live" in header else header.rpartition("/")[0] for header in headers} == set(changes)

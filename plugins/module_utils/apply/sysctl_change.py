@@ -157,15 +157,18 @@ def planned_files(keys: t.Iterable[KeyPlan]) -> t.Dict[str, t.Optional[str]]:
     return {**live, **sysctl_d.drop_in({key.key: key.persist for key in keys if key.persist is not None})}
 
 
-def load_modules(change: KeysChange, programs: Programs) -> t.List[str]:
-    """Load the kernel modules of planned keys that are not there yet; return the warnings.
+def load_modules(host: Host, request: KeysRequest, programs: Programs) -> t.List[str]:
+    """Load the kernel modules of the keys asked for that are not there yet; return the warnings.
 
-    A kernel without the module leaves the key absent, and it is reported so.
+    A kernel without the module leaves the key absent, and it is reported so. A container loads none.
     """
-    missing = {sysctl_table.module_of(key.key) for key in change.keys if key.before is None and key.target is not None}
+    keys = [sysctl_keys.normalize(str(name).strip()) for name in (*request.floors, *request.values)]
+    missing = {sysctl_table.module_of(key) for key in keys if sysctl_d.live(host, key) is None} - {None}
+    if not missing or containment.in_container(host):
+        return []
     modprobe = programs.find("modprobe")
     found = []
-    for name in sorted(name for name in missing if name):
+    for name in sorted(filter(None, missing)):
         if modprobe is None:
             found.append("modprobe is not installed, so the kernel module %s was not loaded" % name)
             continue

@@ -11,6 +11,7 @@ one is given the files, and carries everything out, unless what they were render
 from __future__ import annotations
 
 import contextlib
+import os
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import (
@@ -118,6 +119,8 @@ def look(request: TuningRequest, programs: Programs) -> Json:
 
 
 def _look(host: Host, request: TuningRequest, programs: Programs, modules_loadable: bool) -> _Found:
+    _refuse_other_users(host)
+    _refuse_missing_interface(host, request.addresses)
     found = _Found({}, [], None)
     planned: t.Mapping[str, object] = {}
     for step in request.in_order():
@@ -141,6 +144,20 @@ def _look(host: Host, request: TuningRequest, programs: Programs, modules_loadab
             found.warnings.extend(addresses_change.warnings(plan, result))
         found.results[step] = result
     return found
+
+
+def _refuse_other_users(host: Host) -> None:
+    if host.uid != 0:
+        remedy = "Run with --become, or connect as root."
+        raise Refusal("the user on the host", "uid %d" % host.uid, "root, who may change its settings", remedy)
+
+
+def _refuse_missing_interface(host: Host, request: AddressesRequest) -> None:
+    """Refuse a name that is wrong even where no address is needed yet."""
+    known = host.names("/sys/class/net")
+    if request.interface and known and request.interface not in known:
+        allowed, remedy = "an interface of this host: %s" % ", ".join(known), "Correct the name, or do not set it."
+        raise Refusal(request.names.of("interface"), request.interface, allowed, remedy)
 
 
 def _checked(host: Host, request: CheckRequest) -> Json:
@@ -173,12 +190,25 @@ def _told(host: Host, found: _Found, programs: Programs) -> Json:
         "unusable": [
             path for path in wanted if drop_in.is_due(host, drop_in.FileChange(path, present[path], present[path]))
         ],
+        "unwritable": _unwritable(host, [*wanted, *removals, *map(owned.state_path, (SYSCTL, ADDRESSES))]),
         "live": any(result.get("changed") for result in found.results.values()),
         "reload": _is_behind(found.results.get(LIMITS, {}), programs),
         "restart_needed": found.results.get(LIMITS, {}).get("restart_needed", []),
         "systemd_running": found.results.get(LIMITS, {}).get("systemd_running", False),
         "warnings": found.warnings,
     }
+
+
+def _unwritable(host: Host, paths: t.Iterable[str]) -> t.Dict[str, str]:
+    """Return the directory of each of ``paths`` that cannot be changed, as on a file system that is read-only."""
+    found = {}
+    for path in paths:
+        directory = os.path.dirname(path)
+        while not host.exists(directory):
+            directory = os.path.dirname(directory)
+        if not os.access(host.place(directory), os.W_OK):
+            found[path] = directory
+    return found
 
 
 def _is_behind(limits: t.Mapping[str, t.Any], programs: Programs) -> bool:
@@ -202,8 +232,7 @@ def carry_out(request: TuningRequest, files: t.Mapping[str, str], render: Json, 
     """
     warnings: t.List[str] = []
     if SYSCTL in request.steps:
-        change = _look(Host(), request._replace(steps=[SYSCTL]), programs, modules_loadable=True).change
-        warnings += sysctl_change.load_modules(change, programs) if change is not None else []
+        warnings += sysctl_change.load_modules(Host(), request.keys, programs)
     with locked("/"):
         host = Host()
         found = _look(host, request, programs, modules_loadable=False)
@@ -292,6 +321,7 @@ def take_back(request: TuningRequest, programs: Programs, check_mode: bool) -> J
     """
     with contextlib.nullcontext() if check_mode else locked("/"):
         host = Host()
+        _refuse_other_users(host)
         kept = [(part, owners.owner(host, part)) for part in request.in_order()]
         left = [part for part, keeper in kept if keeper is not None and keeper[0] != request.role]
         request = request._replace(steps=[step for step in request.steps if step not in left])

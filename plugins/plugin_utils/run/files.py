@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 Json = dict[str, t.Any]
 
@@ -56,6 +57,18 @@ def changes(told: t.Mapping[str, t.Any], files: t.Mapping[str, str]) -> list[Jso
         if told["present"].get(path) != files[path] or path in told["unusable"]
     ]
     return found + [_difference(path, told["present"].get(path, ""), "") for path in told["removals"]]
+
+
+def refuse_unwritable(told: t.Mapping[str, t.Any], files: t.Mapping[str, str]) -> None:
+    """Refuse a host on which what is to be written cannot be.
+
+    raises: Refusal
+    """
+    due = {one["before_header"] for one in changes(told, files)}
+    for path, directory in told["unwritable"].items():
+        if path in due or (told["live"] and path.startswith(owned.STATE_DIRECTORY)):
+            remedy = "It is on a file system that is mounted read-only, perhaps: make it writable, and run again."
+            raise Refusal(directory, "not writable", "a directory in which root can write %s" % path, remedy)
 
 
 def _difference(path: str, before: str, after: str) -> Json:
