@@ -52,7 +52,7 @@ quick_gates := unit-quick lint examples packaging
 test: root $(environment) system-containers system-machines system-browser ## the gates that fit into a run of CI, as .ci/run does
 	@$(two_at_a_time) machines images unit fuzz lint sanity playbooks packaging report examples
 	@$(MAKE) first-host
-	@$(two_at_a_time) scenarios reboot crash differential stateful controllers demo
+	@$(two_at_a_time) scenarios reboot crash differential stateful controllers demo adoption
 	@$(MAKE) million
 
 .PHONY: test-quick
@@ -145,6 +145,11 @@ stateful: root $(environment) images ## the promises after every step of a rando
 controllers: root $(environment) images ## the playbooks with the oldest supported ansible-core; nightly with each release
 	@echo "controllers: the playbooks with the oldest supported ansible-core, and nightly with each release"
 	pytest tests/ansible_core $(controllers)
+
+.PHONY: adoption
+adoption: root $(environment) images ## the example of a Molecule scenario, in a repository and an environment of its own
+	@echo "adoption: the example of a Molecule scenario, with the commands of its CI jobs"
+	pytest tests/adoption
 
 .PHONY: lockout
 lockout: root $(environment) machines ## what the article warns of, done to virtual machines; and refused beforehand
