@@ -22,7 +22,12 @@ if t.TYPE_CHECKING:
     from conftest import Run
 
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("roles/*/README.md"), *ROOT.glob("examples/*/README.md")]
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("roles/*/README.md"),
+        *ROOT.glob("examples/*/README.md"),
+    ]
 )
 
 _FENCE = re.compile(
