@@ -428,6 +428,11 @@ _STATED = {
     "exempt_from": ["file_max"],
     "churn": 10,
     "after_restart": True,
+    "program_ports": None,
+    "reuse_address": True,
+    "descriptors_per_connection": 2,
+    "raises_nofile": 10000,
+    "closes_first": "server",
     "explicit": {
         "sysctl_floors": {"fs.nr_open": 5},
         "sysctl_values": {"net.ipv4.ip_local_port_range": "1024 65535", "fs.nr_open": 5000000},
