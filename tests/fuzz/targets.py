@@ -394,6 +394,8 @@ _PROBE = _options(
     source_addresses=_ADDRESSES,
     binding=st.sampled_from(binding.BINDINGS),
     **dict.fromkeys(("target", "rate", "hold", "processes", "sample", "reserve", "timeout"), _NUMBER),
+    program_ports=st.none() | near("20000-20099"),
+    reuse_address=st.booleans(),
     user=st.none() | texts("nobody"),
     progress=st.none() | texts("/run/fourtuple/x"),
 )  # fmt: skip
