@@ -12,7 +12,9 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, ranges
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import AUTOBIND, BIND_PORT, BINDINGS
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import programs
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.known import server
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.programs import CLIENT, RESET, SERVER
 
 MAX_CONNECTIONS = 10**9
 MAX_PROCESSES = 10**6
@@ -24,9 +26,6 @@ _MAX_CHURN = 10**7
 _MAX_BYTES = 2**40
 _MAX_DESCRIPTORS = 2**31
 
-#: Who closes a connection first, and so keeps its four-tuple in TIME_WAIT (RFC 9293, 3.6); nobody where the client ends
-#: it by RST (SO_LINGER without time, socket(7)).
-CLIENT, SERVER, RESET = "client", "server", "reset"
 _CLOSES_FIRST = (CLIENT, SERVER, RESET)
 
 
@@ -56,6 +55,7 @@ class ClientRequest(t.NamedTuple):
     memory_reserve: bytes of memory that the program leaves free
     exempt_from: constraints that do not hold for the program, such as epoll_watches without epoll
     after_restart: whether a running unit counts with the limit that it gets when it starts next
+    program: its name in the table of programs, None for one that is not named
     program_ports: first and last port that the program itself chooses from; None where it leaves that to the kernel
     reuse_address: whether the program sets SO_REUSEADDR before it binds
     descriptors_per_connection: 2 for a proxy, which has another connection for each
@@ -85,6 +85,7 @@ class ClientRequest(t.NamedTuple):
     churn: int
     after_restart: bool
     explicit: Explicit
+    program: str | None
     program_ports: ranges.Range | None
     reuse_address: bool
     descriptors_per_connection: int
@@ -113,6 +114,8 @@ _DEFAULTS: dict[str, t.Any] = {
     "exempt_from": (),
     "churn": 0,
     "after_restart": False,
+    "program": None,
+    "program_binds": False,
     "program_ports": None,
     "reuse_address": False,
     "descriptors_per_connection": 1,
@@ -125,11 +128,14 @@ _EXPLICIT_DEFAULTS = Explicit({}, {}, (), None, None, None, None, (), None)
 def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
     """Return ``stated`` as a ClientRequest; a key that is missing, None or empty has the default of ``tune_<key>``.
 
+    Where a program is named, what its row of the table says goes before these defaults.
+
     The subjects whose nofile counts are those that the limits are for: the units are limits_units where the
     operator set it, the users are those of limits_domains where no user is named.
     """
     stated = _mapping("the request", stated)
-    given = {name: default if is_unset(stated.get(name)) else stated[name] for name, default in _DEFAULTS.items()}
+    defaults = {**_DEFAULTS, **_of_program(stated)}
+    given = {name: default if is_unset(stated.get(name)) else stated[name] for name, default in defaults.items()}
     explicit = _explicit(_mapping("explicit", stated.get("explicit") or {}))
     domains = [domain for domain in explicit.limits_domains or () if domain != "*"]
     target = given["target_connections"]
@@ -160,6 +166,7 @@ def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
         whole_number("tune_churn", given["churn"], 0, _MAX_CHURN, "Write how many connections close per second."),
         bool(given["after_restart"]),
         explicit,
+        program=given["program"],
         program_ports=_program_ports(binding, given["program_ports"]),
         reuse_address=_yes_or_no("tune_reuse_address", given["reuse_address"]),
         descriptors_per_connection=whole_number(
@@ -172,6 +179,26 @@ def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
         raises_nofile=_raises_nofile(given["raises_nofile"]),
         closes_first=_closes_first(given["closes_first"]),
     )
+
+
+def _of_program(stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what a program that is named does, nothing where none is."""
+    name, ports = stated.get("program"), stated.get("program_ports")
+    binds = stated.get("program_binds")
+    binds = not is_unset(binds) and _yes_or_no("tune_program_binds", binds)
+    if is_unset(name):
+        if binds:
+            remedy = "Name the program (tune_program), or state tune_binding."
+            raise Refusal("tune_program_binds", True, "false without tune_program", remedy)
+        return {}
+    program = programs.named(name)
+    found = program.answers()
+    if not is_unset(stated.get("raises_nofile")):
+        # Whoever says what it does with its limit has said whether it sets one.
+        found.pop("app_nofile", None)
+    if is_unset(stated.get("binding")):
+        found["binding"] = programs.binding_of(str(name), program, binds, None if is_unset(ports) else ports)
+    return found
 
 
 def is_unset(value: object) -> bool:

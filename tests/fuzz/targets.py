@@ -430,6 +430,8 @@ _STATED = {
     "exempt_from": ["file_max"],
     "churn": 10,
     "after_restart": True,
+    "program": "haproxy",
+    "program_binds": True,
     "program_ports": None,
     "reuse_address": True,
     "descriptors_per_connection": 2,

@@ -19,7 +19,8 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
     on_machine,
     scope_of,
 )
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import RESET, ClientRequest
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.programs import RESET
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 #: net/netfilter/nf_conntrack_proto_tcp.c, tcp_timeouts[TCP_CONNTRACK_TIME_WAIT], and TCP_CONNTRACK_CLOSE after a RST.
 CONNTRACK_TIMEWAIT_SECONDS = 120

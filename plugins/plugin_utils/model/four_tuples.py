@@ -30,7 +30,8 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources im
     destinations_by_family,
     source_ranges,
 )
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import CLIENT, ClientRequest
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.programs import CLIENT, PROGRAMS
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 #: With net.ipv4.tcp_tw_reuse = 1 connect() takes a port over after a second (net/ipv4/tcp_ipv4.c, tcp_twsk_unique).
 _REUSE_SECONDS = 1
@@ -155,10 +156,8 @@ def _four_tuple_part(request: ClientRequest, sources: int, ports: int, destinati
 
 def _more_four_tuples(request: ClientRequest) -> str:
     if request.binding == AUTOBIND:
-        return (
-            "let the program bind its source address (tune_binding: bind_no_port), add destinations, or widen "
-            "net.ipv4.ip_local_port_range (tune_port_range)"
-        )
+        ways = filter(None, [let_it_bind(request), "add destinations"])
+        return "%s, or widen net.ipv4.ip_local_port_range (tune_port_range)" % ", ".join(ways)
     if request.binding == BIND_ANY:
         return (
             "let the program bind no address, or one with IP_BIND_ADDRESS_NO_PORT (tune_binding: autobind, "
@@ -177,3 +176,14 @@ def _more_four_tuples(request: ClientRequest) -> str:
         "add source addresses (tune_address_pool) or destinations, or widen net.ipv4.ip_local_port_range "
         "(tune_port_range)"
     )
+
+
+def let_it_bind(request: ClientRequest) -> str | None:
+    """Return how a program that binds no address would, None for one that has no option for that."""
+    program = PROGRAMS.get(request.program or "")
+    if program is None:
+        return "let the program bind its source address (tune_binding: bind_no_port)"
+    if program.option is None:
+        return None
+    option = program.option.replace("`", "")
+    return "let %s bind its source address (%s, then tune_program_binds: true)" % (request.program, option)

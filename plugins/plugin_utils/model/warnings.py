@@ -13,7 +13,8 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_ta
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import four_tuples, subjects
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import SourceRanges
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import CLIENT, ClientRequest
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.programs import CLIENT
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 #: Published: nothing lost at an average chain of 1, 11 % of the throughput at 48.
 _LONG_CHAIN = 8

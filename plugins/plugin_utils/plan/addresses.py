@@ -24,6 +24,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.four_tuple
     capacity_of_a_source,
     fill_of,
     in_timewait,
+    let_it_bind,
     shares_ports,
     usable_ports,
 )
@@ -157,7 +158,8 @@ class _Need:
             _alternatives([self._more_addresses(part, missing), *self._without_addresses(maximum, sources)]),
         )
         if self.request.binding == AUTOBIND:
-            ways = ["let it bind (tune_binding: bind_no_port)", *self._without_addresses(maximum, sources)]
+            bind = "let it bind (tune_binding: bind_no_port)" if self.request.program is None else None
+            ways = [*filter(None, [bind or let_it_bind(self.request)]), *self._without_addresses(maximum, sources)]
             remedy = "A program that does not bind has one source address: %s." % _alternatives(ways)
         elif self.request.binding == BIND_ANY:
             ways = ["let it bind an address (tune_binding: bind_no_port)", *self._without_addresses(maximum, sources)]
