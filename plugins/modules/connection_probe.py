@@ -52,7 +52,7 @@ options:
   source_addresses:
     description:
       - The addresses to connect from, as addresses, ranges and prefixes. The host must have them. Nothing for
-        V(autobind), where the kernel chooses by the route.
+        V(autobind) and V(bind_any), where the kernel chooses by the route.
     type: list
     elements: raw
     default: []
@@ -60,10 +60,19 @@ options:
     description:
       - How a connection gets its source address. With V(autobind) it does not bind; with V(bind) it binds the address
         and thereby takes a port whatever the destination; with V(bind_no_port) it sets C(IP_BIND_ADDRESS_NO_PORT)
-        before, so that connect(2) chooses the port.
+        before, so that connect(2) chooses the port. With V(bind_any) it binds the wildcard address, and takes a port of
+        every address; with V(bind_port) it binds the address and a port of O(program_ports).
     type: str
-    choices: [autobind, bind, bind_no_port]
+    choices: [autobind, bind, bind_no_port, bind_any, bind_port]
     default: autobind
+  program_ports:
+    description: The ports that V(bind_port) names, as V(20000-29999), each of them once; whatever the local port range.
+    type: raw
+  reuse_address:
+    description:
+      - Whether connections have C(SO_REUSEADDR). With V(bind_port) a port has then a connection to each destination.
+    type: bool
+    default: false
   target:
     description: How many connections to open.
     type: raw
@@ -243,6 +252,8 @@ def main() -> None:
             "confirmed": {"type": "bool", "default": False},
             "source_addresses": {"type": "list", "elements": "raw", "default": []},
             "binding": {"type": "str", "choices": list(BINDINGS), "default": AUTOBIND},
+            "program_ports": {"type": "raw"},
+            "reuse_address": {"type": "bool", "default": False},
             "target": {"type": "raw", "required": True},
             "rate": {"type": "raw", "default": 0},
             "hold": {"type": "raw", "default": 10},

@@ -9,10 +9,12 @@ import fractions
 import ipaddress
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import AUTOBIND, BINDINGS
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, ranges
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import AUTOBIND, BIND_PORT, BINDINGS
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import programs
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.known import server
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.programs import CLIENT, RESET, SERVER
 
 MAX_CONNECTIONS = 10**9
 MAX_PROCESSES = 10**6
@@ -24,6 +26,9 @@ _DESTINATIONS_REMEDY = "Write how many server address and port pairs there are, 
 #: More than any host does, and enough to keep the arithmetic away from nonsense.
 _MAX_CHURN = 10**7
 _MAX_BYTES = 2**40
+_MAX_DESCRIPTORS = 2**31
+
+_CLOSES_FIRST = (CLIENT, SERVER, RESET)
 
 
 class Explicit(t.NamedTuple):
@@ -50,6 +55,12 @@ class ClientRequest(t.NamedTuple):
     memory_reserve: bytes of memory that the program leaves free
     exempt_from: constraints that do not hold for the program, such as epoll_watches without epoll
     after_restart: whether a running unit counts with the limit that it gets when it starts next
+    program: its name in the table of programs, None for one that is not named
+    program_ports: first and last port that the program itself chooses from; None where it leaves that to the kernel
+    reuse_address: whether the program sets SO_REUSEADDR before it binds
+    descriptors_per_connection: 2 for a proxy, which has another connection for each
+    raises_nofile: whether the program raises its soft nofile to the hard one, or by itself to at least so many
+    closes_first: CLIENT, SERVER or RESET, of the connections that are closed
     """
 
     target: int | None
@@ -74,6 +85,12 @@ class ClientRequest(t.NamedTuple):
     churn: int
     after_restart: bool
     explicit: Explicit
+    program: str | None
+    program_ports: ranges.Range | None
+    reuse_address: bool
+    descriptors_per_connection: int
+    raises_nofile: bool | int
+    closes_first: str
 
 
 _DEFAULTS: dict[str, t.Any] = {
@@ -97,6 +114,13 @@ _DEFAULTS: dict[str, t.Any] = {
     "exempt_from": (),
     "churn": 0,
     "after_restart": False,
+    "program": None,
+    "program_binds": False,
+    "program_ports": None,
+    "reuse_address": False,
+    "descriptors_per_connection": 1,
+    "raises_nofile": False,
+    "closes_first": CLIENT,
 }
 _EXPLICIT_DEFAULTS = Explicit({}, {}, (), None, None, None, ())
 
@@ -104,19 +128,22 @@ _EXPLICIT_DEFAULTS = Explicit({}, {}, (), None, None, None, ())
 def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
     """Return ``stated`` as a ClientRequest; a key that is missing, None or empty has the default of ``tune_<key>``.
 
-    The users whose nofile counts are those of ``domains`` where no user is named.
+    Where a program is named, what its row of the table says goes before these defaults. The users whose nofile counts are
+    those of ``domains`` where no user is named.
     """
     stated = _mapping("the request", stated)
-    given = {name: default if is_unset(stated.get(name)) else stated[name] for name, default in _DEFAULTS.items()}
+    defaults = {**_DEFAULTS, **_of_program(stated)}
+    given = {name: default if is_unset(stated.get(name)) else stated[name] for name, default in defaults.items()}
     explicit = _explicit(_mapping("explicit", stated.get("explicit") or {}))
     domains = [domain for domain in explicit.domains or () if domain != "*"]
     target = given["target_connections"]
     target = None if target is None or target == MAXIMUM else _target(target)
+    binding = _binding(given["binding"])
     return ClientRequest(
         target,
         _destinations(given["destinations"]),
         _servers(given["destinations"]),
-        _binding(given["binding"]),
+        binding,
         whole_number("tune_processes", given["processes"], 1, MAX_PROCESSES, "Write how many processes connect."),
         port_set.parse_range("tune_port_range", given["port_range"]),
         _port_fill(given["port_fill"]),
@@ -135,12 +162,44 @@ def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
         whole_number("tune_churn", given["churn"], 0, _MAX_CHURN, "Write how many connections close per second."),
         bool(given["after_restart"]),
         explicit,
+        program=given["program"],
+        program_ports=_program_ports(binding, given["program_ports"]),
+        reuse_address=_yes_or_no("tune_reuse_address", given["reuse_address"]),
+        descriptors_per_connection=whole_number(
+            "tune_descriptors_per_connection",
+            given["descriptors_per_connection"],
+            1,
+            _MAX_DESCRIPTORS,
+            "Write 2 for a proxy, else 1.",
+        ),
+        raises_nofile=_raises_nofile(given["raises_nofile"]),
+        closes_first=_closes_first(given["closes_first"]),
     )
 
 
 def _target(value: object) -> int:
     remedy = "Write how many connections the host must hold, or max for as many as it can."
     return whole_number("tune_target_connections", value, 1, MAX_CONNECTIONS, remedy)
+
+
+def _of_program(stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what a program that is named does, nothing where none is."""
+    name, ports = stated.get("program"), stated.get("program_ports")
+    binds = stated.get("program_binds")
+    binds = not is_unset(binds) and _yes_or_no("tune_program_binds", binds)
+    if is_unset(name):
+        if binds:
+            remedy = "Name the program (tune_program), or state tune_binding."
+            raise Refusal("tune_program_binds", True, "false without tune_program", remedy)
+        return {}
+    program = programs.named(name)
+    found = program.answers()
+    if not is_unset(stated.get("raises_nofile")):
+        # Whoever says what it does with its limit has said whether it sets one.
+        found.pop("app_nofile", None)
+    if is_unset(stated.get("binding")):
+        found["binding"] = programs.binding_of(str(name), program, binds, None if is_unset(ports) else ports)
+    return found
 
 
 def is_unset(value: object) -> bool:
@@ -248,6 +307,40 @@ def _family(host: str) -> int | None:
 def _binding(value: object) -> str:
     if value not in BINDINGS:
         raise Refusal("tune_binding", value, "one of " + ", ".join(BINDINGS), "Write how the application binds.")
+    return str(value)
+
+
+def _program_ports(binding: str, value: object) -> ranges.Range | None:
+    """Return the ports that the program chooses from; only a program that binds to explicit ports has any."""
+    if value is None:
+        if binding == BIND_PORT:
+            remedy = "Write the ports of the program's own configuration, as in 20000-29999."
+            raise Refusal("tune_program_ports", None, "a range of ports with tune_binding: %s" % BIND_PORT, remedy)
+        return None
+    if binding != BIND_PORT:
+        remedy = "Leave it out, or set tune_binding to %s." % BIND_PORT
+        raise Refusal("tune_program_ports", value, "nothing with tune_binding: %s" % binding, remedy)
+    return port_set.parse_range("tune_program_ports", value)
+
+
+def _yes_or_no(where: str, value: object) -> bool:
+    """Return a boolean, which a template before ansible-core 2.19 may have made text."""
+    found = {"true": True, "false": False}.get(str(value).lower())
+    if found is None:
+        raise Refusal(where, value, "true or false", "Write true or false.")
+    return found
+
+
+def _raises_nofile(value: object) -> bool | int:
+    if str(value).lower() in ("true", "false"):
+        return _yes_or_no("tune_raises_nofile", value)
+    remedy = "Write true for a program that raises its soft limit to the hard one, else false."
+    return whole_number("tune_raises_nofile", value, 1, _MAX_DESCRIPTORS, remedy)
+
+
+def _closes_first(value: object) -> str:
+    if value not in _CLOSES_FIRST:
+        raise Refusal("tune_closes_first", value, "one of " + ", ".join(_CLOSES_FIRST), "Write who closes first.")
     return str(value)
 
 

@@ -20,6 +20,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import Keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import refusal, sysctl_keys, sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import programs, request
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings, constraint
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
 
@@ -67,6 +68,13 @@ def test_a_constraint(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -
     assert "raise net.ipv4.tcp_max_orphans" in planner.plan(limits, {"target_connections": 8})["refusal"].lower()
     unknown = ceilings.predict(limits_of(tcp={"max_orphans": None}), {})["unknown"]
     assert unknown == [{"name": "orphans", "why": "net.ipv4.tcp_max_orphans could not be read"}]
+
+
+def test_a_program(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    added = follow(tmp_path, example("a program"), programs)["made"]
+    monkeypatch.setitem(programs.PROGRAMS, "my-client", added)
+    found = request.parse({"program": "my-client", "program_binds": True})
+    assert (found.binding, found.descriptors_per_connection, found.closes_first) == ("bind", 1, "client")
 
 
 def test_an_address_provider(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:

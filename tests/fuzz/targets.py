@@ -394,6 +394,8 @@ _PROBE = _options(
     source_addresses=_ADDRESSES,
     binding=st.sampled_from(binding.BINDINGS),
     **dict.fromkeys(("target", "rate", "hold", "processes", "sample", "reserve", "timeout"), _NUMBER),
+    program_ports=st.none() | near("20000-20099"),
+    reuse_address=st.booleans(),
     user=st.none() | texts("nobody"),
     progress=st.none() | texts("/run/fourtuple/x"),
 )  # fmt: skip
@@ -428,6 +430,13 @@ _STATED = {
     "exempt_from": ["file_max"],
     "churn": 10,
     "after_restart": True,
+    "program": "haproxy",
+    "program_binds": True,
+    "program_ports": None,
+    "reuse_address": True,
+    "descriptors_per_connection": 2,
+    "raises_nofile": 10000,
+    "closes_first": "server",
     "explicit": {
         "sysctl_floors": {"fs.nr_open": 5},
         "sysctl_values": {"net.ipv4.ip_local_port_range": "1024 65535", "fs.nr_open": 5000000},

@@ -22,7 +22,7 @@ EVERYTHING = {
     "tune_binding": "bind_no_port",
     "tune_address_pool": ["198.18.0.0/24"],
     "tune_slot": 0,
-    "tune_slot_size": 4,
+    "tune_slot_size": 8,
     "tune_units": ["client.service"],
     "tune_reserved_ports": [8080],
     "tune_systemd_default": True,

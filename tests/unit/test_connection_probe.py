@@ -209,6 +209,68 @@ nothing_left()
 
 
 @needs_root
+def test_ceilings_of_programs_that_bind_otherwise_are_exact():
+    inside(r"""
+serve(A, B, SIX)
+ONE, BOTH, SOURCES = ["127.0.0.1:7000"], ["127.0.0.1:7000", "127.0.0.1:7001"], ["127.0.1.1-127.0.1.3"]
+SIXES = ["2001:db8::1-2001:db8::2"]
+ports(20000, 20099)
+# The wildcard address: each port once, whatever the destinations and their families.
+ANY = {"binding": "bind_any"}
+full(100, ["EADDRINUSE"], destinations=ONE, **ANY)
+full(100, ["EADDRINUSE"], destinations=BOTH, **ANY)
+full(100, ["EADDRINUSE"], destinations=BOTH + ["[2001:db8::1]:7000"], **ANY)
+full(100, ["EADDRINUSE"], destinations=["[2001:db8::1]:7000"], **ANY)
+ports(20000, 20099, "20000,20050-20057,20099")
+full(90, ["EADDRINUSE"], destinations=BOTH, **ANY)
+# Ports that the program names: to each destination with SO_REUSEADDR, whatever the range, reserved or not.
+ports(20000, 20099, "30000-30049")
+OWN = {"binding": "bind_port", "program_ports": "30000-30049"}
+full(50, [], destinations=ONE, source_addresses=["127.0.1.1"], **OWN)
+full(50, [], destinations=BOTH, source_addresses=["127.0.1.1"], **OWN)
+full(150, [], destinations=BOTH, source_addresses=SOURCES, **OWN)
+full(100, [], destinations=BOTH, source_addresses=["127.0.1.1"], reuse_address=True, **OWN)
+full(300, [], destinations=BOTH, source_addresses=SOURCES, reuse_address=True, **OWN)
+full(100, [], destinations=["[2001:db8::1]:7000"], source_addresses=SIXES, **OWN)
+# More than a block, and a part of them; several processes, each of which runs out of descriptors.
+OWN["program_ports"] = "30000-30999"
+full(1000, [], destinations=ONE, source_addresses=["127.0.1.1"], **OWN)
+found = module(target=500, source_addresses=["127.0.1.1"], nofile=64, **OWN)
+has(found, established=500, first_limit=None, errors={"EMFILE": found["processes"] - 1} if found["errors"] else {})
+assert found["processes"] > 8, found
+has(module(target=300, source_addresses=["127.0.1.1"], **OWN), established=300, first_limit=None, errors={})
+nothing_left()
+""")
+
+
+@needs_root
+def test_named_ports_and_the_kernels_choice_take_from_each_other():
+    inside(r"""
+serve(A, B)
+ports(20000, 20099)
+OWN = {"binding": "bind_port", "reuse_address": True, "source_addresses": ["127.0.0.1"]}
+# Ten that connect() has on the address cannot be named.
+held = [connect(A) for _ in range(10)]
+full(90, ["EADDRINUSE"], program_ports="20000-20099", destinations=["127.0.0.1:7001"], **OWN)
+for each in held:
+    each.close()
+# One that listens on all addresses cannot be; whoever names ports has the others nevertheless.
+listening = bound(("0.0.0.0", 30005))
+listening.listen()
+full(9, ["EADDRINUSE"], program_ports="30000-30009", **OWN)
+listening.close()
+# Nobody answers: that is no end of the ports.
+has(module(destinations=["127.0.0.1:7009"], program_ports="30000-30009", **OWN), first_limit="unreachable", opened=0)
+# Ten that are named are lost to connect(), on every address and to every destination.
+begun = begin(target=10, hold=2, program_ports="20000-20009", **OWN)
+until(lambda: states("established") == 10)
+full(90, binding="bind_no_port", source_addresses=["127.0.1.1"], destinations=["127.0.0.1:7001"])
+has(answer(begun), established=10, first_limit=None)
+nothing_left()
+""")
+
+
+@needs_root
 def test_odd_ranges_to_the_last_port():
     # Of an odd number of ports the kernel's search passes over the first or the last, by chance: once is no proof.
     inside(r"""

@@ -29,3 +29,33 @@ def test_numbers_may_be_texts() -> None:
 def test_what_is_set_wrongly_is_refused(name: str, value: object) -> None:
     with pytest.raises(Refusal, match="tune_%s is " % name):
         request.parse({name: value})
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        (
+            {"binding": "bind_port"},
+            "tune_program_ports is None; allowed: a range of ports with tune_binding: bind_port",
+        ),
+        ({"program_ports": "1-9"}, "tune_program_ports is '1-9'; allowed: nothing with tune_binding: autobind"),
+        ({"binding": "bind_port", "program_ports": "9-1"}, "tune_program_ports is '9-1'; .*Swap the two ends"),
+        ({"descriptors_per_connection": 0}, "tune_descriptors_per_connection is 0; .*Write 2 for a proxy"),
+        ({"raises_nofile": "no"}, "tune_raises_nofile is 'no'; allowed: a whole number"),
+        ({"reuse_address": "x"}, "tune_reuse_address is 'x'; allowed: true or false"),
+        ({"closes_first": "me"}, "tune_closes_first is 'me'; allowed: one of client, server, reset"),
+        (
+            {"binding": "any"},
+            "tune_binding is 'any'; allowed: one of autobind, bind, bind_no_port, bind_any, bind_port",
+        ),
+    ],
+)
+def test_what_a_program_does_is_said_in_full(stated: dict[str, object], message: str) -> None:
+    with pytest.raises(Refusal, match=message):
+        request.parse(stated)
+
+
+def test_booleans_may_be_texts() -> None:
+    found = request.parse({"raises_nofile": "True", "reuse_address": "False"})
+    assert (found.raises_nofile, found.reuse_address) == (True, False)
+    assert request.parse({"raises_nofile": "10000"}).raises_nofile == 10000

@@ -18,7 +18,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import host_facts
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import request as probe_request
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.probe import Probe
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BINDINGS
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND_PORT, BINDINGS, BY_ROUTE
 
 #: More than there are four-tuples, and connection_probe's defaults.
 OPTIONS: dict[str, t.Any] = {
@@ -32,6 +32,8 @@ OPTIONS: dict[str, t.Any] = {
     "reserve": None,
     "timeout": 30,
     "progress": None,
+    "program_ports": None,
+    "reuse_address": False,
     "variable_prefix": "",
 }
 
@@ -39,7 +41,7 @@ OPTIONS: dict[str, t.Any] = {
 def probe(binding: str, sources: list[str], destinations: list[str]) -> dict[str, t.Any]:
     options = {
         "binding": binding,
-        "source_addresses": [] if binding == "autobind" else sources,
+        "source_addresses": [] if binding in BY_ROUTE else sources,
         "destinations": destinations,
         "own_sinks": destinations,
     }
@@ -57,6 +59,9 @@ def main() -> None:
     sources, destinations = module.params["sources"], module.params["destinations"]
     probes = []
     for family, number, binding in itertools.product(destinations, (1, 2), BINDINGS):
+        if binding == BIND_PORT:
+            # Has a range of its own: tests/unit/test_connection_probe.py.
+            continue
         found = probe(binding, sources[family], destinations[family][:number])
         probes.append({"item": [binding, number, family], **found})
     module.exit_json(changed=False, probes=probes)

@@ -14,8 +14,14 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import cei
 Result = dict[str, t.Any]
 
 BINDINGS = ("autobind", "bind", "bind_no_port")
+COMBINED = (*BINDINGS, "bind_any")
 #: connect() finds no port that is free for the destination, bind() none that is free for the address.
-ENDED_BY = {"autobind": "EADDRNOTAVAIL", "bind": "EADDRINUSE", "bind_no_port": "EADDRNOTAVAIL"}
+ENDED_BY = {
+    "autobind": "EADDRNOTAVAIL",
+    "bind": "EADDRINUSE",
+    "bind_no_port": "EADDRNOTAVAIL",
+    "bind_any": "EADDRINUSE",
+}
 
 IPV4 = ["198.51.100.10:7000", "198.51.100.10:7001"]
 IPV6 = ["[2001:db8:1::10]:7000", "[2001:db8:1::10]:7001"]
@@ -37,7 +43,7 @@ def predicted(limits: Result, **request: object) -> tuple[int, str]:
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 @pytest.mark.parametrize("destinations", [1, 2])
-@pytest.mark.parametrize("binding", BINDINGS)
+@pytest.mark.parametrize("binding", COMBINED)
 @pytest.mark.parametrize("reserved", [0, 10])
 @pytest.mark.parametrize("sources", [1, 2, 3])
 def test_every_combination(
@@ -48,8 +54,9 @@ def test_every_combination(
     ports = state["limits"]["ports"]
     usable = ports["high"] - ports["low"] + 1 - reserved
 
-    # A client that does not bind has one source address; a plain bind takes its port whatever the destination.
-    by_hand = usable * (1 if binding == "autobind" else sources) * (1 if binding == "bind" else destinations)
+    # A client that binds no address of its own has one; a plain bind takes its port whatever the destination.
+    used = 1 if binding in ("autobind", "bind_any") else sources
+    by_hand = usable * used * (1 if binding in ("bind", "bind_any") else destinations)
     assert held(probe, binding) == by_hand
     to = {"ipv4": IPV4, "ipv6": IPV6}[family][:destinations]
     assert predicted(state["limits"], binding=binding, destinations=to) == (by_hand, "four_tuples")

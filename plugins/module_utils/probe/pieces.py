@@ -31,10 +31,11 @@ _PORTS_OF_A_BLOCK = 128
 class Piece(t.NamedTuple):
     """Some connections to make.
 
-    source: None for a client that does not bind
+    source: None for a client that binds no address of its own
     destinations: taken in turns; more than one only with a plain bind, whose ports do not depend on them
     ports: first and last port to choose from, None for all
-    limit: how many at most; a piece whose ports are all taken ends earlier
+    limit: how many at most; a piece whose ports are all taken ends earlier. Where each connection names its port, as
+           many as there are ports
     """
 
     source: t.Optional[str]
@@ -43,15 +44,28 @@ class Piece(t.NamedTuple):
     limit: int
 
 
+def split(piece: Piece, limit: int, named: bool) -> t.Tuple[Piece, Piece]:
+    """Return so many connections of a piece, and its others.
+
+    named: whether each connection names its port, one after the other
+    """
+    first, rest = piece._replace(limit=limit), piece._replace(limit=piece.limit - limit)
+    if named and piece.ports is not None:
+        low, high = piece.ports
+        first, rest = first._replace(ports=(low, low + limit - 1)), rest._replace(ports=(low + limit, high))
+    return first, rest
+
+
 class Pieces:
     """All pieces of a probe, numbered from 0; each is made when it is asked for.
 
-    sources, destinations: as requested; no sources for a client that does not bind
+    sources, destinations: as requested; no sources for a client that binds no address of its own
     port_by_address: whether a port is taken once for a source, whatever the destination (a plain bind)
     ports: the local port range, low and high
     usable: how many of its ports are not reserved
     target: how many connections are wanted
     narrowing: whether the kernel has IP_LOCAL_PORT_RANGE
+    named: first and last port that the client itself names, whatever the range; None where the kernel chooses
     """
 
     def __init__(
@@ -63,11 +77,15 @@ class Pieces:
         usable: int,
         target: int,
         narrowing: bool,
+        named: t.Optional[t.Tuple[int, int]] = None,
     ) -> None:
         self._lanes = _Lanes(sources, destinations, port_by_address)
         self.blocks = narrowing and target > len(self._lanes) * (usable // 2)
         low, high = ports
-        self._turns = _blocks(low, high) if self.blocks else _shares(high - low + 1, usable // 2)
+        if named is not None:
+            self._turns = _named_blocks(*named)
+        else:
+            self._turns = _blocks(low, high) if self.blocks else _shares(high - low + 1, usable // 2)
 
     def __len__(self) -> int:
         return len(self._turns) * len(self._lanes)
@@ -92,6 +110,13 @@ def _blocks(low: int, high: int) -> t.List[_Turn]:
     blocks += [(first, min(first + _PORTS_OF_A_BLOCK - 1, high)) for first in range(even, high + 1, _PORTS_OF_A_BLOCK)]
     # One more than there are: that a block is full has the kernel say.
     return [((first, last), last - first + 2) for first, last in blocks]
+
+
+def _named_blocks(low: int, high: int) -> t.List[_Turn]:
+    """Return blocks that have every port once, and a connection for each."""
+    firsts = range(low, high + 1, _PORTS_OF_A_BLOCK)
+    blocks = [(first, min(first + _PORTS_OF_A_BLOCK - 1, high)) for first in firsts]
+    return [((first, last), last - first + 1) for first, last in blocks]
 
 
 def _shares(ports: int, half: int) -> t.List[_Turn]:

@@ -35,9 +35,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.probe import (
     worker_start,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.failures import Gone
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece, Pieces
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece, Pieces, split
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.request import ProbeRequest
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND_PORT, TAKES_PORT
 
 #: Seconds between two looks at the memory.
 _MEMORY_SECONDS = 0.1
@@ -62,14 +62,17 @@ class Probe:
     def __init__(self, request: ProbeRequest, host: host_facts.Facts) -> None:
         self._request = request
         self._host = host
+        #: Whether each connection names its port; with SO_REUSEADDR one port has a connection to each destination.
+        self._named = request.binding == BIND_PORT
         self._pieces = Pieces(
             request.sources,
             request.destinations,
-            request.binding == BIND,
+            request.binding in TAKES_PORT and not (self._named and request.reuse_address),
             host.ports,
             host.usable,
             request.target,
             host.narrowing,
+            request.program_ports,
         )
         self._next = 0
         self._left_over: t.List[Piece] = []
@@ -152,7 +155,9 @@ class Probe:
         elif self._given > self._opened:
             return False
         elif self._exhausted():
-            self._limit(constraints.FOUR_TUPLES if worker_process.FULL & set(self._errors) else constraints.UNREACHABLE)
+            # Whoever names his ports and has tried each knows of no other.
+            none_left = worker_process.FULL & set(self._errors) or (self._named and not self._errors)
+            self._limit(constraints.FOUR_TUPLES if none_left else constraints.UNREACHABLE)
         elif not self._can_take():
             self._limit(constraints.NOFILE)
         else:
@@ -205,8 +210,8 @@ class Probe:
             piece = self._pieces[self._next]
             self._next += 1
         if piece.limit > maximum:
-            self._left_over.append(piece._replace(limit=piece.limit - maximum))
-            piece = piece._replace(limit=maximum)
+            piece, rest = split(piece, maximum, self._named)
+            self._left_over.append(rest)
         return piece
 
     def _allowance(self) -> int:
@@ -302,7 +307,7 @@ class Probe:
         self._given -= said.returned
         self._errors.update(said.errors)
         if said.rest and worker.piece is not None:
-            self._left_over.append(worker.piece._replace(limit=said.rest))
+            self._left_over.append(split(worker.piece, worker.piece.limit - said.rest, self._named)[1])
         if said.exhausted:
             worker.full = True
             if said.exhausted != errno.EMFILE:

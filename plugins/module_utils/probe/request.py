@@ -8,8 +8,8 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import AUTOBIND, BIND_NO_PORT
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, port_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND_NO_PORT, BIND_PORT, BY_ROUTE
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.endpoints import (
     Endpoint,
     parse_endpoint,
@@ -31,7 +31,10 @@ _MIN_RESERVED_BYTES = 256 << 20
 
 
 class ProbeRequest(t.NamedTuple):
-    """A probe as it shall run; None stands for what the probe finds out by itself."""
+    """A probe as it shall run; None stands for what the probe finds out by itself.
+
+    program_ports: first and last port that connections name, None where the kernel chooses
+    """
 
     destinations: t.List[Endpoint]
     sources: t.List[address_set.Address]
@@ -45,6 +48,8 @@ class ProbeRequest(t.NamedTuple):
     reserve: t.Optional[int]
     timeout: int
     progress: t.Optional[str]
+    program_ports: t.Optional[t.Tuple[int, int]] = None
+    reuse_address: bool = False
 
     def sampled(self, opened: int) -> int:
         """Return how many of ``opened`` connections have to answer."""
@@ -84,7 +89,21 @@ def parse(params: t.Mapping[str, t.Any]) -> ProbeRequest:
         or_none("reserve", 0, 2**50, "Write bytes."),
         number("timeout", 1, _MAX_SECONDS, "Write seconds, a day at most."),
         params["progress"],
+        _program_ports(before, params["binding"], params["program_ports"]),
+        params["reuse_address"],
     )
+
+
+def _program_ports(before: str, binding: str, value: object) -> t.Optional[t.Tuple[int, int]]:
+    where = before + "program_ports"
+    if value is None or value == "":
+        if binding == BIND_PORT:
+            raise Refusal(where, value, "a range of ports with %s" % BIND_PORT, "Write it as 20000-29999.")
+        return None
+    if binding != BIND_PORT:
+        remedy = "Leave it out, or set %sbinding to %s." % (before, BIND_PORT)
+        raise Refusal(where, value, "nothing with %s" % binding, remedy)
+    return port_set.parse_range(where, value)
 
 
 def _destinations(before: str, params: t.Mapping[str, t.Any]) -> t.List[Endpoint]:
@@ -145,10 +164,10 @@ def _check_sources(
     before: str, binding: str, destinations: t.Sequence[Endpoint], sources: t.Sequence[address_set.Address]
 ) -> None:
     where = before + "source_addresses"
-    if binding == AUTOBIND:
+    if binding in BY_ROUTE:
         if sources:
             remedy = "Leave it empty, or set %sbinding to %s." % (before, BIND_NO_PORT)
-            raise Refusal(where, [str(source) for source in sources[:3]], "nothing with %s" % AUTOBIND, remedy)
+            raise Refusal(where, [str(source) for source in sources[:3]], "nothing with %s" % binding, remedy)
         return
     if not sources:
         raise Refusal(where, [], "at least one address with %s" % binding, "Name the addresses to connect from.")

@@ -23,7 +23,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe import messages
 from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND_NO_PORT
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND_ANY, BIND_NO_PORT, BIND_PORT
 
 #: include/uapi/linux/in.h; socket has the first from Python 3.12 on.
 IP_BIND_ADDRESS_NO_PORT = 24
@@ -36,6 +36,9 @@ _RESET = struct.pack("ii", 1, 0)
 # As plain numbers: an enumeration's member costs a lookup, and its | a microsecond.
 _SOCKET_TYPE = int(socket.SOCK_STREAM) | int(socket.SOCK_NONBLOCK) | int(socket.SOCK_CLOEXEC)
 _SOL_SOCKET, _SO_LINGER, _SOL_IP = int(socket.SOL_SOCKET), int(socket.SO_LINGER), int(socket.IPPROTO_IP)
+_SO_REUSEADDR = int(socket.SO_REUSEADDR)
+#: The wildcard addresses of a client, which does not listen.
+_ANY_IPV4, _ANY_IPV6 = "0.0.0.0", "::"  # noqa: S104
 _WRITABLE = select.POLLOUT
 _UNDER_WAY = (errno.EINPROGRESS, 0)
 
@@ -65,11 +68,13 @@ class Connector:
     """Obeys Open, Finish and Ask, and answers with reports.
 
     ends: when connections that are under way are given up, by the monotonic clock
+    reuse_address: whether they have SO_REUSEADDR
     """
 
-    def __init__(self, channel: socket.socket, binding: str, ends: float) -> None:
+    def __init__(self, channel: socket.socket, binding: str, ends: float, reuse_address: bool = False) -> None:
         self._channel = channel
-        self._no_port = binding == BIND_NO_PORT
+        self._no_port, self._any, self._named = (binding == mode for mode in (BIND_NO_PORT, BIND_ANY, BIND_PORT))
+        self._reuse_address = reuse_address
         self._ends = ends
         # In parts, for one that grows is moved again and again, and leaves its former places behind.
         self._parts = [array.array("i")]
@@ -137,18 +142,19 @@ class Connector:
         its number, for an object would take more memory than the descriptor does in the kernel's table.
         """
         family = int(socket.AF_INET6 if ":" in piece.destinations[0][0] else socket.AF_INET)
-        options = self._options(piece)
-        source = None if piece.source is None else (piece.source, 0)
+        options, (source, first, step) = self._options(piece), self._source(piece)
+        # Whoever names his ports goes on with the next one.
+        final = EXHAUSTED if self._named else FULL | EXHAUSTED
         turns, register, waiting = len(piece.destinations), self._poll.register, self._waiting.add
         for number in range(piece.limit):
             failed, opened = 0, None
             try:
                 opened = socket.SocketType(family, _SOCKET_TYPE, 0)
                 opened.setsockopt(_SOL_SOCKET, _SO_LINGER, _RESET)
-                for name, value in options:
-                    opened.setsockopt(_SOL_IP, name, value)
+                for level, name, value in options:
+                    opened.setsockopt(level, name, value)
                 if source is not None:
-                    opened.bind(source)
+                    opened.bind((source, first + number * step))
                 failed = opened.connect_ex(piece.destinations[number % turns])
             except OSError as error:
                 failed = error.errno or errno.EIO
@@ -163,7 +169,7 @@ class Connector:
                 if failed in EXHAUSTED:
                     self._exhausted = failed
                     self._rest = piece.limit - number
-                if failed in FULL or failed in EXHAUSTED:
+                if failed in final:
                     self._returned += piece.limit - number
                     return
                 self._returned += 1
@@ -171,15 +177,25 @@ class Connector:
                 self._look(0)
                 self._settle(_MAX_WAITING)
 
-    def _options(self, piece: Piece) -> t.List[t.Tuple[int, int]]:
-        """Return the options of SOL_IP, which IPv6 has as well (ip(7); net/ipv6/ipv6_sockglue.c)."""
+    def _source(self, piece: Piece) -> t.Tuple[t.Optional[str], int, int]:
+        """Return what to bind: the address, None for none, the first port, and from port to port how far."""
+        if self._any:
+            return _ANY_IPV6 if ":" in piece.destinations[0][0] else _ANY_IPV4, 0, 0
+        if self._named and piece.ports is not None:
+            return piece.source, piece.ports[0], 1
+        return piece.source, 0, 0
+
+    def _options(self, piece: Piece) -> t.List[t.Tuple[int, int, int]]:
+        """Return level, name and value; those of SOL_IP IPv6 has as well (ip(7); net/ipv6/ipv6_sockglue.c)."""
         options = []
+        if self._reuse_address:
+            options.append((_SOL_SOCKET, _SO_REUSEADDR, 1))
         if self._no_port and piece.source is not None:
-            options.append((IP_BIND_ADDRESS_NO_PORT, 1))
-        if piece.ports is not None:
+            options.append((_SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1))
+        if piece.ports is not None and not self._named:
             low, high = piece.ports
             # 32 bits, which Python takes with a sign.
-            options.append((IP_LOCAL_PORT_RANGE, (high << 16 | low) - (1 << 32 if high >= 1 << 15 else 0)))
+            options.append((_SOL_IP, IP_LOCAL_PORT_RANGE, (high << 16 | low) - (1 << 32 if high >= 1 << 15 else 0)))
         return options
 
     def _settle(self, maximum: int) -> None:

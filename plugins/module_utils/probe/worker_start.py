@@ -26,7 +26,7 @@ def be_worker(parent: int, channel: socket.socket, request: ProbeRequest, nofile
         if request.user is not None:
             _become(request.user, nofile)
         if forked.die_with(parent):
-            worker_process.Connector(channel, request.binding, ends).run()
+            worker_process.Connector(channel, request.binding, ends, request.reuse_address).run()
     finally:
         os._exit(1)
 

@@ -13,6 +13,7 @@ import typing as t
 PORT_RANGE = "net.ipv4.ip_local_port_range"
 RESERVED_PORTS = "net.ipv4.ip_local_reserved_ports"
 UNPRIVILEGED_START = "net.ipv4.ip_unprivileged_port_start"
+AUTOBIND_REUSE = "net.ipv4.ip_autobind_reuse"
 NR_OPEN = "fs.nr_open"
 FILE_MAX = "fs.file-max"
 EPOLL_WATCHES = "fs.epoll.max_user_watches"
@@ -116,6 +117,8 @@ KEYS: t.Dict[str, Key] = {
     "net.core.wmem_default": _SEND,
     "net.core.wmem_max": _SEND,
     "net.ipv4.inet_peer_threshold": Key(TEXT, namespaces=FIRST_ONLY),
+    # Linux 5.7.
+    AUTOBIND_REUSE: Key(U8, 0, 1, snapshot=True),
     "net.ipv4.ip_default_ttl": Key(INT, 1, 255),
     "net.ipv4.ip_forward": _ANY_INT,
     PORT_RANGE: Key(

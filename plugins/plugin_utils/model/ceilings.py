@@ -10,16 +10,21 @@ how many connections it allows, and never allows fewer when there is more of its
 |---|---|---|
 | four_tuples | the sum over the address families of source addresses x usable ports x destinations, less the \
 connections in TIME_WAIT. ``autobind``: one source a family, which the route chooses. ``bind``: a port is taken once \
-for an address, whatever the destination | net/ipv4/inet_hashtables.c, __inet_hash_connect; \
+for an address, whatever the destination; ``bind_any``: once for all addresses. ``bind_port``: the ports of the \
+program, for each destination with SO_REUSEADDR | net/ipv4/inet_hashtables.c, __inet_hash_connect; \
 net/ipv4/inet_connection_sock.c, inet_csk_get_port; measured |
-| nofile | (lowest soft limit - other descriptors of a process) x processes | fs/file.c, alloc_fd; getrlimit(2) |
+| nofile | (lowest soft limit, or the hard one of a program that raises it - other descriptors of a process) / \
+descriptors of a connection x processes | fs/file.c, alloc_fd; getrlimit(2) |
 | nr_open | the same with fs.nr_open, to which nofile can be raised at most | kernel/sys.c, do_prlimit |
-| file_max | fs.file-max - open files of others | fs/file_table.c, alloc_empty_file; CAP_SYS_ADMIN passes it by |
-| epoll_watches | fs.epoll.max_user_watches | fs/eventpoll.c, ep_insert; for all processes of a user together |
-| conntrack | nf_conntrack_max - entries of others - closed connections, while their entries last; only where local \
-connections are tracked | net/netfilter/nf_conntrack_core.c, __nf_conntrack_alloc |
+| file_max | (fs.file-max - open files of others) / descriptors of a connection | fs/file_table.c, alloc_empty_file; \
+CAP_SYS_ADMIN passes it by |
+| epoll_watches | fs.epoll.max_user_watches / descriptors of a connection | fs/eventpoll.c, ep_insert; for all \
+processes of a user together |
+| conntrack | (nf_conntrack_max - entries of others - closed connections, while their entries last) / descriptors of \
+a connection; only where local connections are tracked | net/netfilter/nf_conntrack_core.c, __nf_conntrack_alloc |
 | memory | (free + page cache + unused dentries and inodes - what the kernel keeps free + what the sockets of now have \
-- TIME_WAIT) / bytes of a connection | module_utils/host/slab.py, module_utils/host/memory.py |
+- TIME_WAIT) / bytes of a connection, which has as many sockets as descriptors | module_utils/host/slab.py, \
+module_utils/host/memory.py |
 | cgroup_memory | the same with limit - used + page cache, of the tightest level | mm/memcontrol.c, try_charge_memcg |
 | tasks | where fewer tasks than processes can start: their number x connections of a process | kernel/fork.c, \
 copy_process; kernel/cgroup/pids.c |
@@ -71,7 +76,9 @@ def predict(limits: Limits, stated: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return every constraint with the connections that it allows, the lowest first.
 
     stated: ``target_connections``, ``destinations``, ``binding``, ``processes``, ``users``, ``units``, ``interface``,
-            ``port_fill``, ``app_bytes``, ``churn`` as the role variables ``tune_<name>`` have them;
+            ``port_fill``, ``app_bytes``, ``churn``, ``program``, ``program_binds``, ``program_ports``,
+            ``reuse_address``, ``descriptors_per_connection``, ``raises_nofile``, ``closes_first`` as the role variables
+            ``tune_<name>`` have them;
             ``app_descriptors`` (64), ``app_nofile`` (that of the users and units), ``kernel_bytes`` (a socket with
             epoll), ``memory_reserve`` (0), ``exempt_from`` (names of constraints) and ``after_restart`` (False); every
             one may be missing

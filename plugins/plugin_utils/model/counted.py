@@ -19,10 +19,12 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
     on_machine,
     scope_of,
 )
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.programs import RESET
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
-#: net/netfilter/nf_conntrack_proto_tcp.c, tcp_timeouts[TCP_CONNTRACK_TIME_WAIT].
+#: net/netfilter/nf_conntrack_proto_tcp.c, tcp_timeouts[TCP_CONNTRACK_TIME_WAIT], and TCP_CONNTRACK_CLOSE after a RST.
 CONNTRACK_TIMEWAIT_SECONDS = 120
+_CONNTRACK_CLOSE_SECONDS = 10
 
 
 def file_max(limits: Limits, request: ClientRequest) -> Answer:
@@ -31,8 +33,8 @@ def file_max(limits: Limits, request: ClientRequest) -> Answer:
     if values["now"] is None or values["allocated"] is None:
         return Unknown("fs.file-max or fs.file-nr could not be read")
     others = other_files(limits)
-    formula = "fs.file-max %d - %d files of others; CAP_SYS_ADMIN is exempt" % (values["now"], others)
-    return _counted(limits, request, FILE_MAX, values["now"], others, formula)
+    formula = "fs.file-max %d - %d files of others%s; CAP_SYS_ADMIN is exempt"
+    return _counted(limits, request, FILE_MAX, values["now"], others, formula % (values["now"], others, each(request)))
 
 
 def other_files(limits: Limits) -> int:
@@ -45,7 +47,7 @@ def epoll_watches(limits: Limits, request: ClientRequest) -> Answer:
     now = limits["epoll"]["max_user_watches"]
     if now is None:
         return Unknown("fs.epoll.max_user_watches could not be read")
-    formula = "fs.epoll.max_user_watches %d, for all processes of one user" % now
+    formula = "fs.epoll.max_user_watches %d%s, for all processes of one user" % (now, each(request))
     return _counted(limits, request, EPOLL_WATCHES, now, 0, formula)
 
 
@@ -62,7 +64,7 @@ def conntrack(limits: Limits, request: ClientRequest) -> Answer:
     formula = "%s %d - %d entries of others" % (CONNTRACK_MAX, table["max"], others)
     if closed:
         formula += " - %d of closed connections" % closed
-    return _counted(limits, request, CONNTRACK_MAX, table["max"], others + closed, formula)
+    return _counted(limits, request, CONNTRACK_MAX, table["max"], others + closed, formula + each(request))
 
 
 def other_entries(limits: Limits) -> int:
@@ -71,12 +73,20 @@ def other_entries(limits: Limits) -> int:
 
 
 def tracked_after_close(request: ClientRequest) -> int:
-    return request.churn * CONNTRACK_TIMEWAIT_SECONDS
+    seconds = _CONNTRACK_CLOSE_SECONDS if request.closes_first == RESET else CONNTRACK_TIMEWAIT_SECONDS
+    return request.churn * seconds * request.descriptors_per_connection
+
+
+def each(request: ClientRequest) -> str:
+    """Return the end of a formula where a connection takes more than one: a proxy has its client's as well."""
+    number = request.descriptors_per_connection
+    return "" if number == 1 else ", by %d a connection" % number
 
 
 def _counted(limits: Limits, request: ClientRequest, key: str, now: int, taken: int, formula: str) -> Allowance:
     """Return what a key allows that counts connections one by one; ``taken`` are those of others."""
-    allows = max(0, now - taken)
+    allows = max(0, now - taken) // request.descriptors_per_connection
     scope = scope_of(limits, key)
-    needed = "" if request.target is None else " to %d or more" % (request.target + taken)
+    wanted = None if request.target is None else request.target * request.descriptors_per_connection + taken
+    needed = "" if wanted is None else " to %d or more" % wanted
     return Allowance(allows, allows, scope, formula, "raise %s%s%s" % (key, on_machine(scope), needed))

@@ -23,9 +23,12 @@ _MAX_PORTS = 65535
 
 
 def bytes_of_connection(limits: Limits, request: ClientRequest) -> int:
-    """Return what one connection takes in the kernel, with epoll unless stated otherwise, and in the application."""
-    kernel = limits["slab"]["per_socket_epoll"] if request.kernel_bytes is None else request.kernel_bytes
-    return int(kernel) + request.app_bytes
+    """Return what one connection takes in the kernel, with epoll unless stated otherwise, and in the application.
+
+    Each of its descriptors is a socket: a proxy has one to its client, and one to the server.
+    """
+    sockets = limits["slab"]["per_socket_epoll"] * request.descriptors_per_connection
+    return int(sockets if request.kernel_bytes is None else request.kernel_bytes) + request.app_bytes
 
 
 def memory_needed(limits: Limits, request: ClientRequest, connections: int) -> int:

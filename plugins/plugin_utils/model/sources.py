@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import ranges
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, MAX_ADDRESSES
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import AUTOBIND
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BY_ROUTE
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest, parse
 
@@ -53,12 +53,12 @@ def source_addresses(limits: Limits, stated: t.Mapping[str, t.Any], maximum: int
 
     maximum: no more than so many of each family, the lowest; a whole prefix that is local may have millions
 
-    None are named for ``autobind``, which leaves the choice to the route.
+    None are named for ``autobind`` and ``bind_any``, which leave the choice to the route.
     """
     request = parse(stated)
     sources_of = source_ranges(limits, request.interface) or {}
     numbers = {family: ranges.count(found) for family, found in sources_of.items()}
-    if request.binding == AUTOBIND or not sources_of:
+    if request.binding in BY_ROUTE or not sources_of:
         return []
     wanted = destinations_by_family(request, numbers)
     return [
@@ -70,13 +70,13 @@ def source_addresses(limits: Limits, stated: t.Mapping[str, t.Any], maximum: int
 
 
 def usable_sources(limits: Limits, request: ClientRequest) -> int | None:
-    """Return how many source addresses the connections of the request can have; autobind has one a family."""
+    """Return how many source addresses the connections of the request can have; one a family by the route."""
     sources_of = source_ranges(limits, request.interface)
     if sources_of is None:
         return None
     sources = {family: ranges.count(found) for family, found in sources_of.items()}
     families = [family for family, number in destinations_by_family(request, sources).items() if number]
-    return sum(min(1, sources[f]) if request.binding == AUTOBIND else sources[f] for f in families)
+    return sum(min(1, sources[f]) if request.binding in BY_ROUTE else sources[f] for f in families)
 
 
 def destinations_by_family(request: ClientRequest, sources: t.Mapping[int, int]) -> dict[int, int]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import ranges
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import subjects
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, ranges
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND, BIND_ANY
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import AUTOBIND_REUSE
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import four_tuples, subjects
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import SourceRanges
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.programs import CLIENT
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
 #: Published: nothing lost at an average chain of 1, 11 % of the throughput at 48.
@@ -31,6 +33,8 @@ def collect(limits: Limits, request: ClientRequest, ceiling: int | None) -> list
         _parity(limits),
         _bind_among_others(limits, request),
         _bind_with_destinations(request),
+        _program_ports_in_range(limits, request),
+        _autobind_reuse(limits, request),
         _timewait_overflow(limits, request),
         _nobody_applies(limits),
         _containers(limits),
@@ -115,7 +119,7 @@ def _containers(limits: Limits) -> str | None:
 
 
 def _bind_among_others(limits: Limits, request: ClientRequest) -> str | None:
-    if request.binding != BIND or limits["addresses"] is None:
+    if request.binding not in (BIND, BIND_ANY) or limits["addresses"] is None:
         return None
     ours = _ours(limits)
     others = 0
@@ -127,8 +131,8 @@ def _bind_among_others(limits: Limits, request: ClientRequest) -> str | None:
         return None
     # net/ipv4/inet_hashtables.c, __inet_hash_connect: tb->fastreuse >= 0
     return (
-        "%d connections come from addresses that are not ours: a program that binds plainly (tune_binding: bind) takes "
-        "each port from every program that lets the kernel choose, on all addresses." % others
+        "%d connections come from addresses that are not ours: a program that binds plainly (tune_binding: %s) takes "
+        "each port from every program that lets the kernel choose, on all addresses." % (others, request.binding)
     )
 
 
@@ -143,18 +147,51 @@ def _ours(limits: Limits) -> SourceRanges:
 
 
 def _bind_with_destinations(request: ClientRequest) -> str | None:
-    if request.binding != BIND or sum(request.destinations.values()) < 2:
+    destinations = sum(request.destinations.values())
+    if four_tuples.shares_ports(request) or destinations < 2:
+        return None
+    per = "whatever the source address and" if request.binding == BIND_ANY else "per source address whatever"
+    return (
+        "A program that binds plainly (tune_binding: %s) takes one port %s the destination: "
+        "%d destinations hold no more than one." % (request.binding, per, destinations)
+    )
+
+
+def _program_ports_in_range(limits: Limits, request: ClientRequest) -> str | None:
+    """Warn of a program and a kernel that take ports from each other."""
+    low, high = limits["ports"]["low"], limits["ports"]["high"]
+    if request.program_ports is None or low is None or high is None:
+        return None
+    first, last = request.program_ports
+    reserved = port_set.parse_kernel_list(limits["ports"]["reserved"] or "")
+    shared = {port for port in range(max(first, low), min(last, high) + 1) if port not in reserved}
+    if not shared:
+        return None
+    # net/ipv4/inet_connection_sock.c, inet_csk_bind_conflict; measured: of 10 ports that connect() has on an address
+    # none can be bound there, and 10 bound ones of a range of 100 leave connect() 90.
+    named = port_set.format_kernel_list(shared)
+    return (
+        "%d of the program's own ports (tune_program_ports) are in net.ipv4.ip_local_port_range: connect() of other "
+        'programs takes them, and they are lost to connect(). Reserve them (tune_reserved_ports: ["%s"]).'
+        % (len(shared), named.replace(",", '", "'))
+    )
+
+
+def _autobind_reuse(limits: Limits, request: ClientRequest) -> str | None:
+    more = four_tuples.reused_at_most(limits, request)
+    if not more or (limits["keys"].get(AUTOBIND_REUSE) or {}).get("now") != "1":
         return None
     return (
-        "A program that binds plainly (tune_binding: bind) takes one port per source address whatever the destination: "
-        "%d destinations hold no more than one." % sum(request.destinations.values())
+        "%s is 1: a program with SO_REUSEADDR that tries again may hold up to %d connections more than the four-tuples "
+        "that are counted, and many of its connects fail with EADDRNOTAVAIL. IP_BIND_ADDRESS_NO_PORT allows more, "
+        "without these (tune_binding: bind_no_port)." % (AUTOBIND_REUSE, more)
     )
 
 
 def _timewait_overflow(limits: Limits, request: ClientRequest) -> str | None:
     tcp = limits["tcp"]
     maximum = tcp["max_tw_buckets"]
-    if maximum is None or request.churn * tcp["timewait_seconds"] <= maximum:
+    if maximum is None or request.closes_first != CLIENT or request.churn * tcp["timewait_seconds"] <= maximum:
         return None
     return (
         "%d connections closed per second fill net.ipv4.tcp_max_tw_buckets (%d): those beyond close without TIME_WAIT, "

@@ -9,7 +9,12 @@ import math
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, ranges, taken_addresses
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import AUTOBIND, BIND
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import (
+    AUTOBIND,
+    BIND_ANY,
+    BIND_PORT,
+    BY_ROUTE,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import known
@@ -17,7 +22,11 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.fleet import Poo
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits, is_settable, number_of
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.four_tuples import (
     capacity_of_a_source,
+    fill_of,
     in_timewait,
+    let_it_bind,
+    shares_ports,
+    usable_ports,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import (
     destinations_by_family,
@@ -50,7 +59,7 @@ def addresses_of_slice(
     need = _Need(limits, request, target)
     listed = request.explicit.addresses
     taken: list[str] = []
-    if request.binding != AUTOBIND and not listed and part is not None:
+    if request.binding not in BY_ROUTE and not listed and part is not None:
         total, wanted = need.held, need.four_tuples
         for address in part.addresses():
             if total >= wanted:
@@ -114,7 +123,8 @@ class _Need:
 
     def __init__(self, limits: Limits, request: ClientRequest, target: int) -> None:
         self.limits, self.request, self.target = limits, request, target
-        self.ports = limits["ports"]["usable"]
+        self.ports = usable_ports(limits, request) or 0
+        self.fill = fill_of(request)
         self.claimed = claimed(limits)
         self.present = source_ranges(limits, request.interface) or {4: [], 6: []}
         sources = {family: ranges.count(found) for family, found in self.present.items()}
@@ -123,23 +133,23 @@ class _Need:
         #: The family that more addresses would be of.
         self.family = max((4, 6), key=lambda family: (destinations[family], -family))
         self.destinations = destinations[self.family]
-        self.sources = min(1, sources[self.family]) if request.binding == AUTOBIND else sources[self.family]
+        self.sources = min(1, sources[self.family]) if request.binding in BY_ROUTE else sources[self.family]
         self.timewait = in_timewait(limits, request)
         #: floor(n * fill) >= target holds from this n on.
-        self.four_tuples = math.ceil(target / request.port_fill) + self.timewait
-        used = {f: min(1, n) if request.binding == AUTOBIND else n for f, n in sources.items()}
+        self.four_tuples = math.ceil(target / self.fill) + self.timewait
+        used = {f: min(1, n) if request.binding in BY_ROUTE else n for f, n in sources.items()}
         self.held = sum(used[family] * self.capacity[family] for family in used)
 
     def refusal(self, part: Slice | None, taken: int) -> Refusal:
         each = self.capacity[self.family]
         maximum = self.held + taken * each
         sources = self.sources + taken
-        allowed = "at most %d, what %s x %d ports%s can hold at tune_port_fill %s" % (
-            max(0, math.floor((maximum - self.timewait) * self.request.port_fill)),
+        allowed = "at most %d, what %s x %d ports%s can hold%s" % (
+            max(0, math.floor((maximum - self.timewait) * self.fill)),
             number_of(sources, "source address", "es"),
             self.ports,
-            "" if self.request.binding == BIND else " x " + number_of(self.destinations, "destination"),
-            _decimal(self.request.port_fill),
+            " x " + number_of(self.destinations, "destination") if shares_ports(self.request) else "",
+            "" if self.request.binding == BIND_PORT else " at tune_port_fill %s" % _decimal(self.fill),
         )
         missing = math.ceil((self.four_tuples - maximum) / each) if each else 0
         remedy = "It needs %s and has %d: %s." % (
@@ -148,8 +158,12 @@ class _Need:
             _alternatives([self._more_addresses(part, missing), *self._without_addresses(maximum, sources)]),
         )
         if self.request.binding == AUTOBIND:
-            ways = ["let it bind (tune_binding: bind_no_port)", *self._without_addresses(maximum, sources)]
+            bind = "let it bind (tune_binding: bind_no_port)" if self.request.program is None else None
+            ways = [*filter(None, [bind or let_it_bind(self.request)]), *self._without_addresses(maximum, sources)]
             remedy = "A program that does not bind has one source address: %s." % _alternatives(ways)
+        elif self.request.binding == BIND_ANY:
+            ways = ["let it bind an address (tune_binding: bind_no_port)", *self._without_addresses(maximum, sources)]
+            remedy = "A program that binds the wildcard address has each port once: %s." % _alternatives(ways)
         return Refusal("tune_target_connections", self.target, allowed, remedy + self._fixed_range() + self.claimed)
 
     def _fixed_range(self) -> str:
@@ -174,10 +188,12 @@ class _Need:
     def _without_addresses(self, maximum: int, sources: int) -> t.Iterator[str]:
         """Yield what else would do, alone."""
         per_destination = sources * self.ports
-        if self.request.binding != BIND and per_destination:
+        if shares_ports(self.request) and per_destination:
             more = math.ceil((self.four_tuples - maximum) / per_destination)
             yield "add %s" % number_of(more, "destination")
-        if maximum - self.timewait >= self.target:
+        if self.request.binding == BIND_PORT:
+            yield "give the program more ports (tune_program_ports)"
+        elif maximum - self.timewait >= self.target:
             # Rounded up to a hundredth, as people write it.
             fill = math.ceil(self.target * 100 / (maximum - self.timewait)) / 100
             yield "raise tune_port_fill to %s" % _decimal(fill)

@@ -32,14 +32,15 @@ _ROOM = 65536
 
 def floors_of(limits: Limits, request: ClientRequest, planned_for: int, hard: int) -> dict[str, t.Any]:
     """Return the lowest values that the request needs, without the keys that are not there or not this host's."""
+    descriptors = planned_for * request.descriptors_per_connection
     needed = {
         NR_OPEN: hard,
-        FILE_MAX: planned_for + _room(other_files(limits)),
-        EPOLL_WATCHES: planned_for + request.processes * request.app_descriptors,
+        FILE_MAX: descriptors + _room(other_files(limits)),
+        EPOLL_WATCHES: descriptors + request.processes * request.app_descriptors,
     }
     if limits["conntrack"]["tracks_local"]:
         closed = tracked_after_close(request)
-        needed[CONNTRACK_MAX] = planned_for + closed + _room(other_entries(limits))
+        needed[CONNTRACK_MAX] = descriptors + closed + _room(other_entries(limits))
     explicit = request.explicit
     floors: dict[str, t.Any] = {
         key: floor

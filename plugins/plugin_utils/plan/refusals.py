@@ -76,7 +76,7 @@ def _more_descriptors(predicted: Limits, request: ClientRequest, target: int) ->
         maximum, remedy = nr_open, "Raise fs.nr_open to %d or more %s." % (needed, where)
     else:
         return ""
-    each = maximum - request.app_descriptors
+    each = (maximum - request.app_descriptors) // request.descriptors_per_connection
     if each > 0:
         remedy += " Or let %d processes hold them (tune_processes)." % math.ceil(target / each)
     return remedy

@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import document as reports
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import parse
 
 #: So few hosts are shown with all their constraints at once.
 _MAX_OPEN = 4
@@ -234,11 +236,20 @@ def _facts(host: t.Mapping[str, t.Any]) -> list[str]:
         "kernel %s" % facts["kernel"] if facts.get("kernel") else None,
         "%.1f GiB of memory" % (memory / 2**30) if memory else None,
         "a container" if facts.get("container") else None,
-        request.get("binding"),
+        request.get("program"),
+        _binding(request),
         _number_of(destinations, "destination"),
         _number_of(processes, "process", "es"),
     )
     return [str(fact) for fact in told if fact]
+
+
+def _binding(request: t.Mapping[str, t.Any]) -> object:
+    """Return how the program binds, as stated or as it is known to; what was refused as it was written."""
+    try:
+        return parse(request).binding
+    except Refusal:
+        return request.get("binding")
 
 
 def _number_of(number: object, noun: str, plural: str = "s") -> str | None:

@@ -432,6 +432,11 @@ def hosts(draw: st.DrawFn) -> Limits:
     return t.cast(Limits, limits)
 
 
+def _with_ports(asked: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Only a program that names its ports has a range of its own."""
+    return asked if asked["binding"] == "bind_port" else dict(asked, program_ports=None)
+
+
 REQUESTS = st.fixed_dictionaries(
     {
         "target_connections": st.none() | st.integers(1, 4 * 10**6),
@@ -441,6 +446,11 @@ REQUESTS = st.fixed_dictionaries(
         "port_fill": st.sampled_from((0.25, 0.5, 1.0)),
         "churn": st.sampled_from((0, 0, 50)),
         "app_bytes": st.sampled_from((0, 2000)),
+        "program_ports": st.sampled_from(("1024 65535", "20000 20999")),
+        "reuse_address": st.booleans(),
+        "descriptors_per_connection": st.sampled_from((1, 1, 2)),
+        "raises_nofile": st.sampled_from((False, True, 10000)),
+        "closes_first": st.sampled_from(("client", "server")),
         "address_pool": st.sampled_from(([], ["198.51.100.0/24"], ["10.0.0.0/8"])),
         "slot": st.none() | st.integers(0, 3),
         "slot_size": st.sampled_from((16, 60)),
@@ -453,7 +463,7 @@ REQUESTS = st.fixed_dictionaries(
             )
         ),
     }
-)
+).map(_with_ports)
 
 
 @given(limits=hosts(), asked=REQUESTS)
@@ -494,3 +504,50 @@ def test_an_nr_open_that_cannot_be_written_here() -> None:
     limits = limits_of(keys={"fs.nr_open": {"now": "5000", "writable": False}})
     found = refusal(limits, target_connections=20000, app_nofile=100000)
     assert "Raise fs.nr_open to 20064 or more. It cannot be written here: do that from where" in found
+
+
+class TestHowProgramsBind:
+    def test_a_proxy_has_two_descriptors_for_each_connection(self) -> None:
+        found = plan(target_connections=20000, descriptors_per_connection=2, processes=2)
+        assert found["descriptors"] == 2 * 10000 + 64
+        # A quarter more, for processes do not share connections out evenly, in steps of 1024.
+        assert found["settings"]["nofile_soft"] == 25600
+        floors = found["settings"]["sysctl_floors"]
+        assert floors["fs.file-max"] == 2 * 20000 + 65536
+        assert floors["fs.epoll.max_user_watches"] == 2 * 20000 + 2 * 64
+        keys = {"net.netfilter.nf_conntrack_max": 65536}
+        tracked = plan(limits_of(conntrack=TRACKING, keys=keys), target_connections=20000, descriptors_per_connection=2)
+        assert tracked["settings"]["sysctl_floors"]["net.netfilter.nf_conntrack_max"] == 2 * 20000 + 65536
+
+    def test_processes_that_a_container_does_not_let_have_more(self) -> None:
+        limits = container(host={"capabilities": []}, nofile={"inherited": {"soft": 1024, "hard": 4064}})
+        found = refusal(limits, target_connections=10000, descriptors_per_connection=2)
+        # (4064 - 64) / 2 are 2000 connections of a process
+        assert "start it with a nofile of 20064 or more" in found
+        assert "let 5 processes hold them (tune_processes)" in found
+
+    def test_the_wildcard_address_gains_nothing_by_more_addresses(self) -> None:
+        found = refusal(target_connections=50000, **dict(POOL, binding="bind_any"))
+        assert found == (
+            "tune_target_connections is 50000; allowed: at most 32256, what 1 source address x 64512 ports can hold at "
+            "tune_port_fill 0.5. A program that binds the wildcard address has each port once: let it bind an address "
+            "(tune_binding: bind_no_port) or raise tune_port_fill to 0.78."
+        )
+        assert plan(binding="bind_any", destinations=9)["target"] == 32256
+
+    def test_ports_of_the_program(self) -> None:
+        own = dict(POOL, binding="bind_port", program_ports="20000-29999")
+        found = plan(target_connections=40000, destinations=2, reuse_address=True, **own)
+        # 10000 ports x 2 destinations a source address, all of which can be planned for
+        assert found["settings"]["addresses_list"] == ["198.51.100.33"]
+        assert found["after"]["advised"] == 40000
+        assert plan(target_connections=40000, destinations=2, **own)["sources"] == 4
+        assert "tune_program_ports) are in net.ipv4.ip_local_port_range" in found["warnings"][0]
+        reserved = plan(None, {"reserved_ports": ["20000-29999"]}, target_connections=10000, **own)
+        assert reserved["warnings"] == []
+        few = refusal(target_connections=40000, reuse_address=True, **dict(own, address_pool=[]))
+        assert few == (
+            "tune_target_connections is 40000; allowed: at most 10000, what 1 source address x 10000 ports x 1 "
+            "destination can hold. It needs 4 source addresses and has 1: give it a tune_address_pool with a "
+            "tune_slot_size of 3, add 3 destinations or give the program more ports (tune_program_ports)."
+        )

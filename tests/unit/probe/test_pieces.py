@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece, Pieces
+from ansible_collections.fourtuple.clients.plugins.module_utils.probe.pieces import Piece, Pieces, split
 
 V4 = [ipaddress.ip_address("198.51.100.1") + number for number in range(4)]
 V6 = [ipaddress.ip_address("2001:db8::1") + number for number in range(4)]
@@ -54,6 +54,29 @@ def test_blocks_cover_every_port_of_every_lane_once(sources, destinations, bind,
     )
     assert covered == dict.fromkeys(itertools.product(expected, range(ports[0], ports[1] + 1)), 1)
     assert len(made) == len(list(made))
+
+
+@given(SOURCES, DESTINATIONS, st.booleans(), RANGES)
+def test_ports_that_are_named_once_each(sources, destinations, bind, named):
+    made = Pieces(sources, destinations, bind, (1, 2), 0, 10, False, named)
+    covered = collections.Counter(
+        (lane(piece), port) for piece in made for port in range(piece.ports[0], piece.ports[1] + 1)
+    )
+    expected = itertools.product(lanes(sources, destinations, bind), range(named[0], named[1] + 1))
+    assert covered == dict.fromkeys(expected, 1)
+    assert all(piece.limit == piece.ports[1] - piece.ports[0] + 1 for piece in made)
+
+
+@given(RANGES, st.data())
+def test_a_piece_in_two(ports, data):
+    limit = data.draw(st.integers(0, ports[1] - ports[0] + 1))
+    whole = Piece("198.51.100.1", SERVERS4[:1], ports, ports[1] - ports[0] + 1)
+    first, rest = split(whole, limit, True)
+    assert (first.limit, rest.limit) == (limit, whole.limit - limit)
+    assert [*range(first.ports[0], first.ports[1] + 1), *range(rest.ports[0], rest.ports[1] + 1)] == list(
+        range(ports[0], ports[1] + 1)
+    )
+    assert split(whole, limit, False) == (whole._replace(limit=limit), whole._replace(limit=whole.limit - limit))
 
 
 @given(RANGES)

@@ -27,6 +27,8 @@ PARAMS = {
     "reserve": None,
     "timeout": 300,
     "progress": None,
+    "program_ports": None,
+    "reuse_address": False,
     "variable_prefix": "",
 }
 MIB = 1 << 20
@@ -67,6 +69,15 @@ def test_what_is_asked_for():
 def test_what_is_left_out_is_found_out_later():
     request = parse()
     assert (request.processes, request.user, request.sample, request.reserve, request.progress) == (None,) * 5
+
+
+def test_ports_that_the_program_names():
+    request = parse(
+        binding="bind_port", source_addresses=["192.0.2.9"], program_ports="20000-20099", reuse_address=True
+    )
+    assert (request.program_ports, request.reuse_address) == ((20000, 20099), True)
+    # Before ansible-core 2.19 a null arrives as an empty text.
+    assert parse(binding="bind_any", program_ports="").program_ports is None
 
 
 def test_loopback_addresses_are_sources_like_others():
@@ -134,6 +145,31 @@ def test_one_that_is_not_ours_among_those_that_are():
             "source_addresses",
             "nothing with autobind",
             "Leave it empty, or set binding to bind_no_port.",
+        ),
+        (
+            {"binding": "bind_any", "source_addresses": ["192.0.2.9"]},
+            "source_addresses",
+            "nothing with bind_any",
+            "Leave",
+        ),
+        (
+            {"binding": "bind_port", "program_ports": "1-2"},
+            "source_addresses",
+            "at least one address with bind_port",
+            "",
+        ),
+        ({"program_ports": "1-2"}, "program_ports", "nothing with autobind", "set binding to bind_port."),
+        (
+            {"binding": "bind_port", "source_addresses": ["192.0.2.9"]},
+            "program_ports",
+            "a range of ports with bind_port",
+            "Write it as 20000-29999.",
+        ),
+        (
+            {"binding": "bind_port", "source_addresses": ["192.0.2.9"], "program_ports": "2-1"},
+            "program_ports",
+            "the first not above the last",
+            "Swap the two ends.",
         ),
         (
             {"binding": "bind"},

@@ -29,11 +29,11 @@ needs_narrowing = pytest.mark.skipif(not host_facts._has_narrowing(), reason="IP
 class Boss:
     """The other end of a worker's channel, with the sums of all that it said."""
 
-    def __init__(self, binding="autobind", patience=60):
+    def __init__(self, binding="autobind", patience=60, reuse_address=False):
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel.settimeout(20)
         self.theirs = theirs
-        self.worker = worker_process.Connector(theirs, binding, time.monotonic() + patience)
+        self.worker = worker_process.Connector(theirs, binding, time.monotonic() + patience, reuse_address)
         self.thread = threading.Thread(target=self.worker.run, daemon=True)
         self.thread.start()
         self.first = self.hear()
@@ -186,10 +186,10 @@ def test_it_says_first_what_room_it_has(boss):
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
-@pytest.mark.parametrize("binding", ["autobind", "bind", "bind_no_port"])
+@pytest.mark.parametrize("binding", ["autobind", "bind", "bind_no_port", "bind_any"])
 def test_it_opens_and_holds(boss, server, family, binding):
     targets = [server(family=family), server(family=family)]
-    source = None if binding == "autobind" else targets[0][0]
+    source = None if binding in ("autobind", "bind_any") else targets[0][0]
     worker = boss(binding=binding).open(targets, 150, source)
     assert (worker.opened, worker.returned, worker.errors, worker.rest) == (150, 0, {}, 0)
     peers = [opened.getpeername()[1] for opened in worker.held()]
@@ -198,6 +198,19 @@ def test_it_opens_and_holds(boss, server, family, binding):
         assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == struct.pack("ii", 1, 0)
         assert not os.get_blocking(opened.fileno())
     assert not any(os.get_inheritable(number) for number in worker.worker.held)
+
+
+def test_ports_that_are_named(boss, server):
+    source = "127.%d.%d.1" % (random.randrange(1, 255), random.randrange(255))
+    one, other = server(), server()
+    first = boss(binding="bind_port", reuse_address=True)
+    first.open([one], 20, source, (30000, 30019))
+    assert [opened.getsockname() for opened in first.held()] == [(source, 30000 + number) for number in range(20)]
+    # The same ports to another destination; a connection that cannot be made does not keep the next from its own port.
+    second = boss(binding="bind_port", reuse_address=True).open([other, one], 40, source, (29980, 30019))
+    assert (second.opened, second.returned, second.errors) == (30, 10, {errno.EADDRNOTAVAIL: 10})
+    third = boss(binding="bind_port").open([server()], 30, source, (30010, 30039))
+    assert (third.opened, third.returned, third.errors) == (20, 10, {errno.EADDRINUSE: 10})
 
 
 @needs_narrowing
@@ -302,13 +315,16 @@ def test_a_block_as_an_option(one, other):
     low, high = sorted((one, other))
     worker = worker_process.Connector(None, "bind_no_port", 0)
     options = worker._options(Piece("192.0.2.1", [("192.0.2.2", 7000)], (low, high), 1))
-    assert options[0] == (worker_process.IP_BIND_ADDRESS_NO_PORT, 1)
+    assert options[0] == (socket.IPPROTO_IP, worker_process.IP_BIND_ADDRESS_NO_PORT, 1)
     # As the kernel takes it: low in the lower half (ip(7)).
-    assert struct.pack("i", options[1][1]) == struct.pack("I", high << 16 | low)
+    assert struct.pack("i", options[1][2]) == struct.pack("I", high << 16 | low)
 
 
 def test_no_more_options_than_it_takes():
     worker = worker_process.Connector(None, "autobind", 0)
     assert worker._options(Piece(None, [("192.0.2.2", 7000)], None, 1)) == []
     worker = worker_process.Connector(None, "bind_no_port", 0)
-    assert worker._options(Piece("192.0.2.1", [("192.0.2.2", 7000)], None, 1)) == [(24, 1)]
+    assert worker._options(Piece("192.0.2.1", [("192.0.2.2", 7000)], None, 1)) == [(socket.IPPROTO_IP, 24, 1)]
+    worker = worker_process.Connector(None, "bind_port", 0, True)
+    wanted = [(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)]
+    assert worker._options(Piece("192.0.2.1", [("192.0.2.2", 7000)], (20000, 20099), 100)) == wanted

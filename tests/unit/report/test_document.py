@@ -334,6 +334,24 @@ def test_a_page_can_be_made_of_whatever_hosts_say(made_of: list[sample.Json]) ->
     assert len(page["hosts"]) == len(made_of)
 
 
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"binding": "bind"}, ["bind"]),
+        ({"binding": None}, ["autobind"]),
+        ({"program": "haproxy", "program_binds": True}, ["haproxy", "bind_no_port"]),
+        ({"program": "haproxy", "binding": "bind"}, ["haproxy", "bind"]),
+        ({"program": "my own"}, ["my own"]),
+        ({"binding": "anyhow"}, ["anyhow"]),
+    ],
+)
+def test_a_page_says_how_the_program_binds(request_: dict[str, t.Any], said: list[str]) -> None:
+    result = sample.tuned("client1")
+    result["request"] = request_
+    (host,) = report_page.content(made(result))["hosts"]
+    assert host["facts"][-len(said) :] == said
+
+
 def test_a_page_says_how_to_raise_what_binds_and_what_binds_next() -> None:
     (host,) = report_page.content(made(sample.tuned("client1")))["hosts"]
     assert [one["role"] for one in host["constraints"]] == ["binds", "next", "", "", "", "", ""]
