@@ -128,8 +128,8 @@ _EXPLICIT_DEFAULTS = Explicit({}, {}, (), None, None, None, ())
 def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
     """Return ``stated`` as a ClientRequest; a key that is missing, None or empty has the default of ``tune_<key>``.
 
-    Where a program is named, what its row of the table says goes before these defaults. The users whose nofile counts are
-    those of ``domains`` where no user is named.
+    Where a program is named, what its row of the table says goes before these defaults. The users whose nofile counts
+    are those of ``domains`` where no user is named.
     """
     stated = _mapping("the request", stated)
     defaults = {**_DEFAULTS, **_of_program(stated)}

@@ -57,20 +57,14 @@ def addresses_of_slice(
     limits: the host with everything else of the plan, and without the slice
     """
     need = _Need(limits, request, target)
-    listed = request.explicit.addresses
-    taken: list[str] = []
-    if request.binding not in BY_ROUTE and not listed and part is not None:
-        total, wanted = need.held, need.four_tuples
-        for address in part.addresses():
-            if total >= wanted:
-                break
-            if need.capacity[address.version] and not ranges.covers(need.present[address.version], int(address)):
-                others.refuse_of_pool(address)
-                taken.append(str(address))
-                total += need.capacity[address.version]
-        if total >= wanted:
-            return taken
-    raise need.refusal(part, len(taken))
+    if request.binding in BY_ROUTE or request.explicit.addresses or part is None:
+        raise need.refusal(part, 0)
+    taken, missing = need.taken_of(part)
+    for address in taken:
+        others.refuse_of_pool(address)
+    if missing:
+        raise need.refusal(part, len(taken))
+    return [str(address) for address in taken]
 
 
 class Others:
@@ -118,6 +112,10 @@ class Others:
         raise Refusal("tune_address_pool", str(address), taken_addresses.ALLOWED, remedy)
 
 
+#: How many sizes of a slot are tried before the pool is said to be too small.
+_ATTEMPTS = 64
+
+
 class _Need:
     """How many four-tuples a target takes, and what there is; the arithmetic of a refusal."""
 
@@ -140,7 +138,20 @@ class _Need:
         used = {f: min(1, n) if request.binding in BY_ROUTE else n for f, n in sources.items()}
         self.held = sum(used[family] * self.capacity[family] for family in used)
 
+    def taken_of(self, part: Slice) -> tuple[list[address_set.Address], int]:
+        """Return the addresses of a slice that are needed, and how many four-tuples are missing all the same."""
+        taken, missing = [], self.four_tuples - self.held
+        for address in part.addresses():
+            if missing <= 0:
+                break
+            if self.capacity[address.version] and not ranges.covers(self.present[address.version], int(address)):
+                taken.append(address)
+                missing -= self.capacity[address.version]
+        return taken, max(0, missing)
+
     def refusal(self, part: Slice | None, taken: int) -> Refusal:
+        if not any(self.present.values()):
+            return self._no_source()
         each = self.capacity[self.family]
         maximum = self.held + taken * each
         sources = self.sources + taken
@@ -166,6 +177,13 @@ class _Need:
             remedy = "A program that binds the wildcard address has each port once: %s." % _alternatives(ways)
         return Refusal("tune_target_connections", self.target, allowed, remedy + self._fixed_range() + self.claimed)
 
+    def _no_source(self) -> Refusal:
+        interface = self.request.interface
+        place = "on %s (tune_interface)" % interface if interface else "on any interface"
+        remedy = "Give %s an address%s." % (interface or "one", "" if interface else " and the host a default route")
+        allowed = "0: the host has no source address %s" % place
+        return Refusal("tune_target_connections", self.target, allowed, remedy)
+
     def _fixed_range(self) -> str:
         """Return what would widen the range, where only that keeps it from what was asked for."""
         low, high = self.request.port_range
@@ -180,10 +198,30 @@ class _Need:
             return "name %d more in tune_addresses" % missing
         if part is None:
             return "give it a tune_address_pool with a tune_slot_size of %d" % missing
-        size = part.size + missing
-        if part.slots * part.size >= (part.slot + 1) * size:
+        size = self._size_that_suffices(part.size + missing)
+        if size is not None:
             return "raise tune_slot_size from %d to %d on every host" % (part.size, size)
-        return "widen the pool, whose slots have %d addresses, and raise tune_slot_size to %d" % (part.size, size)
+        return "widen the pool, whose slots have %d addresses, and raise tune_slot_size to %d" % (
+            part.size,
+            part.size + missing,
+        )
+
+    def _size_that_suffices(self, size: int) -> int | None:
+        """Return the size of a slot, this one or somewhat more, whose slice of the pool is enough; None without one.
+
+        Another size is another slice, which may have addresses that do not count: the host's own, or of a family that
+        no destination is of.
+        """
+        primary = ((self.limits["addresses"] or {}).get("primary") or {}).get("address")
+        pool, each = _pool(self.request), self.capacity[self.family]
+        for _attempt in range(_ATTEMPTS if each else 0):
+            if size > pool.size or (self.request.slot is not None and pool.size // size <= int(self.request.slot)):
+                return None
+            _taken, missing = self.taken_of(slice_of(pool, size, self.request.slot, primary))
+            if not missing:
+                return size
+            size += math.ceil(missing / each)
+        return None
 
     def _without_addresses(self, maximum: int, sources: int) -> t.Iterator[str]:
         """Yield what else would do, alone."""

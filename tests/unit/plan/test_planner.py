@@ -8,7 +8,7 @@ import re
 import typing as t
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from limits_builder import address, container, limits_of, subject
 
@@ -539,7 +539,7 @@ class TestHowProgramsBind:
         own = dict(POOL, binding="bind_port", program_ports="20000-29999")
         found = plan(target_connections=40000, destinations=2, reuse_address=True, **own)
         # 10000 ports x 2 destinations a source address, all of which can be planned for
-        assert found["settings"]["addresses_list"] == ["198.51.100.33"]
+        assert found["settings"]["addresses"] == ["198.51.100.33"]
         assert found["after"]["advised"] == 40000
         assert plan(target_connections=40000, destinations=2, **own)["sources"] == 4
         assert "tune_program_ports) are in net.ipv4.ip_local_port_range" in found["warnings"][0]
@@ -551,3 +551,66 @@ class TestHowProgramsBind:
             "destination can hold. It needs 4 source addresses and has 1: give it a tune_address_pool with a "
             "tune_slot_size of 3, add 3 destinations or give the program more ports (tune_program_ports)."
         )
+
+
+# --- each way out of a refusal, followed ---
+
+
+def ways_out(message: str) -> dict[str, int | float]:
+    """Return what a refusal for want of source addresses says would do, each alone, as the request has it."""
+    said = {
+        "slot_size": r"raise tune_slot_size from \d+ to (\d+)",
+        "destinations": r"add (\d+) destination",
+        "port_fill": r"raise tune_port_fill to ([0-9]+[.][0-9]+)",
+        "wider": r"widen the pool, .* and raise tune_slot_size to (\d+)",
+        "pool": r"give it a tune_address_pool with a tune_slot_size of (\d+)",
+    }
+    found = {name: re.search(pattern, message) for name, pattern in said.items()}
+    return {name: float(match[1]) if name == "port_fill" else int(match[1]) for name, match in found.items() if match}
+
+
+@given(
+    target=st.integers(10_000, 3_000_000),
+    binding=st.sampled_from(["bind", "bind_no_port"]),
+    destinations=st.integers(1, 4),
+    # Some addresses of the pool are the host's own, some of a family that no destination is of.
+    pool=st.sampled_from(
+        [
+            None,
+            ["198.51.100.0/24"],
+            ["192.0.2.0/25"],
+            ["2001:db8::1-2001:db8::5", "198.51.100.0/24"],
+            ["198.51.100.0/28", "2001:db8::/122", "203.0.113.0/24"],
+        ]
+    ),
+    slot=st.integers(0, 3),
+    slot_size=st.integers(1, 8),
+)
+def test_each_way_out_of_a_refusal_works_when_it_is_followed(
+    target: int, binding: str, destinations: int, pool: list[str] | None, slot: int, slot_size: int
+) -> None:
+    asked: dict[str, t.Any] = {
+        "target_connections": target,
+        "binding": binding,
+        "destinations": ["192.0.2.200:%d" % (port + 1) for port in range(destinations)],
+        "processes": 64,
+    }
+    asked |= {} if pool is None else {"address_pool": pool, "slot": slot, "slot_size": slot_size}
+    found = planner.plan(limits_of(), asked)
+    assume("refusal" in found and "source address" in found["refusal"])
+    ways = ways_out(found["refusal"])
+    assert ways, found["refusal"]
+    for way, number in ways.items():
+        followed = dict(asked)
+        if way == "destinations":
+            more = ["192.0.2.201:%d" % (port + 1) for port in range(int(number))]
+            followed["destinations"] = [*asked["destinations"], *more]
+        elif way == "wider":
+            followed |= {"address_pool": [*(pool or ()), "198.18.0.0/15"], "slot_size": number}
+        elif way == "pool":
+            followed |= {"address_pool": ["198.18.0.0/15"], "slot": 0, "slot_size": number}
+        else:
+            followed[way] = number
+        after = planner.plan(limits_of(), followed)
+        # Something else may be next, but no more of what was added.
+        assert "source address" not in after.get("refusal", ""), (found["refusal"], way, after["refusal"])
