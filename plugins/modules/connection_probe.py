@@ -130,6 +130,15 @@ EXAMPLES = r"""
     destinations: ["192.0.2.10:7000"]
     own_sinks: ["192.0.2.10:7000"]
     target: 100000
+  register: held
+
+- name: Fail unless the four-tuples ended it and every connection answered
+  ansible.builtin.assert:
+    that:
+      - held.first_limit == "four_tuples"
+      - held.alive == held.sampled
+    fail_msg: "{{ held.msg }}"
+    success_msg: "{{ held.established }} connections, {{ held.latency.p99 }} us to answer"
 
 - name: Hold two million from the addresses of a prefix, to a server that is ours
   fourtuple.clients.connection_probe:
@@ -140,9 +149,26 @@ EXAMPLES = r"""
     target: 2000000
     rate: 20000
     sample: 0
+  register: held
+
+# The target is what counts: errors beside it are attempts in whose place others succeeded. To have none at all,
+# assert that held.errors is empty.
+- name: Fail unless all two million were held
+  ansible.builtin.assert:
+    that:
+      - held.established == 2000000
+      - held.first_limit is none
+    fail_msg: "{{ held.msg }}"
 """
 
 RETURN = r"""
+msg:
+  description: What it came to, in words, with what each of RV(errors) means; in check mode what it would do.
+  returned: always
+  type: str
+  sample: >-
+    5000 of 5000 connections are established. Attempts failed, and others took their place: ECONNREFUSED 12 times (the
+    destination, or something on the way, refused).
 established:
   description:
     - How many connections to the destinations the kernel counts as ESTABLISHED at the end of O(hold), less those that
@@ -168,7 +194,18 @@ bytes_per_connection:
   returned: success
   type: int
 errors:
-  description: How often each error was met, by its name in errno(3).
+  description:
+    - How often each error was met, by its name in errno(3); empty where none was. RV(msg) says what each of them means.
+    - Errors beside a null RV(first_limit) are no failure. Each is an attempt that failed and in whose place another
+      succeeded, so that all of O(target) were opened.
+    - C(EADDRNOTAVAIL) and C(EADDRINUSE) come once for each part of the ports of a source and a destination in which
+      none was left; the probe goes on with the next part, so a host at its four-tuples has them too.
+    - C(EMFILE) comes once for each process that is at its nofile; the next process goes on.
+    - C(ENFILE), C(ENOMEM) and C(ENOBUFS) end the probe, as RV(first_limit) says.
+    - Any other comes once for each attempt that failed for a reason outside this host, such as C(ECONNREFUSED) from a
+      server that is not there, and C(ETIMEDOUT) of one whose queue is full.
+    - A connection that was open and did not answer has an entry as well, such as C(ECONNRESET) or C(ETIMEDOUT). Of
+      these there are as many as RV(sampled) is more than RV(alive), or fewer where the time was over.
   returned: success
   type: dict
   sample: {EADDRNOTAVAIL: 4}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import pytest
 from documented import MODULES, ROLES, ROOT, documentation_of, load, options_of, tasks_in, unknown_options
@@ -49,6 +50,18 @@ def test_the_examples_of_a_module_use_its_options(module: str) -> None:
     used = [key for task in tasks_in(examples) for key in task]
     assert "fourtuple.clients." + module in used
     assert unknown_options(examples) == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_examples_of_a_module_use_what_it_returns(module: str) -> None:
+    texts = documentation_of(module)
+    unknown, registered = [], ""
+    for task in tasks_in(texts["EXAMPLES"]):
+        # What a task registers is that of the tasks after it, until the next one.
+        used = re.findall(r"\b%s\.(\w+)" % registered, str(task)) if registered else []
+        unknown += [name for name in used if name not in texts["RETURN"]]
+        registered = task.get("register", registered)
+    assert unknown == []
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("roles/*/tasks/*.yml")), ids=lambda path: str(path.relative_to(ROOT)))

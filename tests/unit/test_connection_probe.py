@@ -325,7 +325,7 @@ serve(A, B)
 ports(20000, 29999)
 found = module(target=3000, destinations=["127.0.0.1:7000", "127.0.0.1:7001"])
 has(found, established=3000, opened=3000, errors={}, first_limit=None, alive=3000, sampled=3000, time_wait=0, sources=1)
-has(found, processes=1, changed=False)
+has(found, processes=1, changed=False, msg="3000 of 3000 connections are established.")
 assert 0 < found["latency"]["p50"] <= found["latency"]["p99"], found
 assert found["per_second"] > 100 and found["seconds"] > 0 and found["held_from"] <= found["held_until"], found
 assert found["bytes_per_connection"] is None or found["bytes_per_connection"] > 500, found
@@ -382,6 +382,15 @@ assert list(found["errors"]) == ["ENETUNREACH"], found
 server = serve(A)
 found = has(module(destinations=["127.0.0.1:7000", "127.0.0.1:7001"], target=5000), established=100, alive=100)
 assert set(found["errors"]) == {"EADDRNOTAVAIL", "ECONNREFUSED"}, found
+assert found["msg"].startswith("100 of 5000 connections are established; four_tuples ended it. Attempts failed: ")
+# Enough is reached all the same: it is said that these errors are no failure.
+found = has(module(destinations=["127.0.0.1:7001", "127.0.0.1:7000"], target=80), established=80, first_limit=None)
+has(found, alive=80, sampled=80, msg=(
+    "80 of 80 connections are established. Attempts failed, and others took their place: ECONNREFUSED %d times "
+    "(the destination, or something on the way, refused)." % found["errors"]["ECONNREFUSED"]
+))
+assert list(found["errors"]) == ["ECONNREFUSED"], found
+until(lambda: not states("all"))
 os.kill(server, signal.SIGKILL)
 # A queue that is full: SYNs are swallowed until the time is over.
 until(lambda: not states("all"))
@@ -405,7 +414,9 @@ has(module(target=40), established=40, sampled=40, alive=0, errors={"EBADMSG": 4
 os.kill(server, signal.SIGKILL)
 until(lambda: not states("all"))
 server = serve(A, answer=lambda data: None)
-has(module(target=40), established=40, sampled=40, alive=0, errors={"ECONNRESET": 40})
+has(module(target=40), established=40, sampled=40, alive=0, errors={"ECONNRESET": 40}, msg=(
+    "40 of 40 connections are established. 0 of 40 connections answered; the others met ECONNRESET 40 times."
+))
 os.kill(server, signal.SIGKILL)
 until(lambda: not states("all"))
 # In pieces it is an answer as well.

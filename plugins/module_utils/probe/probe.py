@@ -30,6 +30,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.probe import (
     figures,
     host_facts,
     messages,
+    summary,
     worker_handle,
     worker_process,
     worker_start,
@@ -81,7 +82,7 @@ class Probe:
         self._channels: t.Dict[int, worker_handle.WorkerHandle] = {}
         self._processors = len(os.sched_getaffinity(0))
         self._errors: t.Counter[int] = collections.Counter()
-        self._host = host
+        self._unanswered: t.Counter[int] = collections.Counter()
         self._first_limit: t.Optional[str] = None
         self._began = self._ends = 0.0
         self._seconds: t.Optional[float] = None
@@ -116,13 +117,13 @@ class Probe:
             self._phase = "letting go"
             self._end()
         left = socket_count.towards(request.destinations, ["TIME_WAIT"])["TIME_WAIT"]
-        return {
+        found = {
             "established": established,
             "opened": self._opened,
             "seconds": round(seconds, 3),
             "per_second": round(self._opened / seconds) if seconds else 0,
             "bytes_per_connection": round(grown / self._opened) if self._opened and grown > 0 else None,
-            "errors": {errno.errorcode.get(number, str(number)): n for number, n in sorted(self._errors.items())},
+            "errors": summary.by_name(self._errors + self._unanswered),
             "first_limit": self._first_limit,
             "sampled": sampled,
             "alive": len(self._microseconds),
@@ -137,6 +138,7 @@ class Probe:
             "past_file_max": constraints.past_file_max(request.user),
             "time_wait": left,
         }
+        return {**found, "msg": summary.message(found, request.target, self._errors, self._unanswered)}
 
     # --- connecting ---
 
@@ -305,7 +307,7 @@ class Probe:
         self._opened += said.opened
         worker.given -= said.returned
         self._given -= said.returned
-        self._errors.update(said.errors)
+        (self._unanswered if self._phase == "asking" else self._errors).update(said.errors)
         if said.rest and worker.piece is not None:
             self._left_over.append(split(worker.piece, worker.piece.limit - said.rest, self._named)[1])
         if said.exhausted:

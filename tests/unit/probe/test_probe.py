@@ -243,6 +243,15 @@ def test_how_many_workers(monkeypatch):
     assert a_probe(processes=2000)._maximum_workers() == 1000
 
 
+def test_who_does_not_answer_is_told_from_who_does_not_connect(speaking):
+    probe = a_probe()
+    worker = speaking(probe)
+    worker.say(errors={errno.ECONNRESET: 3})
+    probe._phase = "asking"
+    worker.say(errors={errno.ECONNRESET: 2})
+    assert (probe._errors, probe._unanswered) == ({errno.ECONNRESET: 3}, {errno.ECONNRESET: 2})
+
+
 def test_the_sample_is_spread_over_the_workers(speaking, monkeypatch):
     probe = a_probe()
     workers = [speaking(probe) for _ in range(4)]
@@ -296,4 +305,5 @@ def test_a_worker_that_cannot_be_started(monkeypatch, collector, number, limit):
     result = a_probe().run()
     assert (result["first_limit"], result["established"], result["opened"], result["processes"]) == (limit, 0, 0, 0)
     assert (result["alive"], result["sampled"], result["bytes_per_connection"]) == (0, 0, None)
+    assert result["msg"] == "0 of 1000 connections are established; %s ended it." % limit
     json.dumps(result)
