@@ -23,7 +23,8 @@ REACHED = {"established": 100, "opened": 100, "first_limit": None, "sampled": 10
             {errno.ECONNREFUSED: 12, errno.EADDRNOTAVAIL: 1},
             {},
             "100 of 100 connections are established. Attempts failed, and others took their place: EADDRNOTAVAIL once "
-            "(no port was left to try there), ECONNREFUSED 12 times (the destination, or something on the way, refused).",
+            "(no port was left to try there), "
+            "ECONNREFUSED 12 times (the destination, or something on the way, refused).",
         ),
         (
             {"established": 80, "opened": 80, "first_limit": "four_tuples", "sampled": 80, "alive": 80},
@@ -36,8 +37,8 @@ REACHED = {"established": 100, "opened": 100, "first_limit": None, "sampled": 10
             {"alive": 97},
             {},
             {errno.ECONNRESET: 2, errno.ETIMEDOUT: 1},
-            "100 of 100 connections are established. 97 of 100 connections answered; the others met ECONNRESET 2 times, "
-            "ETIMEDOUT once.",
+            "100 of 100 connections are established. 97 of 100 connections answered; "
+            "the others met ECONNRESET 2 times, ETIMEDOUT once.",
         ),
         (
             {"established": 60, "alive": 0},
