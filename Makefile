@@ -75,10 +75,10 @@ nightly: export FOURTUPLE_SANDBOX_SEQUENCES := 8
 nightly: test lockout ## every gate with all its cases, releases and faults, and far more that are generated
 
 .PHONY: lint
-lint: $(environment) ## ansible-lint, yamllint, ruff, mypy, shellcheck
-	@echo "lint: yamllint, ruff, mypy, shellcheck, ansible-lint"
+lint: $(environment) ## ansible-lint, yamllint, ruff, vermin, mypy, shellcheck
+	@echo "lint: yamllint, ruff, vermin, mypy, shellcheck, ansible-lint"
 	failed=
-	for check in "yamllint --strict ." "ruff check ." "ruff format --check ." mypy tests/lint/shell ansible-lint; do
+	for check in "yamllint --strict ." "ruff check ." "ruff format --check ." tests/lint/pythons mypy tests/lint/shell ansible-lint; do
 	    $$check || failed+="; $$check"
 	done
 	[ -z "$$failed" ] || { echo "lint: failed:$${failed#;}" >&2; exit 1; }
@@ -142,8 +142,8 @@ stateful: root $(environment) images ## the promises after every step of a rando
 	pytest tests/stateful tests/foreign
 
 .PHONY: controllers
-controllers: root $(environment) images ## the playbooks with the oldest supported ansible-core; nightly with each release
-	@echo "controllers: the playbooks with the oldest supported ansible-core, and nightly with each release"
+controllers: root $(environment) images ## the playbooks with the oldest and the newest ansible-core; nightly with each release
+	@echo "controllers: the playbooks with the oldest and the newest ansible-core; nightly with each release, on hosts of each Python"
 	pytest tests/ansible_core $(controllers)
 
 .PHONY: adoption

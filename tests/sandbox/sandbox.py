@@ -62,6 +62,7 @@ HOST_FILES = {
 BOOT_VALUES = {
     "bookworm": {"fs.nr_open": "1048576", "fs.file-max": str(2**63 - 1)},
     "trixie": {"fs.nr_open": "1073741816", "fs.file-max": str(2**63 - 1)},
+    "forky": {"fs.nr_open": "1073741816", "fs.file-max": str(2**63 - 1)},
 }
 
 #: Parts of the host that are no trace of a run: what a boot empties, and Ansible's own temporary files.
@@ -165,7 +166,7 @@ def _output(*command: str) -> str:
 
 
 class Sandbox:
-    """A disposable host. ``image`` is bookworm or trixie; ``files`` are added to HOST_FILES before it first boots."""
+    """A disposable host. ``image`` is bookworm, trixie or forky; ``files`` are added to HOST_FILES before it first boots."""
 
     def __init__(
         self, image: str = "bookworm", files: t.Mapping[str, str] | None = None, pid: int | None = None
