@@ -166,7 +166,7 @@ def _output(*command: str) -> str:
 
 
 class Sandbox:
-    """A disposable host. ``image`` is bookworm, trixie or forky; ``files`` are added to HOST_FILES before it first boots."""
+    """A disposable host, with the files of an image. ``files`` are added to HOST_FILES before it first boots."""
 
     def __init__(
         self, image: str = "bookworm", files: t.Mapping[str, str] | None = None, pid: int | None = None
