@@ -24,6 +24,10 @@ _ARGUMENTS: dict[str, t.Any] = {
 }
 
 
+#: What is returned of a plan.
+_OF_PLAN = ("claim", "target", "settings", "sources")
+
+
 class ActionModule(ActionBase):
     """Plans a host, and has the host say what speaks against the plan; one execution there, none that changes it."""
 
@@ -48,7 +52,8 @@ class ActionModule(ActionBase):
             audited = given["state"] == "audit"
             state = "audited" if audited else "planned"
             said = outcome.planned(host, state, given["request"], plan, given["limits"], check_mode)
-            answer = {"refusal": plan.get("refusal") or "", "outcome": said, "claim": plan.get("claim")}
+            answer = {"outcome": said, **{key: plan.get(key) for key in _OF_PLAN}}
+            answer["refusal"] = plan.get("refusal") or ""
             return answer if audited or answer["refusal"] else {**answer, **self._checked(given, plan, found)}
         except (Refusal, HostRefused) as refusal:
             return {"refusal": str(refusal), "outcome": {**said, "message": str(refusal)}}

@@ -130,6 +130,19 @@ claim:
   returned: when the host is planned
   type: list
   elements: list
+target:
+  description: How many connections are planned for.
+  returned: when the host is planned
+  type: int
+settings:
+  description: What is to be set, by the names of the variables of role tune without C(tune_).
+  returned: when the host is planned
+  type: dict
+sources:
+  description: The source addresses that the application will have.
+  returned: when the host is planned
+  type: list
+  elements: str
 options:
   description: The options of M(fourtuple.clients.client_settings) that carry the plan out.
   returned: when nothing speaks against the plan

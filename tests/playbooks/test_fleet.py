@@ -30,6 +30,7 @@ ansible_connection=local
 ansible_become=false
 ansible_python_interpreter={{ ansible_playbook_python }}
 tune_processes=0
+tune_target_connections=1000
 """
 
 
