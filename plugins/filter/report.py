@@ -15,16 +15,34 @@ def report(
 ) -> dict[str, t.Any]:
     """Return the report of these hosts; one without the fact tune_result appears as one without result.
 
-    The fact prove_result, if any, is what was measured.
+    The fact prove_result, if any, is what was measured, and the fact prove_predicted the ceilings and the request of
+    those very connections, which go before what the host was tuned for.
     """
     results = []
     for host in hosts:
         variables = hostvars[host]
         result = {**(variables.get("tune_result") or _unread(variables)), "host": host}
         if variables.get("prove_result"):
-            result["measured"] = variables["prove_result"]
+            result.update(_measured(variables["prove_result"], variables.get("prove_predicted") or {}))
         results.append(result)
     return reports.report(results, title, generated)
+
+
+def _measured(measured: t.Mapping[str, t.Any], predicted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what a proof says of a host; without a prediction of its own what was measured alone."""
+    ceilings = predicted.get("ceilings")
+    if not ceilings:
+        return {"measured": measured}
+    target = int(measured["target"])
+    return {
+        "measured": measured,
+        "request": predicted["request"],
+        "before": ceilings,
+        "after": None,
+        "predicted": None,
+        "target": target,
+        "meets_target": ceilings["ceiling"] is None or int(ceilings["ceiling"]) >= target,
+    }
 
 
 def _unread(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

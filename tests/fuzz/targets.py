@@ -18,6 +18,7 @@ from limits_builder import limits_of
 from sample_host import FILES
 
 from ansible_collections.fourtuple.clients.plugins.filter import fleet as fleet_filters
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import addresses_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     other_writers,
     pam_limits,
@@ -193,6 +194,9 @@ TEXT: dict[str, Target] = {
         _sysctl_key, "net/ipv4/conf/eth0.5/x", "net.*.conf.[z-a]*.rp_filter", "net.ipv4.*"),
     "config.shell_commands.script": _text(
         _script, _SCRIPT, "sh -c \"sh -c 'echo 5 >> /proc/sys/fs/nr_open'\" | tee x", "N=5; ulimit -n ${N:-7} && a"
+    ),
+    "values.owned.role_of": _text(
+        owned.role_of, "#!/bin/sh\n# Managed by fourtuple.clients: role tune. Changes here are overwritten.\n"
     ),
     "config.other_writers.comes_after": _text(_writer_path, "/etc/rc.local", owned.SYSCTL_DROP_IN, "/etc/default/grub"),
     "config.tuned._parse": _text(
@@ -500,6 +504,9 @@ VARIABLES: dict[str, Target] = {
     "values.port_set.parse_ports": Target(lambda entries: port_set.parse_ports("x", entries), _PORTS, (Refusal,)),
     "port_set.parse_range of anything": Target(
         lambda value: port_set.parse_range("x", value), near([1024, "65535"]), (Refusal,)
+    ),
+    "apply.addresses_change.choose_interface": Target(
+        lambda name: addresses_change.choose_interface("x", name, [{"ifname": "eth0"}]), texts("eth0", "lo"), (Refusal,)
     ),
     "values.address_set.locate": Target(lambda entries: address_set.locate("x", entries), _ADDRESSES, (Refusal,)),
     "request.parse": _data(request.parse, _STATED, errors=(Refusal,)),
