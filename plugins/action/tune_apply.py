@@ -52,6 +52,9 @@ class ActionModule(ActionBase):
     def _carried_out(
         self, calls: HostCalls, wanted: options.HostOptions, plan: dict[str, t.Any], before: dict[str, t.Any]
     ) -> dict[str, t.Any]:
+        if "told" not in plan:
+            # Nobody asked anything of this host.
+            return {"changed": False, **plan["outcome"], "msg": plan["outcome"]["message"]}
         told, changes = plan["told"], plan["changes"]
         due = bool(changes or told["reload"])
         limits: dict[str, t.Any] | None = before
@@ -68,11 +71,12 @@ class ActionModule(ActionBase):
         # With --tags a run may leave a step out, and owes the target only when it has made them all.
         if limits is not None and not said["meets_target"] and list(plan["options"]["steps"]) == list(options.STEPS):
             raise Stopped({"msg": outcome.shortfall(said["after"], said["target"], "The host now holds")})
+        for warning in _warnings(plan, told):
+            self._display.warning(warning)
         return {
+            **said,
             "changed": bool(changes or restarted),
             "diff": changes,
-            "warnings": _warnings(plan, told),
-            "outcome": said,
             "msg": outcome.headline(said) + _restart(told, wanted),
         }
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings, sources
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.when_called import imported
 
 
 class FilterModule:
@@ -14,4 +14,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         # A request that is not in order is a Refusal, which Ansible shows as this filter's error.
-        return {"ceilings": ceilings.predict, "sources": sources.source_addresses}
+        return {
+            "ceilings": imported("model.ceilings", "predict"),
+            "sources": imported("model.sources", "source_addresses"),
+        }

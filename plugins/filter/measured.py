@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils import measured
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.when_called import imported
 
 
 class FilterModule:
     """The filter that holds a probe against the model."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"measured": measured.compare}
+        return {"measured": imported("measured", "compare")}

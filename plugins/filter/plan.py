@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.when_called import imported
 
 
 class FilterModule:
@@ -14,4 +14,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         # A refusal is data, so that the role can say it in its own words alone.
-        return {"plan": planner.plan}
+        return {"plan": imported("plan.planner", "plan")}

@@ -6,52 +6,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import document as reports
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import page, table
-
-
-def report(
-    hostvars: t.Mapping[str, t.Mapping[str, t.Any]], hosts: t.Iterable[str], title: str, generated: str
-) -> dict[str, t.Any]:
-    """Return the report of these hosts; one without the fact tune_result appears as one without result.
-
-    The fact prove_result, if any, is what was measured, and the fact prove_predicted the ceilings and the request of
-    those very connections, which go before what the host was tuned for.
-    """
-    results = []
-    for host in hosts:
-        variables = hostvars[host]
-        result = {**(variables.get("tune_result") or _unread(variables)), "host": host}
-        if variables.get("prove_result"):
-            result.update(_measured(variables["prove_result"], variables.get("prove_predicted") or {}))
-        results.append(result)
-    return reports.report(results, title, generated)
-
-
-def _measured(measured: t.Mapping[str, t.Any], predicted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return what a proof says of a host; without a prediction of its own what was measured alone."""
-    ceilings = predicted.get("ceilings")
-    if not ceilings:
-        return {"measured": measured}
-    target = int(measured["target"])
-    return {
-        "measured": measured,
-        "request": predicted["request"],
-        "before": ceilings,
-        "after": None,
-        "predicted": None,
-        "target": target,
-        "meets_target": ceilings["ceiling"] is None or int(ceilings["ceiling"]) >= target,
-    }
-
-
-def _unread(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return why there is nothing of a host, as Ansible had it when it tried to read the host."""
-    return {"message": (variables.get("__tune_before") or {}).get("msg") or ""}
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.when_called import imported
 
 
 class FilterModule:
     """Filters of the report."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"report": report, "report_table": table.render, "report_page": page.content}
+        return {
+            "report": imported("report.hosts", "of_hosts"),
+            "report_table": imported("report.table", "render"),
+            "report_page": imported("report.page", "content"),
+        }

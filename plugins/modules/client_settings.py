@@ -33,9 +33,12 @@ attributes:
     platforms: linux
 options:
   state:
-    description: Whether the settings are made, or taken back.
+    description:
+      - Whether the settings are made, or taken back.
+      - V(read) changes nothing, and returns what M(fourtuple.clients.connection_limits_info) does of the users, units
+        and ways of O(limits). Ansible makes a module that a run executes twice only once.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, read]
     default: present
   steps:
     description: What is done of it.
@@ -178,9 +181,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+limits:
+  description: As M(fourtuple.clients.connection_limits_info) returns it.
+  returned: with O(state=read)
+  type: dict
 parts:
   description: What the module of each step returns of it, by the name of the step.
-  returned: always
+  returned: unless O(state=read)
   type: dict
   contains:
     sysctl:
@@ -237,16 +244,16 @@ changed_files:
   elements: str
 reload:
   description: Whether systemd has to read its files again.
-  returned: always
+  returned: unless O(state=read)
   type: bool
 restart_needed:
   description: The units that run with another limit than their files give them.
-  returned: always
+  returned: unless O(state=read)
   type: list
   elements: str
 systemd_running:
   description: Whether systemd runs the host.
-  returned: always
+  returned: unless O(state=read)
   type: bool
 done:
   description: The steps that were done before the one that failed.
@@ -268,16 +275,19 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.apply import own
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_change import AddressesRequest, IpFailed
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.observation import observe
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.safety_check import CheckRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.session_ways import WAYS
+from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole import SnapshotRequest, snapshot
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
-ABSENT, PRESENT = "absent", "present"
+ABSENT, PRESENT, READ = "absent", "present", "read"
 
 ARGUMENTS = {
-    "state": {"type": "str", "choices": [PRESENT, ABSENT], "default": PRESENT},
+    "state": {"type": "str", "choices": [PRESENT, ABSENT, READ], "default": PRESENT},
     "steps": {"type": "list", "elements": "str", "choices": list(tuning.STEPS), "default": list(tuning.STEPS)},
     "sysctl": {
         "type": "dict",
@@ -349,13 +359,22 @@ def read(params: t.Mapping[str, t.Any]) -> tuning.TuningRequest:
     )
 
 
+def limits_of(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Return the snapshot."""
+    wanted = {name: params["limits"][name] for name in ("users", "units", "ways", "allow_missing") if params["limits"]}
+    request = SnapshotRequest(names=Names(renamed=params["variable_names"]), **wanted)
+    return {"limits": snapshot(Host(), observe(request.all_users), request), "warnings": []}
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, required_together=[("files", "render")], supports_check_mode=True)
     params: t.Dict[str, t.Any] = module.params
     request = read(params)
     programs = Programs(module.get_bin_path, lambda command, data: module.run_command(command, data=data))
     try:
-        if params["state"] == ABSENT:
+        if params["state"] == READ:
+            told = limits_of(params)
+        elif params["state"] == ABSENT:
             told = tuning.take_back(request, programs, module.check_mode)
         elif params["files"] is None or module.check_mode:
             told = tuning.look(request, programs)

@@ -102,8 +102,29 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-outcome:
-  description: What has become of the host, as the report takes it.
+state:
+  description: What has become of the host, V(tuned) or V(left alone).
   returned: with O(state=present)
+  type: str
+before:
+  description: The ceilings before the change, as the filter P(fourtuple.clients.ceilings#filter) returns them.
+  returned: with O(state=present), of a host that is tuned
   type: dict
+after:
+  description: The ceilings after the change, null in check mode.
+  returned: with O(state=present), of a host that is tuned
+  type: dict
+predicted:
+  description: The ceilings as planned.
+  returned: with O(state=present), of a host that is tuned
+  type: dict
+target:
+  description: How many connections were planned for.
+  returned: with O(state=present), of a host that is tuned
+  type: int
+sources:
+  description: The source addresses that the application has.
+  returned: with O(state=present), of a host that is tuned
+  type: list
+  elements: str
 """

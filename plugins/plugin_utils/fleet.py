@@ -273,3 +273,29 @@ def duplicates(claims: t.Iterable[Claim]) -> None:
             remedy = "Give one of them another tune_slot; a slot that is not set comes from a host's primary address."
             raise Refusal("tune_slot of %s and %s" % names, shared, "each address for one host", remedy)
         furthest[version] = max((end, other), (last, host))
+
+
+# --- with a refusal as data, so that the role can say it in its own words alone ---
+
+
+def shares(variables: t.Mapping[str, t.Mapping[str, t.Any]], hosts: t.Iterable[str]) -> dict[str, t.Any]:
+    """Return what share_out() does, or ``refusal``."""
+    try:
+        return share_out(variables, hosts)
+    except Refusal as refusal:
+        return {"refusal": str(refusal)}
+
+
+def claims(
+    variables: t.Mapping[str, t.Mapping[str, t.Any]], hosts: t.Iterable[str], fact: str = "__tune_plan"
+) -> dict[str, t.Any]:
+    """Compare the slices that the plans of hosts claim, which each host keeps in a fact; return ``refusal``, if any."""
+    found = []
+    for host in hosts:
+        plan = variables[host].get(fact) or {}
+        found += [(host, first, last) for first, last in plan.get("claim") or ()]
+    try:
+        duplicates(found)
+    except Refusal as refusal:
+        return {"refusal": str(refusal)}
+    return {"compared": len({host for host, _first, _last in found})}

@@ -174,7 +174,8 @@ def _label(command: str, data: bytes) -> str:
     """Return the module that Ansible ships, or its own shell command's first word."""
     module = re.search(rb"(?:plugins|ansible)\.modules\.(\w+)", data)
     if module is not None:
-        return module[1].decode()
+        reads = re.search(rb'\\*"state\\*": *\\*"read\\*"', data) is not None
+        return module[1].decode() + (" reads" if reads else "")
     return next((word for word in ("mkdir", "dd", "chmod", "rm") if word in command.split()), "other")
 
 

@@ -15,8 +15,9 @@ import pytest
 import yaml
 from documented import ROLES, ROOT, options_of, tasks_in, unknown_options
 
-from ansible_collections.fourtuple.clients.plugins.filter.fleet import known_addresses, taken
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import fleet
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.fleet import known_addresses
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.known import taken
 
 if t.TYPE_CHECKING:
     from conftest import Run

@@ -17,7 +17,6 @@ from inputs import JSON, SCALARS, near, octets, texts
 from limits_builder import limits_of
 from sample_host import FILES
 
-from ansible_collections.fourtuple.clients.plugins.filter import fleet as fleet_filters
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import addresses_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     other_writers,
@@ -489,9 +488,9 @@ _ROWS = st.fixed_dictionaries(
 
 
 def _known(variables: t.Any) -> object:
-    table = fleet_filters.known_addresses(variables, list(_INVENTORY))
+    table = fleet.known_addresses(variables, list(_INVENTORY))
     listed = ["198.51.100.0/24", "192.0.2.0/24", "::/0", 7]
-    return planner.plan(_HOST, _STATED, table, "client3"), fleet_filters.taken(table, "client2", listed)
+    return planner.plan(_HOST, _STATED, table, "client3"), known.taken(table, "client2", listed)
 
 
 VARIABLES: dict[str, Target] = {

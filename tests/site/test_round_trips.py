@@ -57,13 +57,13 @@ def test_a_run_that_changes_nothing_asks_twice(asked: t.Callable[..., tuple[list
     assert played.counts["changed"] == 1
     assert len(modules) <= 8, modules
     modules, played = asked()
-    assert (modules, played.counts["changed"]) == (["connection_limits_info", "client_settings"], 0)
+    assert (modules, played.counts["changed"]) == (["client_settings", "client_settings"], 0)
     assert results(played) <= 14
 
 
 def test_check_mode_predicts_from_the_same_reading(asked: t.Callable[..., tuple[list[str], Played]]) -> None:
     modules, played = asked("--check")
-    assert (modules, played.counts["changed"]) == (["connection_limits_info", "client_settings"], 1)
+    assert (modules, played.counts["changed"]) == (["client_settings", "client_settings"], 1)
 
 
 def test_untuning_asks_once_and_tells_systemd(asked: t.Callable[..., tuple[list[str], Played]]) -> None:

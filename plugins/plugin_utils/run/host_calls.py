@@ -34,15 +34,9 @@ class HostCalls:
         return self._run("fourtuple.clients.client_settings", {**options, **more})
 
     def limits(self, options: HostOptions) -> Json:
-        """Return a snapshot of the host's limits, as connection_limits_info does."""
-        arguments = {
-            "users": list(options.users),
-            "units": list(options.units),
-            "ways": list(options.logins),
-            "variable_prefix": "tune_",
-            "variable_names": {"ways": "tune_logins"},
-        }
-        return self._run("fourtuple.clients.connection_limits_info", arguments)
+        """Return a snapshot of the host's limits."""
+        limits = {"users": list(options.users), "units": list(options.units), "ways": list(options.logins)}
+        return self.settings({"state": "read", "limits": limits, "variable_names": {}})
 
     def reload_systemd(self) -> Json:
         return self._run("ansible.builtin.systemd_service", {"daemon_reload": True})

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from limits_builder import limits_of
 
-from ansible_collections.fourtuple.clients.plugins.filter import report as filters
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import (
     NAMESPACE,
@@ -24,6 +23,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
     Limits,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import planner
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import hosts as filters
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import page as report_page
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import table
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report.document import notes, report
@@ -195,7 +195,7 @@ def test_what_is_said_of_a_host(result: sample.Json, verdict: str, outlook: str 
 
 def test_measured_figures_are_handed_on() -> None:
     hostvars = {"client1": {"tune_result": sample.tuned("client1"), "prove_result": sample.MEASURED}}
-    (host,) = filters.report(hostvars, ["client1"], "A title", "2026-01-02T03:04:05Z")["hosts"]
+    (host,) = filters.of_hosts(hostvars, ["client1"], "A title", "2026-01-02T03:04:05Z")["hosts"]
     assert host["measured"] == sample.MEASURED
     said = "258,048 established, 258,050 predicted, for four_tuples; 99,999 of 100,000 answered; "
     said += "32,123 per second, 4,010 bytes each (towards a sink without sockets)"
@@ -225,7 +225,7 @@ def test_hosts_that_held_at_one_time(began: float, together: bool) -> None:
 
 def test_the_filter_reports_a_host_without_result() -> None:
     hostvars = {"client1": {"tune_result": sample.tuned("client1")}, "client2": {}}
-    document = filters.report(hostvars, ["client1", "client2"], TITLE, sample.GENERATED)
+    document = filters.of_hosts(hostvars, ["client1", "client2"], TITLE, sample.GENERATED)
     assert [(host["host"], host["state"]) for host in document["hosts"]] == [
         ("client2", "no result"),
         ("client1", "tuned"),
