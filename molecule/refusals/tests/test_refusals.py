@@ -113,7 +113,7 @@ def elsewhere(host) -> t.Iterator[str]:
         ),
         ({"tune_port_range": "60999 32768"}, ["tune_port_range is '60999 32768'", "not above the last", "Swap"]),
         ({"tune_port_range": "1024 65536"}, ["tune_port_range is 65536", "from 1 to 65535"]),
-        ({"tune_port_range": "80 65535"}, ["ip_local_port_range", "1024", "Begin the range at 1024"]),
+        ({"tune_port_range": "80 65535"}, ["tune_port_range is '80 65535'", "Begin the range at 1024"]),
         ({"tune_addresses": ["203.0.113.300"]}, ["tune_addresses[0] is '203.0.113.300'", "allowed: an address"]),
         ({"tune_addresses": ["198.51.100.10"]}, ["tune_addresses[0] is '198.51.100.10'", "primary", "client0"]),
         ({"tune_addresses": ["198.51.100.0"]}, ["tune_addresses[0] is '198.51.100.0'", "network"]),
