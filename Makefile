@@ -52,7 +52,7 @@ quick_gates := unit-quick lint examples packaging
 test: root $(environment) system-containers system-machines system-browser ## the gates that fit into a run of CI, as .ci/run does
 	@$(two_at_a_time) machines images unit fuzz lint sanity playbooks packaging report examples
 	@$(MAKE) first-host
-	@$(two_at_a_time) scenarios reboot crash differential stateful controllers demo adoption
+	@$(two_at_a_time) scenarios reboot crash site differential stateful controllers demo adoption
 	@$(MAKE) million
 
 .PHONY: test-quick
@@ -126,6 +126,11 @@ report: $(environment) system-browser ## the report: printed, written, and its p
 	@echo "report: the role, and its page in headless Chromium"
 	pytest tests/report
 
+.PHONY: site
+site: root $(environment) images ## role tune in somebody's site.yml, what a run asks of a host, and the README word for word
+	@echo "site: role tune beside other roles, what a run asks of a host, and the README word for word"
+	pytest tests/site
+
 .PHONY: differential
 differential: root $(environment) images ## generated configuration, resolved by us and by the real thing
 	@echo "differential: generated configuration, resolved by us and by systemd-sysctl, procps, pam_limits and systemd"
@@ -158,11 +163,13 @@ lockout: root $(environment) machines ## what the article warns of, done to virt
 	pytest tests/lockout $(cases)
 
 .PHONY: bench
-bench: root $(environment) system-compiler ## counting against ss, connecting against a loop in C, and what looking up costs
+bench: root $(environment) images system-compiler ## a second run against ping, counting against ss, connecting against a loop in C, and what looking up costs
 	@echo "bench: a million sockets, counted by connection_limits_info and by ss"
 	tests/bench/count_sockets
 	@echo "bench: connections per second of connection_probe, and of a loop in C"
 	tests/bench/connect_rate
+	@echo "bench: a second run of tune_clients.yml, as a multiple of ansible -m ping"
+	tests/bench/round_trips
 	@echo "bench: round trips among a thousand connections, and among a million"
 	tests/bench/lookup_cost
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import document
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import is_unset
 
 
 def of_hosts(
@@ -33,10 +34,11 @@ def _measured(measured: t.Mapping[str, t.Any], predicted: t.Mapping[str, t.Any])
     ceilings = predicted.get("ceilings")
     if not ceilings:
         return {"measured": measured}
-    target = int(measured["target"])
+    # Before ansible-core 2.19 a template makes text of a number.
+    target, processes = int(measured["target"]), predicted["request"].get("processes")
     return {
         "measured": measured,
-        "request": predicted["request"],
+        "request": {**predicted["request"], "processes": None if is_unset(processes) else int(processes)},
         "before": ceilings,
         "after": None,
         "predicted": None,
