@@ -518,6 +518,8 @@ all:
   hosts:
     one:
       addresses_list: [198.51.100.1-198.51.100.9]
+      tune_addresses: [198.51.100.1-198.51.100.9]
+      tune_target_connections: 1000
     two:
       ansible_host: 198.51.100.5
       prove_listen: ["{{ ansible_facts.default_ipv4.address }}:7000"]
@@ -550,7 +552,7 @@ def test_the_roles_know_the_whole_inventory(run: Run, copied_checkout: pathlib.P
     command = ["ansible-playbook", "-i", inventory, "--check", "--limit", "one", "fourtuple.clients.tune_clients"]
     said = run(*command, cwd=tmp_path, status=2, ANSIBLE_COLLECTIONS_PATH=path).stdout
     assert "It is the address (ansible_host) of two." in said
-    assert "Check the sysctl keys" not in said
+    assert "Change the host" not in said
 
 
 # --- drift ---
