@@ -22,7 +22,7 @@ def of_hosts(
     results = []
     for host in hosts:
         variables = hostvars[host]
-        result = {**(variables.get("tune_result") or _unread(variables)), "host": host}
+        result = {**_result(variables), "host": host}
         if variables.get("prove_result"):
             result.update(_measured(variables["prove_result"], variables.get("prove_predicted") or {}))
         results.append(result)
@@ -47,6 +47,7 @@ def _measured(measured: t.Mapping[str, t.Any], predicted: t.Mapping[str, t.Any])
     }
 
 
-def _unread(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return why there is nothing of a host, as Ansible had it when it tried to read the host."""
-    return {"message": (variables.get("__tune_before") or {}).get("msg") or ""}
+def _result(variables: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+    """Return what role tune says of a host; of one that was lost, why, as Ansible had it."""
+    found: t.Mapping[str, t.Any] = variables.get("tune_result") or variables.get("__tune_before") or {}
+    return found if found.get("state") else {"message": found.get("msg") or ""}

@@ -392,3 +392,12 @@ def test_a_row_is_the_same_with_an_ansible_core_that_makes_texts_of_numbers_and_
         older = texts | {"target": str(result["target"]), "host_facts": facts, "request": asked}
         newer = result | {"request": result["request"] | {"explicit": {"units": None}}}
         assert made(older)["hosts"] == made(newer)["hosts"]
+
+
+def test_why_a_host_was_lost_is_what_ansible_had() -> None:
+    lost = {"unreachable": True, "msg": "Failed to connect to the host via ssh: Connection refused"}
+    hostvars = {"a": {"__tune_before": lost}, "b": {"tune_result": lost, "__tune_before": {"limits": {}}}, "c": {}}
+    hosts = filters.of_hosts(hostvars, ["a", "b", "c"], TITLE, sample.GENERATED)["hosts"]
+    assert [(host["host"], host["verdict"]) for host in hosts] == [(name, "no result") for name in "abc"]
+    assert [host["message"] for host in hosts[:2]] == [lost["msg"]] * 2
+    assert hosts[2]["message"].startswith("The host could not be reached or read")
