@@ -68,6 +68,12 @@ def test_a_misspelled_variable_is_refused_with_the_nearest_name(site: Site, need
     assert site.host.state() == before
 
 
+def test_an_audit_says_the_same_of_a_misspelled_variable(site: Site) -> None:
+    refused = site.host.play("audit_clients.yml", **NEED, tune_target_conections=30000).expect(2)
+    assert refused.message.startswith("tune_target_conections is 30000; allowed: a variable of role tune, perhaps ")
+    assert "refused  client: tune_target_conections" in refused.output
+
+
 def test_a_variable_by_its_earlier_name_is_refused_unless_it_is_another_role_s(site: Site) -> None:
     for role, old, new in (
         ("sysctl", {"sysctl_values": {"net.core.somaxconn": 8192}}, "sysctl_exact_values"),

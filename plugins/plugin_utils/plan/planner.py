@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a snapshot and a request to the variables of the three roles, or to a refusal that says what would do.
+"""From a snapshot and a request to the settings of a host, or to a refusal that says what would do.
 
 Pure. The settings come from the request and from what a run does not change, so that the plan of a tuned host is
 the plan that tuned it:
@@ -63,13 +63,12 @@ def plan(
     """Return the settings that meet a request, with the ceilings before and after; or why there are none.
 
     stated: as for ceilings.predict(), and ``port_range``, ``address_pool``, ``slot``, ``slot_size`` as the role
-            variables ``tune_<name>`` have them, and ``explicit``, the variables of the three roles that the operator
-            set, which win
+            variables ``tune_<name>`` have them, and ``explicit``, what the operator has set in the place of the plan
 
     table, host: whose addresses are whose in the inventory (fleet.share_out(), ``known``), and this host's name there
 
     Returns:
-        settings: the variables of the roles sysctl, limits and addresses
+        settings: by the names of the role variables without ``tune_``
         before, after: the ceilings of the snapshot, and of the snapshot that the settings will make
         target: what is planned for: as stated, or as many as four-tuples and memory allow
         descriptors: the soft nofile that each process needs for its part of the target
