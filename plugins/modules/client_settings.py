@@ -284,7 +284,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.whole i
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
-ABSENT, PRESENT, READ = "absent", "present", "read"
+ABSENT = "absent"
+PRESENT = "present"
+READ = "read"
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": [PRESENT, ABSENT, READ], "default": PRESENT},
