@@ -257,7 +257,7 @@ def run(module: AnsibleModule) -> None:
     outcome = addresses_change.result(host, plan)
     if not module.check_mode:
         try:
-            addresses_change.carry_out(host, plan, ip)
+            addresses_change.carry_out(host, params["owner"], plan, ip)
         except IpFailed as error:
             message, done = addresses_change.undone(plan, ip, error)
             module.fail_json(msg=message, changed=bool(done["added"] or done["removed"]), **done)

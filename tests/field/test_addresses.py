@@ -446,7 +446,8 @@ template = environment.from_string(pathlib.Path(BATCH_TEMPLATE).read_text())
 def boot():
     "Let ip read, as our hook does, what the role would write."
     wanted = ["2001:db8::a1/128", "2001:db8::a2/128", "198.51.100.1/32"]
-    text = template.render(__addresses_result={"interface": "eth7", "persist": {"addresses": wanted}})
+    result = {"interface": "eth7", "persist": {"addresses": wanted}}
+    text = template.render(__addresses_role="addresses", __addresses_result=result)
     pathlib.Path("/run/batch").write_text(text)
     shell("ip", "-force", "-batch", "/run/batch")
 """

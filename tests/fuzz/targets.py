@@ -490,6 +490,10 @@ _ROWS = st.fixed_dictionaries(
 def _known(variables: t.Any) -> object:
     table = fleet.known_addresses(variables, list(_INVENTORY))
     listed = ["198.51.100.0/24", "192.0.2.0/24", "::/0", 7]
+    fleet.shares(variables, list(_INVENTORY))
+    fleet.claims(
+        {host: {"__tune_plan": {"claim": [["198.51.100.1", "198.51.100.4"]]}} for host in _INVENTORY}, _INVENTORY
+    )
     return planner.plan(_HOST, _STATED, table, "client3"), known.taken(table, "client2", listed)
 
 

@@ -125,8 +125,9 @@ def test_two_roles_that_keep_one_part_are_refused_before_the_second_changes_anyt
 
 
 @pytest.mark.parametrize("order", [[TUNE, "fourtuple.clients.addresses"], ["fourtuple.clients.addresses", TUNE]])
-def test_a_part_that_tune_does_not_keep_is_another_role_s(site: Site, order: list[str]) -> None:
-    of_small, _of_tune = SMALL["addresses"]
+@pytest.mark.parametrize("provider", ["auto", "none"])
+def test_a_part_that_tune_does_not_keep_is_another_role_s(site: Site, order: list[str], provider: str) -> None:
+    of_small = SMALL["addresses"][0] | {"addresses_provider": provider}
     site.play(roles(*order), **NEED, **of_small).expect(0)
     both = site.host.state()
     assert any("198.51.100.7" in pair for pair in both["address"])

@@ -35,12 +35,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import inte
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
-from ansible_collections.fourtuple.clients.plugins.modules import (
-    client_settings,
-    connection_limits_info,
-)
+from ansible_collections.fourtuple.clients.plugins.modules import client_settings
 
-_MODULES = {"client_settings": client_settings, "connection_limits_info": connection_limits_info}
+_MODULES = {"client_settings": client_settings}
 
 #: Where files come and go; the rest of a host is the distribution's.
 MUTABLE = ("/etc", "/run/sysctl.d", "/run/fourtuple", "/var/lib/fourtuple")
@@ -207,8 +204,8 @@ class Folder(HostFolder):
             (interface_addresses, "observe", lambda: self.observe()["interfaces"] | {"taken": []}),
             (interface_addresses, "neighbours", list),
             (ssh_session, "peers", lambda *_given: []),
-            (connection_limits_info, "observe", lambda _users: self.observe()),
-            (connection_limits_info, "snapshot", lambda _host, *given: whole.snapshot(self.look_live(), *given)),
+            (client_settings, "observe", lambda _users: self.observe()),
+            (client_settings, "snapshot", lambda _host, *given: whole.snapshot(self.look_live(), *given)),
         ]
         with contextlib.ExitStack() as stack:
             for owner, attribute, value in replaced:

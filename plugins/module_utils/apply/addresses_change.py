@@ -166,25 +166,27 @@ def check_ipv6(host: Host, places: t.Mapping[Address, str], interface: str) -> N
             raise Refusal(place, str(address), "IPv4 addresses on %s" % interface, remedy)
 
 
-def carry_out(host: Host, plan: Plan, ip: Ip) -> None:
+def carry_out(host: Host, role: t.Optional[str], plan: Plan, ip: Ip) -> None:
     """Make the change; the record goes ahead of it, and shrinks only behind it."""
     change = plan.change
     after = set(change.kept) | set(change.add)
     ahead = plan.recorded | plan.before | after
-    record(host, plan.recorded, ahead)
+    record(host, role, plan.recorded, ahead)
     ip.change(change.remove, change.add, plan.correct)
     if change.add or plan.correct:
         links = ip.links()
         if after - address_set.live_pairs(links) or after & address_set.preferred_pairs(links):
             raise IpFailed("`ip -batch -` reported no error, yet addresses are missing or not as they should be")
-    record(host, ahead, after)
+    record(host, role, ahead, after)
 
 
-def record(host: Host, known: t.Set[Pair], pairs: t.Set[Pair]) -> None:
+def record(host: Host, role: t.Optional[str], known: t.Set[Pair], pairs: t.Set[Pair]) -> None:
+    """Remember which addresses are ours, and which role keeps them: without a provider no file says so."""
     if not pairs:
         drop_state(host.root, network_providers.TOPIC)
     elif pairs != known:
-        save_state(host.root, network_providers.TOPIC, {"added": [list(pair) for pair in address_set.in_order(pairs)]})
+        state: t.Dict[str, t.Any] = {"added": [list(pair) for pair in address_set.in_order(pairs)]}
+        save_state(host.root, network_providers.TOPIC, dict(state, role=role) if role else state)
 
 
 def addresses(pairs: t.Iterable[Pair]) -> t.List[str]:

@@ -39,12 +39,14 @@ def files_of(host: Host, part: str) -> t.List[str]:
 
 
 def owner(host: Host, part: str) -> t.Optional[t.Tuple[str, str]]:
-    """Return the role that keeps a part of the host, and a file that says so; None where none is known to."""
+    """Return the role that keeps a part of the host, and the place that says so; None where none is known to."""
     for path in files_of(host, part):
         role = owned.role_of(host.read(path) or "")
         if role is not None:
-            return role, path
-    return None
+            return role, path + ":1"
+    # Without a provider that keeps addresses, there is only the record.
+    role = network_providers.recorded_role(host) if part == ADDRESSES else None
+    return None if role is None else (role, owned.state_path(ADDRESSES))
 
 
 def refuse_other(host: Host, part: str, role: t.Optional[str]) -> None:
@@ -66,4 +68,4 @@ def refuse_other(host: Host, part: str, role: t.Optional[str]) -> None:
         )
     else:
         remedy = "Ask role tune for them (%s), and leave role %s out." % (_OF_TUNE[part], role)
-    raise Refusal(found[1] + ":1", "of role %s" % found[0], allowed, remedy)
+    raise Refusal(found[1], "of role %s" % found[0], allowed, remedy)

@@ -287,7 +287,7 @@ def _carry_out(
         # Once more, now that nr_open is what it is: nothing is written unless every hard limit fits it.
         _checked(Host(), request.limits)
     elif step == ADDRESSES and ADDRESSES in found.results:
-        _change_addresses(request.addresses, programs)
+        _change_addresses(request.addresses, request.role, programs)
     for path in found.wanted:
         if _step_of(path) == step:
             changed.write(path, files[path])
@@ -303,12 +303,12 @@ def _step_of(path: str) -> str:
     return LIMITS if limits else ADDRESSES
 
 
-def _change_addresses(request: AddressesRequest, programs: Programs) -> None:
+def _change_addresses(request: AddressesRequest, role: str, programs: Programs) -> None:
     host = Host()
     ip = addresses_change.Ip(programs)
     plan = addresses_change.make_plan(host, request, ip)
     try:
-        addresses_change.carry_out(host, plan, ip)
+        addresses_change.carry_out(host, role, plan, ip)
     except addresses_change.IpFailed as error:
         message, _done = addresses_change.undone(plan, ip, error)
         raise addresses_change.IpFailed(message) from error
@@ -331,7 +331,7 @@ def take_back(request: TuningRequest, programs: Programs, check_mode: bool) -> J
         changed = _Changed()
         for step in [] if check_mode else steps:
             with _named(step, steps):
-                _take_back(step, found, plan, programs, changed)
+                _take_back(step, request.role, found, plan, programs, changed)
         live = [found.results[step]["diff"] for step in steps if found.results[step].get("changed")]
         limits = found.results.get(LIMITS, {})
         return {
@@ -383,6 +383,7 @@ def _look_back(
 
 def _take_back(
     step: str,
+    role: str,
     found: _Found,
     plan: t.Optional[addresses_change.Plan],
     programs: Programs,
@@ -392,7 +393,7 @@ def _take_back(
         # Planned once more, now that the limits are gone: which of them a running process still has may differ.
         sysctl_change.carry_out(Host(), sysctl_change.plan_absent(Host()))
     elif step == ADDRESSES and plan is not None:
-        _change_addresses(AddressesRequest(), programs)
+        _change_addresses(AddressesRequest(), role, programs)
     for path in found.removals:
         if _step_of(path) == step:
             changed.write(path, None)

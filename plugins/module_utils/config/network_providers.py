@@ -346,6 +346,15 @@ def recorded(host: Host) -> t.Set[Pair]:
     return {(pair[0], pair[1]) for pair in added}
 
 
+def recorded_role(host: Host) -> t.Optional[str]:
+    """Return the role that keeps the recorded addresses; None where the record names none, or is not ours."""
+    try:
+        role = (load_state(host.root, TOPIC) or {}).get("role")
+    except ValueError:
+        return None
+    return role if isinstance(role, str) else None
+
+
 def _is_pair(pair: object) -> bool:
     return isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and _is_address(pair[1])
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import owners
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     container_engines,
     pam_limits,
@@ -116,7 +117,10 @@ def _addresses(
     interfaces = observation["interfaces"]
     if interfaces is None:
         return None
-    ours = {address for _interface, address in drift.own_pairs(applied)}
+    # What another role keeps is the host's own to whoever plans.
+    keeper = host.attempt("addresses of ours", lambda: owners.owner(host, owners.ADDRESSES))
+    kept = keeper is None or keeper[0] == owners.TUNE
+    ours = {address for _interface, address in drift.own_pairs(applied)} if kept else set()
     servers = host.attempt("name servers", lambda: name_servers.read(host)) or []
     # An observation that was recorded by an earlier version has neither of both.
     taken = [*interfaces.get("taken", ()), *observation.get("session", ()), *servers]
