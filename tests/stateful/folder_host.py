@@ -35,9 +35,20 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import inte
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
-from ansible_collections.fourtuple.clients.plugins.modules import client_settings
+from ansible_collections.fourtuple.clients.plugins.modules import (
+    client_settings,
+    connection_limits_info,
+    nofile_check,
+)
 
-_MODULES = {"client_settings": client_settings}
+_MODULES = {
+    "client_settings": client_settings,
+    "connection_limits_info": connection_limits_info,
+    "nofile_check": nofile_check,
+}
+
+#: Those that take one.
+_SNAPSHOTS = (client_settings, connection_limits_info)
 
 #: Where files come and go; the rest of a host is the distribution's.
 MUTABLE = ("/etc", "/run/sysctl.d", "/run/fourtuple", "/var/lib/fourtuple")
@@ -204,8 +215,12 @@ class Folder(HostFolder):
             (interface_addresses, "observe", lambda: self.observe()["interfaces"] | {"taken": []}),
             (interface_addresses, "neighbours", list),
             (ssh_session, "peers", lambda *_given: []),
-            (client_settings, "observe", lambda _users: self.observe()),
-            (client_settings, "snapshot", lambda _host, *given: whole.snapshot(self.look_live(), *given)),
+            (nofile_check, "report", report),
+            *((module, "observe", lambda _users: self.observe()) for module in _SNAPSHOTS),
+            *(
+                (module, "snapshot", lambda _host, *given: whole.snapshot(self.look_live(), *given))
+                for module in _SNAPSHOTS
+            ),
         ]
         with contextlib.ExitStack() as stack:
             for owner, attribute, value in replaced:

@@ -24,11 +24,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.owners import ADDRESSES, LIMITS, SYSCTL
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_providers
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_providers, sysctl_d
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import locked
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
-from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
+from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits, safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.safety_check import CheckRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
@@ -122,7 +122,7 @@ def _look(host: Host, request: TuningRequest, programs: Programs, modules_loadab
     _refuse_other_users(host)
     _refuse_missing_interface(host, request.addresses)
     found = _Found({}, [], None)
-    planned: t.Mapping[str, object] = {}
+    nr_open: t.Optional[str] = None
     for step in request.in_order():
         if step == SYSCTL:
             owners.refuse_other(host, SYSCTL, request.role)
@@ -130,10 +130,13 @@ def _look(host: Host, request: TuningRequest, programs: Programs, modules_loadab
             result = sysctl_change.result(host, change, change.keys)
             found = found._replace(change=change)
             found.warnings.extend(sysctl_change.warnings(change, result))
-            planned = result["planned_files"]
+            nr_open = result["keys"].get(hard_limits.NR_OPEN, {}).get("after") or sysctl_d.live(
+                host, hard_limits.NR_OPEN
+            )
         elif step == LIMITS:
             owners.refuse_other(host, LIMITS, request.role)
-            result = _checked(host, request.limits._replace(planned_files=planned))
+            # The nr_open that the limits will meet: what the step before makes of it, or in a container the machine's.
+            result = _checked(host, request.limits._replace(nr_open=nr_open))
             found.warnings.extend(safety_check.warnings(result))
         elif not _has_addresses(host, request):
             continue

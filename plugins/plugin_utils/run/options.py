@@ -113,15 +113,15 @@ def _of_planned(plan: t.Mapping[str, t.Any], explicit: t.Mapping[str, t.Any]) ->
     settings = plan["settings"]
     stated = set(explicit.get("sysctl_floors") or {})
     names = {
-        "floors[%s]" % key: "%s, planned for tune_target_connections," % key
+        "floors[%s]" % key: "the planned %s (tune_target_connections)" % key
         for key in settings["sysctl_floors"]
         if key not in stated
     }
     if PORT_RANGE not in (explicit.get("sysctl_values") or {}):
         names["values[%s]" % PORT_RANGE] = "tune_port_range"
-    for name in ("nofile_soft", "nofile_hard"):
-        if not explicit.get(name):
-            names[name] = "%s, planned for tune_target_connections," % name.replace("_", " ")
+    for kind in ("soft", "hard"):
+        if not explicit.get("nofile_" + kind):
+            names["nofile_" + kind] = "the planned %s nofile (tune_target_connections)" % kind
     if not explicit.get("domains"):
         names["domains"] = "tune_users"
     if not explicit.get("addresses"):
