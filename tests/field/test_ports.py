@@ -372,7 +372,8 @@ REUSE = [(), ((socket.SOL_SOCKET, socket.SO_REUSEADDR, 1),), ((socket.SOL_SOCKET
 ONLY6, BOTH = (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1), (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
 PLACES = [(V4, "127.0.0.1", ()), (V4, "0.0.0.0", ()), (V6, "::1", (ONLY6,)), (V6, "::", (ONLY6,)), (V6, "::", (BOTH,))]
 NO_PORT = (socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
-number = 34000
+# Outside the range from which the kernel chooses: it may have chosen such a port already.
+number = 24000
 for kind in (TCP, UDP):
     for family, address, only in PLACES:
         for reuse in REUSE:
@@ -395,9 +396,9 @@ for first, second in ((V4, V6), (V6, V4)):
         kept += [chosen, opened(second, kind, ("", port(chosen)), *([ONLY6] if second == V6 else []))]
         automatic[kind].add(port(chosen))
 # Neither waits: a client, one that is only bound, a connected one of UDP.
-kept += [opened(V4, TCP, ("127.0.0.1", 0), connect=("127.0.0.1", 34001)), opened(V4, UDP, connect=("127.0.0.1", 9))]
+kept += [opened(V4, TCP, ("127.0.0.1", 0), connect=("127.0.0.1", 24001)), opened(V4, UDP, connect=("127.0.0.1", 9))]
 bound = socket.socket(V4, TCP)
-bound.bind(("127.0.0.1", 39999))
+bound.bind(("127.0.0.1", 29999))
 found = listening.observe()
 assert found.exact
 for kind, ports in ((TCP, found.tcp), (UDP, found.udp)):
