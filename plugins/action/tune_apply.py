@@ -37,6 +37,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        # ActionBase is not annotated.
         _checked, given = self.validate_argument_spec(_ARGUMENTS)  # type: ignore[no-untyped-call]
         calls = HostCalls(self, task_vars or {})
         wanted = options.HostOptions(**given["options"])
@@ -108,8 +109,7 @@ class ActionModule(ActionBase):
         return {
             "changed": told["changed"],
             "diff": told["diff"],
-            "warnings": told.get("warnings") or [],
-            "msg": "Everything is as before the first run." + _restart(told, wanted),
+            "warnings": [*(told.get("warnings") or ()), *filter(None, [_restart(told, wanted).strip()])],
         }
 
 

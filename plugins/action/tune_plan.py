@@ -35,6 +35,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        # ActionBase is not annotated.
         _checked, given = self.validate_argument_spec(_ARGUMENTS)  # type: ignore[no-untyped-call]
         return {**result, "changed": False, **self._answer(given, task_vars or {})}
 

@@ -18,6 +18,7 @@ PAGE = ROOT / "docs/programs.md"
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT / "playbooks/collections"))
 
+# Behind the line that makes it found.
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.programs import (  # noqa: E402
     PROGRAMS,
     RESET,
