@@ -9,17 +9,13 @@ Everything is read from files below a root directory; no daemon is asked.
 from __future__ import annotations
 
 import fnmatch
-import ipaddress
 import os
 import re
 import shlex
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
-    broken_state,
-    load_state,
-    unfinished,
-)
+from ansible_collections.fourtuple.clients.plugins.module_utils.config.address_record import is_address
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import unfinished
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Links, Pair
@@ -28,9 +24,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal i
 NETWORKD = "networkd"
 IFUPDOWN = "ifupdown"
 NONE = "none"
-
-#: The record of the addresses that a run added.
-TOPIC = "addresses"
 
 _NETWORKD_LINKS = "/run/systemd/netif/links"
 _NETWORK_MANAGER_DEVICES = "/run/NetworkManager/devices"
@@ -322,7 +315,7 @@ def _in_batch(lines: t.Iterable[str]) -> t.Iterator[t.Tuple[Pair, bool]]:
     """Read ``address replace 2001:db8::1/128 dev eth0 nodad preferred_lft 0``."""
     for line in lines:
         words = line.split()
-        if words[:2] == ["address", "replace"] and len(words) > 4 and _is_address(words[2]):
+        if words[:2] == ["address", "replace"] and len(words) > 4 and is_address(words[2]):
             yield (words[4], words[2]), ":" not in words[2] or words[-2:] == ["preferred_lft", "0"]
 
 
@@ -331,36 +324,8 @@ def _in_drop_in(lines: t.Iterable[str]) -> t.List[t.Tuple[str, bool]]:
     found: t.List[t.Tuple[str, bool]] = []
     for line in lines:
         key, _equals, value = line.partition("=")
-        if key == "Address" and _is_address(value):
+        if key == "Address" and is_address(value):
             found.append((value, ":" not in value))
         elif line == "PreferredLifetime=0" and found:
             found[-1] = (found[-1][0], True)
     return found
-
-
-def recorded(host: Host) -> t.Set[Pair]:
-    """Return the addresses that an earlier run added. raises: ValueError for a record that is not ours"""
-    added = (load_state(host.root, TOPIC) or {}).get("added", [])
-    if not isinstance(added, list) or not all(_is_pair(pair) for pair in added):
-        raise broken_state(TOPIC, "no pairs of an interface and an address")
-    return {(pair[0], pair[1]) for pair in added}
-
-
-def recorded_role(host: Host) -> t.Optional[str]:
-    """Return the role that keeps the recorded addresses; None where the record names none, or is not ours."""
-    try:
-        role = (load_state(host.root, TOPIC) or {}).get("role")
-    except ValueError:
-        return None
-    return role if isinstance(role, str) else None
-
-
-def _is_pair(pair: object) -> bool:
-    return isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and _is_address(pair[1])
-
-
-def _is_address(text: object) -> bool:
-    try:
-        return isinstance(text, str) and bool(ipaddress.ip_interface(text))
-    except ValueError:
-        return False

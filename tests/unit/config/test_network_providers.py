@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_providers
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import address_record, network_providers
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -312,7 +312,7 @@ def test_what_is_no_address_in_our_files_is_passed_over(host: HostFolder) -> Non
 def test_a_record_that_is_not_ours(host: HostFolder, added: str) -> None:
     host.put("/var/lib/fourtuple/addresses.json", '{"added": %s}' % added)
     with pytest.raises(ValueError, match="no pairs of an interface and an address"):
-        network_providers.recorded(host.look())
+        address_record.recorded(host.look())
 
 
 def test_sourced_files_stay_below_the_root(host: HostFolder) -> None:
