@@ -31,6 +31,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     cgroup_paths,
     interface_addresses,
+    link_frames,
     listening,
     mounts,
     netlink,
@@ -310,6 +311,12 @@ _DUMPS = [
 ]  # fmt: skip
 _NAMES = {1: "lo", 2: "eth0"}
 
+_FRAMES = [
+    make(address, b"\2\0\0\0\0\1")
+    for make in (link_frames.question, link_frames.announcement)
+    for address in (b"\xc0\0\2\1", b"\x20\1\x0d\xb8" + bytes(11) + b"\1")
+]
+
 _IPV4_SYN = bytes.fromhex(
     "00000000000000000000"
     "4500003c00004000400600000a0000010a0000024e20005000000001000000005002fff000000000"
@@ -363,6 +370,7 @@ BYTES: dict[str, Target] = {
     "host.interface_addresses.Neighbours.take": Target(
         _read(lambda: interface_addresses.Neighbours(_NAMES)), octets(*_DUMPS), (NetlinkError,)
     ),
+    "host.link_frames.parse": Target(link_frames.parse, octets(*_FRAMES)),
     "host.socket_count._Peers.take": Target(_read(socket_count._Peers), octets(*_DUMPS), (NetlinkError,)),
     "host.tcp_sockets.Sockets.take": Target(_read(tcp_sockets.Sockets), octets(*_DUMPS), (NetlinkError,)),
     "sink.tun._Way.take": Target(_read(tun._Way), octets(*_DUMPS), (NetlinkError,)),
