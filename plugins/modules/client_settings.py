@@ -127,7 +127,7 @@ options:
       provider:
         description: What keeps the addresses over a reboot.
         type: str
-        choices: [auto, networkd, ifupdown, none]
+        choices: [auto, networkd, networkmanager, ifupdown, none]
         default: auto
       taken:
         description: Addresses that others have.
@@ -322,7 +322,11 @@ ARGUMENTS = {
         "options": {
             "interface": {"type": "str"},
             "list": {"type": "list", "elements": "raw", "default": []},
-            "provider": {"type": "str", "choices": ["auto", "networkd", "ifupdown", "none"], "default": "auto"},
+            "provider": {
+                "type": "str",
+                "choices": ["auto", "networkd", "networkmanager", "ifupdown", "none"],
+                "default": "auto",
+            },
             "taken": {
                 "type": "list",
                 "elements": "dict",

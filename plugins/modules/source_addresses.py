@@ -62,7 +62,7 @@ options:
       - V(auto) finds it out and refuses what it does not know.
       - V(none) means until the next reboot only.
     type: str
-    choices: [auto, networkd, ifupdown, none]
+    choices: [auto, networkd, networkmanager, ifupdown, none]
     default: auto
   taken:
     description:
@@ -211,7 +211,11 @@ def main() -> None:
             "interface": {"type": "str"},
             "list": {"type": "list", "elements": "raw", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "provider": {"type": "str", "choices": ["auto", "networkd", "ifupdown", "none"], "default": "auto"},
+            "provider": {
+                "type": "str",
+                "choices": ["auto", "networkd", "networkmanager", "ifupdown", "none"],
+                "default": "auto",
+            },
             "taken": {
                 "type": "list",
                 "elements": "dict",

@@ -80,15 +80,15 @@ class Kernel:
     def _apply(self, words: list[str]) -> None:
         assert words[0] == "address"
         assert words[3] == "dev"
-        of_ipv6 = ["nodad", "preferred_lft", "0"] if ":" in words[2] else []
-        assert words[5:] == (of_ipv6 if words[1] in ("add", "change") else [])
+        how = ["nodad", "preferred_lft", "0"] if ":" in words[2] else ["scope", "host"]
+        assert words[5:] == (how if words[1] in ("add", "change") else [])
         if words[1] == "change":
             assert words[2] in self.addresses[words[4]]
             self.deprecated.add(words[2])
         elif words[1] == "add":
             assert words[2] not in self.addresses[words[4]]
             self.addresses[words[4]].append(words[2])
-            self.deprecated.update([words[2]] if of_ipv6 else [])
+            self.deprecated.update([words[2]] if ":" in words[2] else [])
         else:
             self.addresses[words[4]].remove(words[2])
 
@@ -154,7 +154,7 @@ def test_adds_keeps_and_removes(run: Run, kernel: Kernel, host: HostFolder) -> N
     assert outcome(first) == (True, added, [], [], [])
     assert first["interface"] == "eth0"
     assert first["provider"] == "networkd"
-    assert first["persist"] == {"addresses": added, "files": {"drop_in": DROP_IN}, "obsolete": []}
+    assert first["persist"] == {"addresses": added, "files": {"networkd_drop_in": DROP_IN}, "obsolete": []}
     assert first["diff"]["before"] == ""
     assert first["diff"]["after"] == "".join("eth0 %s\n" % address for address in added)
     assert kernel.addresses["eth0"] == ["192.0.2.10/24", "198.51.100.3/32", *added]

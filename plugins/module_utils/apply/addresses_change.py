@@ -13,7 +13,7 @@ import os
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_providers
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_interface, network_providers
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     interface_addresses,
     name_servers,
@@ -30,10 +30,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_s
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
-
-#: Duplicate address detection would keep an address from being used for a second; a preferred lifetime would make
-#: every program leave from it that does not bind, as from the latest of its kind.
-_OF_IPV6 = " nodad preferred_lft 0"
 
 
 class IpFailed(Exception):
@@ -72,9 +68,7 @@ class Ip:
     def change(self, remove: t.Iterable[Pair], add: t.Iterable[Pair], correct: t.Iterable[Pair]) -> None:
         lines = ["address del %s dev %s\n" % (address, interface) for interface, address in remove]
         for verb, pairs in (("add", add), ("change", correct)):
-            lines += [
-                "address %s %s dev %s%s\n" % (verb, pair[1], pair[0], _OF_IPV6 * (":" in pair[1])) for pair in pairs
-            ]
+            lines += [network_interface.interface_line(verb, address, interface) + "\n" for interface, address in pairs]
         if lines:
             self.run("-batch", "-", data="".join(lines))
 
@@ -111,7 +105,9 @@ def make_plan(host: Host, request: AddressesRequest, ip: Ip) -> Plan:
         address_set.check_against_host(places, interface, links, ours)
         refuse_taken(host, request, places, links, ours)
         check_ipv6(host, places, interface)
-        persistence = network_providers.find(host, names.of("provider"), request.provider, interface, links)
+        persistence = network_providers.find(
+            host, names.of("provider"), request.provider, interface, links, names.of("method"), len(places)
+        )
     change = address_set.plan(places, interface, links, ours)
     preferred = address_set.preferred_pairs(links)
     return Plan(interface, change, recorded, address_set.live_pairs(links) & ours, preferred, persistence)

@@ -25,16 +25,21 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import ow
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
+_OF_ADDRESSES = (
+    owned.IFUPDOWN_HOOK,
+    owned.IFUPDOWN_BATCH,
+    owned.NETWORKMANAGER_DISPATCHER,
+    owned.NETWORKMANAGER_BATCH,
+)
 _FILES = (
     owned.SYSCTL_DROP_IN,
     owned.MODULES_LOAD,
     owned.LIMITS_DROP_IN,
     owned.MANAGER_DROP_IN,
-    owned.IFUPDOWN_HOOK,
-    owned.IFUPDOWN_BATCH,
+    *_OF_ADDRESSES,
 )
 #: Those that no limit and no fs.nr_open comes from, nor from a drop-in of systemd-networkd.
-_LIMIT_NOTHING = (owned.MODULES_LOAD, owned.IFUPDOWN_HOOK, owned.IFUPDOWN_BATCH)
+_LIMIT_NOTHING = (owned.MODULES_LOAD, *_OF_ADDRESSES)
 #: Modes.
 _FILE, _SCRIPT = 0o644, 0o755
 

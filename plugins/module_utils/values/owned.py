@@ -36,6 +36,9 @@ NETWORKD_DIRECTORY = "/etc/systemd/network"
 #: ifupdown runs the hook after each stanza of an interface (interfaces(5)), and the hook has ip(8) read the batch.
 IFUPDOWN_HOOK = "/etc/network/if-up.d/fourtuple"
 IFUPDOWN_BATCH = "/etc/network/fourtuple.batch"
+#: NetworkManager runs the script on what happens to an interface (NetworkManager-dispatcher(8)), with the same batch.
+NETWORKMANAGER_DISPATCHER = "/etc/NetworkManager/dispatcher.d/fourtuple"
+NETWORKMANAGER_BATCH = "/etc/NetworkManager/fourtuple.batch"
 
 
 def networkd_drop_in(network_file: str) -> str:
