@@ -8,7 +8,6 @@ Never on which hosts are in the run: a slot comes from the host itself, a share 
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import fractions
 import ipaddress
@@ -28,39 +27,25 @@ Variables = t.Mapping[str, t.Any]
 _SLOT_SIZE = 16
 _SLOT_MEND = "Give this host a slot that no other host has, or widen the pool."
 
-#: The addresses that address_set refuses, as runs. The networks of is_loopback and the like in ipaddress.
-_NO_SOURCES: tuple[Run, ...] = tuple(
-    (network.version, int(network.network_address), int(network.broadcast_address))
-    for network in map(
-        ipaddress.ip_network,
-        ("0.0.0.0/32", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/127", "ff00::/8", "::ffff:0:0/96"),
-    )
-)
-_HARMLESS = "192.0.2.1"
-
 
 class Pool:
-    """The addresses of tune_address_pool in their order, each once: address_set.expand by arithmetic.
+    """The addresses of tune_address_pool in their order, each once.
 
     Nothing is expanded, so a pool may be a /8, and finding a slice takes no longer than in a /24.
     """
 
     def __init__(self, where: str, entries: t.Sequence[t.Any]) -> None:
         self._where, self._entries = where, entries
-        self.runs: list[Run] = []
-        taken: list[Run] = []
-        for index, entry in enumerate(entries):
-            self.runs += _take(_run(where, index, entry), taken)
+        self._pieces = address_set.pieces(where, entries, maximum=None)
+        self.runs: list[Run] = [piece.run for piece in self._pieces]
         self.size = ranges.count(run[1:] for run in self.runs)
 
     def entry_of(self, address: address_set.Address) -> t.Any:
         """Return the first entry that names an address of the pool."""
-        version, number = address.version, int(address)
-        for index, entry in enumerate(self._entries):
-            run = _run(self._where, index, entry)
-            if run[0] == version and ranges.covers([run[1:]], number):
-                return entry
-        raise LookupError("%s is not of the pool" % address)
+        piece = address_set.Finder(self._pieces).find(address.version, int(address))
+        if piece is None:
+            raise LookupError("%s is not of the pool" % address)
+        return self._entries[address_set.index_of(self._where, piece.place)]
 
     def runs_of(self, begin: int, size: int) -> list[Run]:
         """Return the runs of the ``size`` addresses from number ``begin`` on."""
@@ -123,44 +108,6 @@ def slot_of(slots: int, slot: t.Any, primary: str | None, where: str = "") -> in
         raise Refusal("tune_slot" + where, None, "a whole number from 0 to %d" % (slots - 1), remedy)
     bits = slots.bit_length() - 1
     return int(ipaddress.ip_address(primary)) & ((1 << bits) - 1)
-
-
-def _run(where: str, index: int, entry: t.Any) -> Run:
-    """Return the addresses that an entry names, and refuse what address_set refuses, but not for its size."""
-    run = address_set.run_of(entry)
-    if run is None:
-        _refuse(where, index, entry)
-    for no_source in _NO_SOURCES:
-        shared = ranges.overlap(run[1:], no_source[1:])
-        if no_source[0] == run[0] and shared is not None:
-            _refuse(where, index, str(MAKE[run[0]](shared[0])))
-    return run
-
-
-def _refuse(where: str, index: int, entry: t.Any) -> t.NoReturn:
-    """Refuse in the words of address_set, which counts entries from the first."""
-    address_set.expand(where, [_HARMLESS] * index + [entry])
-    raise AssertionError("address_set accepts %r" % (entry,))
-
-
-def _take(run: Run, taken: list[Run]) -> list[Run]:
-    """Return what of ``run`` is not in ``taken``, in order, and add it there; ``taken`` stays sorted and disjoint."""
-    version, first, last = run
-    index = bisect.bisect_right(taken, (version, first))
-    if index and taken[index - 1][0] == version:
-        first = max(first, taken[index - 1][2] + 1)
-    found: list[Run] = []
-    while first <= last:
-        begins = taken[index][1] if index < len(taken) and taken[index][0] == version else last + 1
-        if first < begins:
-            found.append((version, first, min(last, begins - 1)))
-        if begins > last:
-            break
-        first = max(first, taken[index][2] + 1)
-        index += 1
-    for new in found:
-        bisect.insort(taken, new)
-    return found
 
 
 # --- the whole inventory ---

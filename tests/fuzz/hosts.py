@@ -15,6 +15,7 @@ from sample_host import LINKS, OBSERVATION
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in, originals, sysctl_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
+    address_record,
     network_providers,
     systemd_limits,
 )
@@ -101,7 +102,7 @@ READERS: dict[str, t.Callable[[str], object]] = {
     "drop_in": _drop_ins,
     "source_addresses": _providers,
     "its session": lambda root: ssh_session.peers(Host(root), 77),
-    "its record": lambda root: network_providers.recorded(Host(root)),
+    "its record": lambda root: address_record.recorded(Host(root)),
     "sums": _sums,
 }
 

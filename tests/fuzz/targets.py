@@ -511,7 +511,7 @@ VARIABLES: dict[str, Target] = {
     "apply.addresses_change.choose_interface": Target(
         lambda name: addresses_change.choose_interface("x", name, [{"ifname": "eth0"}]), texts("eth0", "lo"), (Refusal,)
     ),
-    "values.address_set.locate": Target(lambda entries: address_set.locate("x", entries), _ADDRESSES, (Refusal,)),
+    "values.address_set.pieces": Target(lambda entries: address_set.pieces("x", entries), _ADDRESSES, (Refusal,)),
     "request.parse": _data(request.parse, _STATED, errors=(Refusal,)),
     "model.ceilings.predict": _data(lambda stated: ceilings.predict(_HOST, stated), _STATED, errors=(Refusal,)),
     "model.sources.source_addresses": _data(

@@ -13,20 +13,24 @@ import os
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_interface, network_providers
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
+    address_record,
+    network_interface,
+    network_providers,
+)
+from ansible_collections.fourtuple.clients.plugins.module_utils.config.address_record import Recorded
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     interface_addresses,
     name_servers,
     ssh_session,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import drop_state, save_state
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, taken_addresses
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import (
-    Address,
     AddressesChange,
     Links,
     Pair,
+    Piece,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
@@ -94,32 +98,36 @@ def make_plan(host: Host, request: AddressesRequest, ip: Ip) -> Plan:
     raises: Refusal, IpFailed, NetlinkError, ValueError for a broken record, OSError
     """
     names = request.names
-    places = address_set.locate(names.of("list"), request.entries)
+    pieces = address_set.pieces(names.of("list"), request.entries)
+    wanted = address_set.expand(names.of("list"), request.entries)
     links = ip.links()
-    recorded = network_providers.recorded(host)
+    recorded = set(address_record.recorded(host).added)
     ours = recorded | network_providers.persisted(host, links)
     interface = None
     persistence = network_providers.Persistence(network_providers.NONE, {}, [])
-    if places:
+    if wanted:
         interface = choose_interface(names.of("interface"), request.interface, links)
-        address_set.check_against_host(places, interface, links, ours)
-        refuse_taken(host, request, places, links, ours)
-        check_ipv6(host, places, interface)
+        address_set.check_against_host(pieces, interface, links, ours)
+        refuse_taken(host, request, pieces, links, ours)
+        check_ipv6(host, pieces, interface)
         persistence = network_providers.find(
-            host, names.of("provider"), request.provider, interface, links, names.of("method"), len(places)
+            host, names.of("provider"), request.provider, interface, links, names.of("method"), len(wanted)
         )
-    change = address_set.plan(places, interface, links, ours)
+    change = address_set.plan(wanted, interface, links, ours)
     preferred = address_set.preferred_pairs(links)
     return Plan(interface, change, recorded, address_set.live_pairs(links) & ours, preferred, persistence)
 
 
 def refuse_taken(
-    host: Host, request: AddressesRequest, places: t.Mapping[Address, str], links: Links, ours: t.AbstractSet[Pair]
+    host: Host,
+    request: AddressesRequest,
+    pieces: t.Iterable[Piece],
+    links: Links,
+    ours: t.AbstractSet[Pair],
 ) -> None:
     """Refuse addresses that somebody has. What the host has from someone else stays as it is."""
     live = address_set.live_pairs(links)
-    foreign = {text_of(pair) for pair in live - ours}
-    added = {address: place for address, place in places.items() if str(address) not in foreign}
+    added = address_set.without(pieces, map(text_of, live - ours))
     taken = taken_addresses.Taken([*around(host, {text_of(pair) for pair in live}), *request.taken])
     taken_addresses.refuse(request.names.of("list"), request.entries, added, taken)
 
@@ -153,13 +161,13 @@ def choose_interface(where: str, name: t.Optional[str], links: Links) -> str:
     return defaults[0]
 
 
-def check_ipv6(host: Host, places: t.Mapping[Address, str], interface: str) -> None:
+def check_ipv6(host: Host, pieces: t.Iterable[Piece], interface: str) -> None:
     key = "/proc/sys/net/ipv6/conf/%s/disable_ipv6" % interface
     disabled = (host.read(key) or "1").strip() != "0"
-    for address, place in places.items():
-        if address.version == 6 and disabled:
+    for piece in pieces:
+        if piece.version == 6 and disabled:
             remedy = "IPv6 is switched off there (%s): switch it on, or remove the address." % key
-            raise Refusal(place, str(address), "IPv4 addresses on %s" % interface, remedy)
+            raise Refusal(piece.place, str(next(piece.addresses())), "IPv4 addresses on %s" % interface, remedy)
 
 
 def carry_out(host: Host, role: t.Optional[str], plan: Plan, ip: Ip) -> None:
@@ -167,22 +175,13 @@ def carry_out(host: Host, role: t.Optional[str], plan: Plan, ip: Ip) -> None:
     change = plan.change
     after = set(change.kept) | set(change.add)
     ahead = plan.recorded | plan.before | after
-    record(host, role, plan.recorded, ahead)
+    address_record.record(host, role, Recorded(frozenset(plan.recorded)), Recorded(frozenset(ahead)))
     ip.change(change.remove, change.add, plan.correct)
     if change.add or plan.correct:
         links = ip.links()
         if after - address_set.live_pairs(links) or after & address_set.preferred_pairs(links):
             raise IpFailed("`ip -batch -` reported no error, yet addresses are missing or not as they should be")
-    record(host, role, ahead, after)
-
-
-def record(host: Host, role: t.Optional[str], known: t.Set[Pair], pairs: t.Set[Pair]) -> None:
-    """Remember which addresses are ours, and which role keeps them: without a provider no file says so."""
-    if not pairs:
-        drop_state(host.root, network_providers.TOPIC)
-    elif pairs != known:
-        state: t.Dict[str, t.Any] = {"added": [list(pair) for pair in address_set.in_order(pairs)]}
-        save_state(host.root, network_providers.TOPIC, dict(state, role=role) if role else state)
+    address_record.record(host, role, Recorded(frozenset(ahead)), Recorded(frozenset(after)))
 
 
 def addresses(pairs: t.Iterable[Pair]) -> t.List[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_providers
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import address_record, network_providers
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
@@ -45,7 +45,7 @@ def owner(host: Host, part: str) -> t.Optional[t.Tuple[str, str]]:
         if role is not None:
             return role, path + ":1"
     # Without a provider that keeps addresses, there is only the record.
-    role = network_providers.recorded_role(host) if part == ADDRESSES else None
+    role = address_record.recorded_role(host) if part == ADDRESSES else None
     return None if role is None else (role, owned.state_path(ADDRESSES))
 
 

@@ -24,7 +24,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.owners import ADDRESSES, LIMITS, SYSCTL
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_providers, sysctl_d
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
+    address_record,
+    network_providers,
+    sysctl_d,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import locked
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
@@ -175,7 +179,7 @@ def _has_addresses(host: Host, request: TuningRequest) -> bool:
     if request.addresses.entries:
         return True
     keeper = owners.owner(host, ADDRESSES)
-    ours = network_providers.recorded(host) or network_providers.own_files(host)
+    ours = any(address_record.recorded(host)) or network_providers.own_files(host)
     return bool(ours) and (keeper is None or keeper[0] == request.role)
 
 
@@ -378,7 +382,7 @@ def _look_back(
         results[SYSCTL] = sysctl_change.result(then, change, change.keys)
     if ADDRESSES in request.steps:
         results[ADDRESSES] = {"changed": False, "interface": None, "persist": {"addresses": [], "files": {}}}
-        if network_providers.recorded(host) or network_providers.own_files(host):
+        if any(address_record.recorded(host)) or network_providers.own_files(host):
             plan = addresses_change.make_plan(host, AddressesRequest(), addresses_change.Ip(programs))
             results[ADDRESSES] = addresses_change.result(host, plan)
     return _Found(results, [], change), plan

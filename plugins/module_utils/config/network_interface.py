@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.config.address_record import is_address
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Links, Pair
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
@@ -115,11 +115,3 @@ def in_batch(_host: Host, _path: str, lines: t.List[str], _links: Links) -> AtBo
         words = line.split()
         if words[:2] == ["address", "replace"] and len(words) > 4 and is_address(words[2]):
             yield (words[4], words[2]), ":" not in words[2] or words[-2:] == ["preferred_lft", "0"]
-
-
-def is_address(text: object) -> bool:
-    """Tell whether a text is an address with its length."""
-    try:
-        return isinstance(text, str) and bool(ipaddress.ip_interface(text))
-    except ValueError:
-        return False

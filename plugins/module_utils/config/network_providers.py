@@ -23,13 +23,8 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config.network_i
     Manager,
     Question,
     interface_of,
-    is_address,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
-    broken_state,
-    load_state,
-    unfinished,
-)
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import unfinished
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Links, Pair
@@ -37,9 +32,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_s
 NONE = "none"
 
 Persistence = network_interface.Persistence
-
-#: The record of the addresses that a run added.
-TOPIC = "addresses"
 
 #: Whoever is named first manages an interface that several have signs of: systemd-networkd and NetworkManager say of
 #: each interface whether it is theirs; ifupdown may have dhcpcd ask for its address.
@@ -141,24 +133,3 @@ def at_boot(host: Host, links: Links) -> t.Dict[Pair, bool]:
     for manager, path in _own(host):
         found.update(manager.at_boot(host, path, (host.read(path) or "").splitlines(), links))
     return found
-
-
-def recorded(host: Host) -> t.Set[Pair]:
-    """Return the addresses that an earlier run added. raises: ValueError for a record that is not ours"""
-    added = (load_state(host.root, TOPIC) or {}).get("added", [])
-    if not isinstance(added, list) or not all(_is_pair(pair) for pair in added):
-        raise broken_state(TOPIC, "no pairs of an interface and an address")
-    return {(pair[0], pair[1]) for pair in added}
-
-
-def recorded_role(host: Host) -> t.Optional[str]:
-    """Return the role that keeps the recorded addresses; None where the record names none, or is not ours."""
-    try:
-        role = (load_state(host.root, TOPIC) or {}).get("role")
-    except ValueError:
-        return None
-    return role if isinstance(role, str) else None
-
-
-def _is_pair(pair: object) -> bool:
-    return isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and is_address(pair[1])

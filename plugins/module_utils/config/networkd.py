@@ -9,13 +9,13 @@ import os
 import re
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.config.address_record import is_address
 from ansible_collections.fourtuple.clients.plugins.module_utils.config.network_interface import (
     AtBoot,
     Interface,
     Manager,
     Persistence,
     Question,
-    is_address,
     settings,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import daemons, identity

@@ -36,7 +36,9 @@ _IFA_F_DEPRECATED = 0x20
 _ROUTE = struct.Struct("=8BI")
 _RTN_UNICAST, _RTN_LOCAL = 1, 2
 _RT_TABLE_MAIN, _RT_TABLE_LOCAL = 254, 255
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA = 1, 4, 5, 6, 9, 15, 18
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_MULTIPATH = 1, 4, 5, 6, 7, 9
+_RTA_TABLE, _RTA_VIA = 15, 18
+_RTPROT_KERNEL = 2
 #: struct rtnexthop: length, flags, hops, interface.
 _NEXT_HOP = struct.Struct("=HBBi")
 _NUMBER = struct.Struct("=I")
@@ -283,14 +285,51 @@ def observe() -> Observed:
     return observed
 
 
+class RoutesOfLo(netlink.Reader):
+    """Collects the local prefixes that were added as routes on lo with protocol kernel: not those of addresses."""
+
+    def __init__(self, lo: int) -> None:
+        super().__init__()
+        self._lo = lo
+        self.found: t.Set[str] = set()
+
+    def take(self, kind: int, data: bytes, start: int, end: int) -> None:
+        route = _fixed_part(_ROUTE, kind, _RTM_NEWROUTE, data, start, end)
+        family, length, table, protocol, route_type = route[0], route[1], route[4], route[5], route[7]
+        version = _VERSIONS.get(family)
+        if version is None or (table, protocol, route_type) != (_RT_TABLE_LOCAL, _RTPROT_KERNEL, _RTN_LOCAL):
+            return
+        found = netlink.attributes(data, start + _ROUTE.size, end)
+        # The kernel's own, one for each address, has that address as its source, of IPv6 the metric 0
+        # (net/ipv4/fib_frontend.c, fib_magic; net/ipv6/route.c, addrconf_f6i_alloc).
+        of_address = _RTA_PREFSRC in found if version == 4 else _number(found, _RTA_PRIORITY, 0) == 0
+        if _number(found, _RTA_OIF, 0) == self._lo and not of_address:
+            destination = _text(version, found.get(_RTA_DST, bytes(_BITS[version] // 8)))
+            self.found.add("%s/%d" % (destination, _length(version, length)))
+
+
+def routes_of_lo() -> t.Set[str]:
+    """Return the prefixes that a route on lo makes local, such as ``198.51.100.0/28``. raises: netlink.NetlinkError"""
+    lo = socket.if_nametoindex("lo")
+    found: t.Set[str] = set()
+    for family in _VERSIONS:
+        body = _ROUTE.pack(family, 0, 0, 0, _RT_TABLE_LOCAL, 0, 0, _RTN_LOCAL, 0)
+        found |= _dump_routes(body, lambda: RoutesOfLo(lo)).found
+    return found
+
+
 def _routes(body: bytes, names: t.Mapping[int, str]) -> Routes:
+    return _dump_routes(body, lambda: Routes(names))
+
+
+def _dump_routes(body: bytes, make: t.Callable[[], netlink.SomeReader]) -> netlink.SomeReader:
     try:
-        return netlink.dump(_NETLINK_ROUTE, _RTM_GETROUTE, body, lambda: Routes(names))
+        return netlink.dump(_NETLINK_ROUTE, _RTM_GETROUTE, body, make)
     except netlink.NetlinkError as error:
         # A new network namespace has no table before its first route (net/ipv4/fib_frontend.c, inet_dump_fib).
         if error.number != errno.ENOENT:
             raise
-        return Routes(names)
+        return make()
 
 
 def _next_hop_gateways(names: t.Mapping[int, str]) -> t.Dict[str, str]:

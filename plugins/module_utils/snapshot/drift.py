@@ -10,12 +10,14 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import originals
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
+    address_record,
     network_providers,
     other_writers,
     pam_limits,
     sysctl_d,
     systemd_limits,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.config.address_record import Recorded
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
@@ -77,8 +79,8 @@ def applied(host: Host) -> Applied:
     keys = {line.key: line.value for line in assignments if line.value is not None}
     kinds = {key: entry.get("kind") for key, entry in record.items()}
     floors = frozenset(key for key in keys if kinds.get(key, "floor" if key in _FLOORS else "value") == "floor")
-    topic = network_providers.TOPIC
-    added = host.attempt(owned.state_path(topic), lambda: network_providers.recorded(host)) or set()
+    topic = address_record.TOPIC
+    added = host.attempt(owned.state_path(topic), lambda: address_record.recorded(host)) or Recorded()
     links = _links(host)
     at_boot = host.attempt("our address files", lambda: network_providers.at_boot(host, links)) or {}
     missing = [owned.SYSCTL_DROP_IN] if record and drop_in is None else []
@@ -90,7 +92,7 @@ def applied(host: Host) -> Applied:
         host.attempt(owned.LIMITS_DROP_IN, lambda: _own_lines(host)) or [],
         _own_units(host),
         _own_limit(host, owned.MANAGER_DROP_INS, "Manager", "DefaultLimitNOFILE"),
-        added,
+        set(added.added),
         set(at_boot),
         {pair for pair, bound_only in at_boot.items() if not bound_only},
         missing,

@@ -8,9 +8,11 @@
 
 from __future__ import annotations
 
+import bisect
 import ipaddress
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import ranges
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -23,32 +25,126 @@ Run = t.Tuple[int, int, int]
 #: What makes an address of a number, by version.
 MAKE: t.Dict[int, t.Callable[[int], Address]] = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}
 
-#: More would take hours to add one by one, and belongs into a route (AnyIP).
+#: More addresses of IPv4, or of either family one by one, nobody has a use for: a /16.
 MAX_ADDRESSES = 65536
 
 _ALLOWED = "an address, a range a-b of one family, or a prefix"
 _REMEDY = "Write 198.51.100.7, 198.51.100.10-198.51.100.20 or 198.51.100.0/24, in quotes where YAML needs them."
-_LIMITED_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
+
+#: What no host can hold, or every host has: what it is called, and the first and last address of it.
+_UNUSABLE: t.Tuple[t.Tuple[str, Run], ...] = tuple(
+    (what, (network.version, int(network.network_address), int(network.broadcast_address)))
+    for what, network in (
+        ("the unspecified address", ipaddress.ip_network("0.0.0.0/32")),
+        ("a loopback address", ipaddress.ip_network("127.0.0.0/8")),
+        ("a multicast address", ipaddress.ip_network("224.0.0.0/4")),
+        ("the broadcast address", ipaddress.ip_network("255.255.255.255/32")),
+        ("the unspecified address", ipaddress.ip_network("::/128")),
+        ("a loopback address", ipaddress.ip_network("::1/128")),
+        ("an IPv4 address in IPv6 notation", ipaddress.ip_network("::ffff:0:0/96")),
+        ("a multicast address", ipaddress.ip_network("ff00::/8")),
+    )
+)
+_LOOPBACK = "a loopback address"
+
+
+class Piece(t.NamedTuple):
+    """A run of addresses that a list names, and the place that names it first, such as ``tune_addresses[0]``."""
+
+    version: int
+    first: int
+    last: int
+    place: str
+
+    @property
+    def run(self) -> Run:
+        return self[:3]
+
+    @property
+    def size(self) -> int:
+        return self.last - self.first + 1
+
+    def addresses(self) -> t.Iterator[Address]:
+        return map(MAKE[self.version], range(self.first, self.last + 1))
+
+
+def pieces(
+    where: str,
+    entries: t.Iterable[object],
+    loopback: bool = False,
+    maximum: t.Optional[int] = MAX_ADDRESSES,
+) -> t.List[Piece]:
+    """Return the addresses that ``entries`` name, in their order, each once, as runs.
+
+    loopback: allow those, which every host has already
+    maximum:  of addresses of IPv4; of IPv6 there may be any number
+    raises: Refusal
+    """
+    found: t.List[Piece] = []
+    known = {4: ranges.Collected(), 6: ranges.Collected()}
+    count = 0
+    for index, entry in enumerate(entries):
+        place = "%s[%d]" % (where, index)
+        version, first, last = _usable(place, entry, _read(place, entry), loopback)
+        new = known[version].add((first, last))
+        found += [Piece(version, *one, place) for one in new]
+        count += ranges.count(new) if version == 4 else 0
+        if maximum is not None and count > maximum:
+            raise _too_many(place, entry)
+    return found
+
+
+def index_of(where: str, place: str) -> int:
+    """Return which entry of the list ``where`` a place such as ``where[0]`` is."""
+    return int(place[len(where) + 1 : -1])
+
+
+class Finder:
+    """Finds addresses among pieces."""
+
+    def __init__(self, wanted: t.Iterable[Piece]) -> None:
+        self._sorted = sorted(wanted)
+        self._starts = [piece[:2] for piece in self._sorted]
+
+    def find(self, version: int, number: int) -> t.Optional[Piece]:
+        index = bisect.bisect_right(self._starts, (version, number)) - 1
+        piece = self._sorted[index] if index >= 0 else None
+        return piece if piece is not None and piece.version == version and number <= piece.last else None
+
+    def find_text(self, address: str) -> t.Optional[Piece]:
+        """As find(), of an address such as ``198.51.100.1``."""
+        parsed = ipaddress.ip_address(address)
+        return self.find(parsed.version, int(parsed))
+
+
+def without(wanted: t.Iterable[Piece], addresses: t.Iterable[str]) -> t.List[Piece]:
+    """Return ``wanted`` without single addresses, such as ``198.51.100.1``."""
+    wanted = list(wanted)
+    finder = Finder(wanted)
+    holes: t.Dict[Piece, t.List[ranges.Range]] = {}
+    for address in map(ipaddress.ip_address, addresses):
+        piece = finder.find(address.version, int(address))
+        if piece is not None:
+            holes.setdefault(piece, []).append((int(address), int(address)))
+    return [
+        piece._replace(first=first, last=last)
+        for piece in wanted
+        for first, last in (ranges.without(piece.run[1:], holes[piece]) if piece in holes else [piece.run[1:]])
+    ]
 
 
 def expand(where: str, entries: t.Iterable[object], loopback: bool = False) -> t.List[Address]:
-    """Return the addresses that ``entries`` name, in their order, each once.
+    """Return the addresses that ``entries`` name, in their order, each once, one by one.
 
-    loopback: allow those, which every host has already
+    raises: Refusal, for more than MAX_ADDRESSES, too
     """
-    return list(locate(where, entries, loopback))
-
-
-def locate(where: str, entries: t.Iterable[object], loopback: bool = False) -> t.Dict[Address, str]:
-    """Return the addresses that ``entries`` name, in their order, with the place that names each first."""
-    places: t.Dict[Address, str] = {}
-    for index, entry in enumerate(entries):
-        place = "%s[%d]" % (where, index)
-        for address in _members(place, entry):
-            places.setdefault(_usable(place, entry, address, loopback), place)
-        if len(places) > MAX_ADDRESSES:
-            raise _too_many(place, entry)
-    return places
+    entries = list(entries)
+    found: t.List[Address] = []
+    for piece in pieces(where, entries, loopback):
+        if len(found) + piece.size > MAX_ADDRESSES:
+            raise _too_many(piece.place, entries[index_of(where, piece.place)])
+        found.extend(piece.addresses())
+    return found
 
 
 def run_of(entry: object) -> t.Optional[Run]:
@@ -71,12 +167,7 @@ def _run_of(text: str) -> t.Optional[Run]:
         return address.version, int(address), int(address)
     if not text.rpartition("/")[2].isdigit():
         return None
-    network = ipaddress.ip_network(text)
-    first, last = int(network.network_address), int(network.broadcast_address)
-    if last - first > 1:
-        # Neither the network nor the broadcast address; of IPv6 not the subnet-router anycast address.
-        first, last = first + 1, last - (network.version == 4)
-    return network.version, first, last
+    return _hosts_of(ipaddress.ip_network(text))
 
 
 def with_length(address: Address) -> str:
@@ -89,21 +180,21 @@ def with_length(address: Address) -> str:
 
 
 def _too_many(place: str, entry: object) -> Refusal:
-    remedy = "Take a longer prefix; a whole prefix can be made local by one route instead."
-    return Refusal(place, entry, "at most %d addresses in the whole list" % MAX_ADDRESSES, remedy)
+    return Refusal(place, entry, "at most %d addresses in the whole list" % MAX_ADDRESSES, "Take a longer prefix.")
 
 
-def _members(place: str, entry: object) -> t.Iterable[Address]:
+def _read(place: str, entry: object) -> Run:
     if isinstance(entry, bool) or not isinstance(entry, str):
         remedy = "YAML read it as a %s. %s" % (type(entry).__name__, _REMEDY)
         raise Refusal(place, entry, _ALLOWED, remedy)
     text = entry.strip()
-    first, dash, last = text.partition("-")
+    one, dash, other = text.partition("-")
     if dash:
-        return _range(place, entry, first.strip(), last.strip())
+        return _range(place, entry, one.strip(), other.strip())
     if "/" in text:
         return _prefix(place, entry, text)
-    return [_parse(place, entry, text)]
+    address = _parse(place, entry, text)
+    return address.version, int(address), int(address)
 
 
 def _parse(place: str, entry: str, text: str) -> Address:
@@ -115,36 +206,25 @@ def _parse(place: str, entry: str, text: str) -> Address:
         raise Refusal(place, entry, _ALLOWED, "%s. %s" % (error, _REMEDY)) from None
 
 
-def _usable(place: str, entry: object, address: Address, loopback: bool) -> Address:
-    kind = None
-    if address.is_unspecified:
-        kind = "the unspecified address"
-    elif address.is_loopback and not loopback:
-        kind = "a loopback address"
-    elif address.is_multicast:
-        kind = "a multicast address"
-    elif address == _LIMITED_BROADCAST:
-        kind = "the broadcast address"
-    elif isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        kind = "an IPv4 address in IPv6 notation"
-    if kind:
-        raise Refusal(place, entry, "unicast addresses that a host can hold", "%s is %s: remove it." % (address, kind))
-    return address
+def _usable(place: str, entry: object, run: Run, loopback: bool) -> Run:
+    for what, (version, first, last) in _UNUSABLE:
+        shared = ranges.overlap(run[1:], (first, last)) if version == run[0] else None
+        if shared is not None and not (loopback and what == _LOOPBACK):
+            remedy = "%s is %s: remove it." % (MAKE[version](shared[0]), what)
+            raise Refusal(place, entry, "unicast addresses that a host can hold", remedy)
+    return run
 
 
-def _range(place: str, entry: str, first: str, last: str) -> t.List[Address]:
+def _range(place: str, entry: str, first: str, last: str) -> Run:
     low, high = _parse(place, entry, first), _parse(place, entry, last)
     if low.version != high.version:
         raise Refusal(place, entry, "a range whose two ends are of one family", "Write one range a family.")
     if int(high) < int(low):
         raise Refusal(place, entry, "a range whose first address is not above its last", "Swap the two ends.")
-    if int(high) - int(low) >= MAX_ADDRESSES:
-        raise _too_many(place, entry)
-    kind: t.Callable[[int], Address] = type(low)
-    return [kind(number) for number in range(int(low), int(high) + 1)]
+    return low.version, int(low), int(high)
 
 
-def _prefix(place: str, entry: str, text: str) -> t.List[Address]:
+def _prefix(place: str, entry: str, text: str) -> Run:
     if not text.rpartition("/")[2].isdigit():
         raise Refusal(place, entry, _ALLOWED, "Write the prefix as a length, such as 198.51.100.0/24.")
     try:
@@ -154,10 +234,15 @@ def _prefix(place: str, entry: str, text: str) -> t.List[Address]:
     if network.network_address != _parse(place, entry, text.partition("/")[0]):
         remedy = "It has bits beyond its length: write %s for all of it, or one address without a length." % network
         raise Refusal(place, entry, "a prefix that begins at its network address", remedy)
-    # All but the network and the broadcast address; of IPv6 all but the subnet-router anycast address.
-    if network.num_addresses > MAX_ADDRESSES + 2:
-        raise _too_many(place, entry)
-    return [network.network_address] if network.num_addresses == 1 else list(network.hosts())
+    return _hosts_of(network)
+
+
+def _hosts_of(network: Network) -> Run:
+    first, last = int(network.network_address), int(network.broadcast_address)
+    if last - first > 1:
+        # Neither the network nor the broadcast address; of IPv6 not the subnet-router anycast address.
+        first, last = first + 1, last - (network.version == 4)
+    return network.version, first, last
 
 
 def address_infos(link: t.Mapping[str, t.Any]) -> t.Iterator[t.Mapping[str, t.Any]]:
@@ -244,15 +329,14 @@ def _subnet_addresses(link: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[str, st
 
 
 def check_against_host(
-    places: t.Mapping[Address, str],
+    wanted: t.Sequence[Piece],
     interface: str,
     links: Links,
     ours: t.AbstractSet[Pair] = frozenset(),
 ) -> None:
     """Refuse addresses that ``interface`` cannot take.
 
-    places: the addresses wanted, each with the place that names it (see locate)
-    ours:   what an earlier run added, wherever it is; that may move
+    ours: what an earlier run added, wherever it is; that may move
     """
     taken: t.Dict[str, t.Tuple[str, str]] = {}
     for link in links:
@@ -267,13 +351,14 @@ def check_against_host(
         not_needed = "Remove it from the list: the host has it already."
         taken.update((text, (what, not_needed)) for text, what in primaries(own, ours).items())
         taken.update((text, (what, "Remove it from the list.")) for text, what in _subnet_addresses(own))
-    if not taken:
-        return
-    for address, place in places.items():
-        if str(address) in taken:
-            what, remedy = taken[str(address)]
-            allowed = "addresses that no interface of the host holds and no subnet reserves"
-            raise Refusal(place, str(address), allowed, "It is %s. %s" % (what, remedy))
+    finder = Finder(wanted)
+    found = [(piece, text) for text in taken for piece in [finder.find_text(text)] if piece is not None]
+    if found:
+        # The first of the list.
+        piece, text = min(found, key=lambda one: (wanted.index(one[0]), int(ipaddress.ip_address(one[1]))))
+        allowed = "addresses that no interface of the host holds and no subnet reserves"
+        what, remedy = taken[text]
+        raise Refusal(piece.place, text, allowed, "It is %s. %s" % (what, remedy))
 
 
 class AddressesChange(t.NamedTuple):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import bisect
 import typing as t
 
 #: First and last number.
@@ -69,3 +70,22 @@ def text(one: Range, name: t.Callable[[int], object] = int) -> str:
     """Return ``7`` or ``7-9``. name: what a number is written as"""
     first, last = one
     return str(name(first)) if first == last else "%s-%s" % (name(first), name(last))
+
+
+class Collected:
+    """Numbers that come in ranges, of which each counts once."""
+
+    def __init__(self) -> None:
+        # Ranges that ascend, none of which overlaps another or touches it.
+        self._firsts: t.List[int] = []
+        self._lasts: t.List[int] = []
+
+    def add(self, one: Range) -> t.List[Range]:
+        """Take the numbers of ``one``, and return those that are new."""
+        first, last = one
+        # Those that overlap it, or touch it, become one with it.
+        begin, end = bisect.bisect_left(self._lasts, first - 1), bisect.bisect_right(self._firsts, last + 1)
+        known = list(zip(self._firsts[begin:end], self._lasts[begin:end]))
+        (joined,) = merged([one, *known])
+        self._firsts[begin:end], self._lasts[begin:end] = [joined[0]], [joined[1]]
+        return without(one, known)

@@ -14,7 +14,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, ranges
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, Address, Run
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, Address, Piece, Run
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 Entry = t.Mapping[str, str]
@@ -80,23 +80,21 @@ def _disjoint(runs: t.Iterable[t.Tuple[int, int, int, str]]) -> t.List[t.Tuple[i
     return found
 
 
-def refuse(
-    where: str,
-    entries: t.Sequence[object],
-    places: t.Mapping[Address, str],
-    taken: Whose,
-) -> None:
+def refuse(where: str, entries: t.Sequence[object], added: t.Iterable[Piece], taken: Whose) -> None:
     """Refuse a list that names an address which somebody has.
 
     where, entries: the list's name, and what stands in it
-    places: of what address_set.locate() made of both what would be added: not what the host has from someone else
+    added: of what address_set.pieces() made of both what would be added: not what the host has from someone else
     raises: Refusal, with whose it is, and what to write instead
     """
-    for address, place in places.items():
-        whose = taken.whose(address)
+    for piece in added:
+        # Of one address it is found at once; a run is compared with everything that is known.
+        had = [piece.run[1:]] if piece.size == 1 else taken.within(piece.run)
+        address = MAKE[piece.version](min(had)[0]) if had else None
+        whose = taken.whose(address) if address is not None else None
         if whose is not None:
-            entry = entries[int(place[len(where) + 1 : -1])]
-            raise Refusal(place, str(address), ALLOWED, "It is %s. %s" % (whose, without(entry, taken.within)))
+            entry = entries[address_set.index_of(where, piece.place)]
+            raise Refusal(piece.place, str(address), ALLOWED, "It is %s. %s" % (whose, without(entry, taken.within)))
 
 
 def without(entry: object, within: t.Callable[[Run], t.Iterable[ranges.Range]], shared: str = "") -> str:

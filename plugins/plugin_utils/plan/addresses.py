@@ -92,8 +92,11 @@ class Others:
     def refuse_listed(self) -> None:
         """Refuse tune_addresses that name what others have. What the host has already is not added."""
         where, entries = "tune_addresses", self._request.explicit.addresses
-        places = address_set.locate(where, entries)
-        added = {address: place for address, place in places.items() if self._own.whose(address) is None}
+        added = [
+            piece._replace(first=first, last=last)
+            for piece in address_set.pieces(where, entries)
+            for first, last in ranges.without(piece.run[1:], self._own.within(piece.run))
+        ]
         for others in (self, self._slots):
             taken_addresses.refuse(where, entries, added, others)
 

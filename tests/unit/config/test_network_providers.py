@@ -10,7 +10,7 @@ import typing as t
 import jinja2
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_providers
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import address_record, network_providers
 from ansible_collections.fourtuple.clients.plugins.module_utils.config.network_interface import (
     Persistence,
     interface_line,
@@ -546,7 +546,7 @@ def test_what_is_no_address_in_our_files_is_passed_over(host: HostFolder) -> Non
 def test_a_record_that_is_not_ours(host: HostFolder, added: str) -> None:
     host.put("/var/lib/fourtuple/addresses.json", '{"added": %s}' % added)
     with pytest.raises(ValueError, match="no pairs of an interface and an address"):
-        network_providers.recorded(host.look())
+        address_record.recorded(host.look())
 
 
 def test_sourced_files_stay_below_the_root(host: HostFolder) -> None:
