@@ -15,7 +15,6 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     address_record,
-    network_interface,
     network_providers,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.config.address_record import Recorded
@@ -25,7 +24,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     ssh_session,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, taken_addresses
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, ip_lines, taken_addresses
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import (
     AddressesChange,
     Links,
@@ -72,7 +71,7 @@ class Ip:
     def change(self, remove: t.Iterable[Pair], add: t.Iterable[Pair], correct: t.Iterable[Pair]) -> None:
         lines = ["address del %s dev %s\n" % (address, interface) for interface, address in remove]
         for verb, pairs in (("add", add), ("change", correct)):
-            lines += [network_interface.interface_line(verb, address, interface) + "\n" for interface, address in pairs]
+            lines += [ip_lines.for_interface(verb, address, interface) + "\n" for interface, address in pairs]
         if lines:
             self.run("-batch", "-", data="".join(lines))
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the files of all network managers share: the interface asked about, what is answered, and ip(8)'s lines."""
+"""What the files of all network managers share: the interface asked about, and what is answered."""
 
 from __future__ import annotations
 
@@ -95,22 +95,8 @@ def settings(text: t.Optional[str]) -> t.Dict[str, str]:
     return {name.strip(): value.strip().strip('"') for name, equals, value in lines if equals}
 
 
-# --- lines for ip -batch ---
-
-
-def interface_line(verb: str, address: str, interface: str) -> str:
-    """Return the line of ``ip -batch`` for an address with its length; ``verb``: add, replace or change.
-
-    IPv4 has the scope host: the first address of an interface is otherwise what programs leave from by a route that
-    names no source, and ours may come first (net/ipv4/devinet.c, inet_select_addr). IPv6 has the preferred lifetime 0
-    for the same (RFC 6724, rule 3); duplicate address detection would keep an address from being used for a second.
-    """
-    how = "nodad preferred_lft 0" if ":" in address else "scope host"
-    return "address %s %s dev %s %s" % (verb, address, interface, how)
-
-
 def in_batch(_host: Host, _path: str, lines: t.List[str], _links: Links) -> AtBoot:
-    """Read what interface_line() writes, and what earlier releases did."""
+    """Read the lines of ip_lines.for_interface(), and those of earlier releases."""
     for line in lines:
         words = line.split()
         if words[:2] == ["address", "replace"] and len(words) > 4 and is_address(words[2]):

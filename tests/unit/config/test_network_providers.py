@@ -11,10 +11,8 @@ import jinja2
 import pytest
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import address_record, network_providers
-from ansible_collections.fourtuple.clients.plugins.module_utils.config.network_interface import (
-    Persistence,
-    interface_line,
-)
+from ansible_collections.fourtuple.clients.plugins.module_utils.config.network_interface import Persistence
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.ip_lines import for_interface
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -493,7 +491,7 @@ def test_knows_what_network_manager_gives(host: HostFolder) -> None:
     host.put("/etc/NetworkManager/dispatcher.d/fourtuple", "#!/bin/sh\n" + OWNER_MARK + "\n")
     batch = "/etc/NetworkManager/fourtuple.batch"
     given = ("198.51.100.1/32", "2001:db8::1/128")
-    lines = [interface_line("replace", address, "eth0") for address in given]
+    lines = [for_interface("replace", address, "eth0") for address in given]
     host.put(batch, "\n".join([OWNER_MARK, *lines, ""]))
     assert network_providers.own_files(host.look()) == ["/etc/NetworkManager/dispatcher.d/fourtuple", batch]
     assert network_providers.at_boot(host.look(), LINKS) == {("eth0", address): True for address in given}
@@ -586,4 +584,4 @@ def test_reads_what_the_templates_make_of_each_kind(host: HostFolder, manager: t
 
 def test_the_batch_has_the_lines_of_a_live_change() -> None:
     lines = [line for line in rendered("batch", {}).splitlines() if not line.startswith("#")]
-    assert lines == [interface_line("replace", address, "eth0") for address in GIVEN]
+    assert lines == [for_interface("replace", address, "eth0") for address in GIVEN]
