@@ -129,10 +129,14 @@ options:
         type: str
         choices: [auto, route, interface]
         default: auto
+      probe:
+        description: Whether the link is asked who has the addresses.
+        type: bool
+        default: true
       provider:
         description: What keeps the addresses over a reboot.
         type: str
-        choices: [auto, networkd, ifupdown, none]
+        choices: [auto, networkd, networkmanager, ifupdown, none]
         default: auto
       taken:
         description: Addresses that others have.
@@ -330,7 +334,12 @@ ARGUMENTS = {
             "interface": {"type": "str"},
             "list": {"type": "list", "elements": "raw", "default": []},
             "method": {"type": "str", "choices": list(METHODS), "default": AUTO},
-            "provider": {"type": "str", "choices": ["auto", "networkd", "ifupdown", "none"], "default": "auto"},
+            "probe": {"type": "bool", "default": True},
+            "provider": {
+                "type": "str",
+                "choices": ["auto", "networkd", "networkmanager", "ifupdown", "none"],
+                "default": "auto",
+            },
             "taken": {
                 "type": "list",
                 "elements": "dict",

@@ -456,7 +456,7 @@ def boot():
 @needs_root
 def test_programs_that_do_not_bind_leave_from_the_host_s_own_address(checkout: t.Any) -> None:
     """Live, corrected where an earlier version added them, in check mode, undone, and at the boot with ifupdown."""
-    template = checkout / "roles/addresses/templates/ifupdown.batch.j2"
+    template = checkout / "roles/addresses/templates/batch.j2"
     inside(
         HOST
         + "BATCH_TEMPLATE = %r\n" % str(template)

@@ -31,6 +31,8 @@ _OF_ADDRESSES = (
     owned.ROUTES_UNIT,
     owned.ROUTES_TARGET,
     owned.ROUTES_HOOK,
+    owned.NETWORKMANAGER_DISPATCHER,
+    owned.NETWORKMANAGER_BATCH,
 )
 _FILES = (
     owned.SYSCTL_DROP_IN,

@@ -9,14 +9,8 @@ import json
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import ip_lines
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Links, Pair
-
-#: Duplicate address detection would keep an address from being used for a second; a preferred lifetime would make
-#: every program leave from it that does not bind, as from the latest of its kind.
-_OF_IPV6 = " nodad preferred_lft 0"
-#: With another protocol systemd-networkd 257 removes it wherever a .network file matches lo: of the kernel's it does
-#: not (networkd-route.c, link_drop_foreign_routes).
-_ROUTE = "local %s dev lo proto kernel"
 
 
 class IpFailed(Exception):
@@ -58,16 +52,11 @@ class Ip:
         return t.cast(Links, json.loads(self.run("-json", "address", "show") or "[]"))
 
     def change(self, wanted: IpChange) -> None:
-        """Whatever comes before whatever goes, so that an address which changes its way is never missing: a route is
-        appended beside that of an address, and never replaces it, without which the host would be cut off.
-        """
-        lines = ["route append %s\n" % (_ROUTE % prefix) for prefix in wanted.append]
+        """Whatever comes before whatever goes, so that an address which changes its way is never missing."""
+        lines = [ip_lines.for_route("append", prefix) for prefix in wanted.append]
         for verb, pairs in (("add", wanted.add), ("change", wanted.correct)):
-            lines += [
-                "address %s %s dev %s%s\n" % (verb, address, interface, _OF_IPV6 * (":" in address))
-                for interface, address in pairs
-            ]
-        lines += ["address del %s dev %s\n" % (address, interface) for interface, address in wanted.remove]
-        lines += ["route del %s table local\n" % (_ROUTE % prefix) for prefix in wanted.delete]
+            lines += [ip_lines.for_interface(verb, address, interface) for interface, address in pairs]
+        lines += ["address del %s dev %s" % (address, interface) for interface, address in wanted.remove]
+        lines += [ip_lines.for_route("del", prefix) for prefix in wanted.delete]
         if lines:
-            self.run("-batch", "-", data="".join(lines))
+            self.run("-batch", "-", data="".join(line + "\n" for line in lines))
