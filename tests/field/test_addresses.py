@@ -410,7 +410,7 @@ for entry, address, what in wanted:
         start = "addresses_list[1] is %r; allowed: addresses that nobody else has. It is %s. " % (address, what)
         assert said.get("failed") and said["msg"].startswith(start), said
         assert state() == before
-assert run("192.0.2.8", "fe80::80", check=True, taken=taken)["added"] == ["192.0.2.8/32", "fe80::80/128"]
+assert run("192.0.2.8", "fe80::80", check=True, taken=taken)["added"] == ["192.0.2.8", "fe80::80"]
 """,
         60,
     )
@@ -464,11 +464,11 @@ def test_programs_that_do_not_bind_leave_from_the_host_s_own_address(checkout: t
         + r"""
 far, ours, own = "2001:db8:9::1", ["2001:db8::a1", "2001:db8::a2"], "2001:db8::10"
 assert leaves_from(far) == own
-added = run(*ours, "198.51.100.1")
-assert added["added"] == ["2001:db8::a1/128", "2001:db8::a2/128", "198.51.100.1/32"] and added["corrected"] == []
+added = run(*ours, "198.51.100.1", method="interface")
+assert added["added"] == ["198.51.100.1", "2001:db8::a1-2001:db8::a2"] and added["corrected"] == []
 assert leaves_from(far) == own
 assert [leaves_from(far, one) for one in ours] == ours
-assert not run(*ours, "198.51.100.1")["changed"]
+assert not run(*ours, "198.51.100.1", method="interface")["changed"]
 
 # As an earlier version added them: everybody leaves from ours. A connection from it lives through the correction.
 for one in ours:
@@ -477,18 +477,18 @@ assert leaves_from(far) in ours
 listener = socket.create_server((own, 0), family=socket.AF_INET6)
 held = socket.create_connection(listener.getsockname()[:2], 3, (ours[0], 0))
 accepted, _peer = listener.accept()
-predicted = run(*ours, "198.51.100.1", check=True)
+predicted = run(*ours, "198.51.100.1", method="interface", check=True)
 assert leaves_from(far) in ours
-done = run(*ours, "198.51.100.1")
+done = run(*ours, "198.51.100.1", method="interface")
 for result in (predicted, done):
     assert result["changed"] and result["added"] == [] and result["kept"] == added["added"]
-    assert result["corrected"] == ["2001:db8::a1/128", "2001:db8::a2/128"]
-    assert result["diff"]["before"].count(" preferred\n") == 2 and "preferred" not in result["diff"]["after"]
+    assert result["corrected"] == ["2001:db8::a1-2001:db8::a2"]
+    assert result["diff"]["before"].count(" preferred\n") == 1 and "preferred" not in result["diff"]["after"]
 assert leaves_from(far) == own
 assert [leaves_from(far, one) for one in ours] == ours
 held.sendall(b"still")
 assert accepted.recv(5) == b"still"
-again = run(*ours, "198.51.100.1")
+again = run(*ours, "198.51.100.1", method="interface")
 assert not again["changed"] and again["diff"]["before"] == again["diff"]["after"]
 shown = {one["address"]: one.get("deprecated") for one in interface_addresses.observe()["addresses"]}
 assert [shown[one] for one in (*ours, own, "198.51.100.1")] == [True, True, None, None]
