@@ -5,7 +5,8 @@
 
 The form of each file is a template of a role, and is rendered on the controller. So there are two calls. The first one
 looks: what it returns is enough to render the files, and to tell whether anything is to be done at all. The second
-one is given the files, and carries everything out, unless what they were rendered from is no longer so.
+one is given the files, and carries everything out, unless what they were rendered from is no longer so. What it was
+asked is remembered (asked.py), so that who reads the host next can look at the same time.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import (
     addresses_change,
+    asked,
     drop_in,
     owners,
     sysctl_change,
@@ -109,12 +111,11 @@ class _Found(t.NamedTuple):
         return found + sorted(render[ADDRESSES]["persist"]["files"].values())
 
 
-def look(request: TuningRequest, programs: Programs) -> Json:
+def look(host: Host, request: TuningRequest, programs: Programs) -> Json:
     """Return what carry_out() would do on this host, and what the files are to be rendered from. Changes nothing.
 
     raises: Refusal, ValueError, OSError, IpFailed, NetlinkError
     """
-    host = Host()
     return _told(host, _look(host, request, programs, modules_loadable=True), programs)
 
 
@@ -224,12 +225,15 @@ def _is_behind(limits: t.Mapping[str, t.Any], programs: Programs) -> bool:
     return "NeedDaemonReload=yes" in output.splitlines()
 
 
-def carry_out(request: TuningRequest, files: t.Mapping[str, str], render: Json, programs: Programs) -> Json:
+def carry_out(
+    request: TuningRequest, files: t.Mapping[str, str], render: Json, options: Json, programs: Programs
+) -> Json:
     """Carry everything out, in the safe order, while no other run of the collection changes the host.
 
-    files:  the texts of the files
-    render: what they were rendered from. Where that is no longer so, as a kernel module could not be loaded or another
-            run has come in between, nothing is changed, and ``stale`` is true of what is returned.
+    files:   the texts of the files
+    render:  what they were rendered from. Where that is no longer so, as a kernel module could not be loaded or another
+             run has come in between, nothing is changed, and ``stale`` is true of what is returned.
+    options: the request as it was written, to be remembered
 
     raises: StepFailed, and what look() raises
     """
@@ -242,6 +246,7 @@ def carry_out(request: TuningRequest, files: t.Mapping[str, str], render: Json, 
         told = dict(_told(host, found, programs), stale=found.render != render, warnings=warnings + found.warnings)
         if told["stale"]:
             return told
+        asked.remember(host, options)
         changed = _Changed()
         steps = request.in_order()
         for step in steps:
@@ -335,6 +340,8 @@ def take_back(request: TuningRequest, programs: Programs, check_mode: bool) -> J
         for step in [] if check_mode else steps:
             with _named(step, steps):
                 _take_back(step, request.role, found, plan, programs, changed)
+        if not check_mode:
+            asked.forget(host)
         live = [found.results[step]["diff"] for step in steps if found.results[step].get("changed")]
         limits = found.results.get(LIMITS, {})
         return {
