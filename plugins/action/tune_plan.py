@@ -75,12 +75,13 @@ class ActionModule(ActionBase):
         if failed(told):
             raise HostRefused(told.get("msg") or "The module client_settings failed and did not say why.")
         texts = files.rendered(told, "tune", calls.render)
-        files.refuse_unwritable(told, texts)
+        differences = files.changes(told, texts)
+        files.refuse_unwritable(told, differences)
         return {
             "options": asked,
             "told": told,
             "files": texts,
-            "changes": files.changes(told, texts),
+            "changes": differences,
             "warnings": told.get("warnings") or [],
         }
 

@@ -368,7 +368,7 @@ def _look_back(
 ) -> t.Tuple[_Found, t.Optional[addresses_change.Plan]]:
     """Look at what there is to take back; whatever is refused is refused here, before the first change."""
     results: t.Dict[str, Json] = {}
-    change = plan = None
+    plan = None
     planned: t.Mapping[str, t.Optional[str]] = {}
     if LIMITS in request.steps:
         absent = CheckRequest(
@@ -388,7 +388,7 @@ def _look_back(
         if network_providers.recorded(host) or network_providers.own_files(host):
             plan = addresses_change.make_plan(host, AddressesRequest(), addresses_change.Ip(programs))
             results[ADDRESSES] = addresses_change.result(host, plan)
-    return _Found(results, [], change), plan
+    return _Found(results, [], None), plan
 
 
 def _take_back(
