@@ -21,7 +21,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "options": {"type": "dict", "required": True},
     "need": {"type": "bool", "default": True},
     "unread": {"type": "str", "default": ""},
-    "again": {"type": "dict"},
+    "again": {"type": "dict", "default": {}},
 }
 
 

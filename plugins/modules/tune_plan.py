@@ -51,6 +51,7 @@ options:
     description: RV(fourtuple.clients.client_settings#module:again) of the host. Where the plan asks the same, the host
       is not asked once more.
     type: dict
+    default: {}
   request:
     description: What is asked for, as the filter P(fourtuple.clients.plan#filter) takes it.
     type: dict
