@@ -21,6 +21,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "options": {"type": "dict", "required": True},
     "need": {"type": "bool", "default": True},
     "unread": {"type": "str", "default": ""},
+    "again": {"type": "dict", "default": {}},
 }
 
 
@@ -29,7 +30,7 @@ _OF_PLAN = ("claim", "target", "settings", "sources")
 
 
 class ActionModule(ActionBase):
-    """Plans a host, and has the host say what speaks against the plan; one execution there, none that changes it."""
+    """Plans a host, and has the host say what speaks against it, in one execution, or in none if it already has."""
 
     _supports_check_mode = True
 
@@ -66,18 +67,21 @@ class ActionModule(ActionBase):
         check_mode = bool(self._task.check_mode)
         asked = options.of_plan(plan, given["request"], wanted, steps, given["known"], host, check_mode)
         calls = HostCalls(self, found)
-        told = calls.settings(asked)
+        again = given["again"]
+        known = bool(again) and options.same(again["options"], asked)
+        told: dict[str, t.Any] = again["told"] if known else calls.settings(asked)
         if told.get("unreachable"):
             return told
         if failed(told):
             raise HostRefused(told.get("msg") or "The module client_settings failed and did not say why.")
         texts = files.rendered(told, "tune", calls.render)
-        files.refuse_unwritable(told, texts)
+        differences = files.changes(told, texts)
+        files.refuse_unwritable(told, differences)
         return {
             "options": asked,
             "told": told,
             "files": texts,
-            "changes": files.changes(told, texts),
+            "changes": differences,
             "warnings": told.get("warnings") or [],
         }
 

@@ -166,6 +166,10 @@ options:
     description: What messages call an option, by its name without that of the step, such as C(floors).
     type: dict
     default: {}
+  look_again:
+    description: Whether O(state=read) looks, too, with the options that the last change was made with (RV(again)).
+    type: bool
+    default: false
 seealso:
   - module: fourtuple.clients.sysctl_apply
   - module: fourtuple.clients.nofile_check
@@ -194,6 +198,17 @@ limits:
   description: As M(fourtuple.clients.connection_limits_info) returns it.
   returned: with O(state=read)
   type: dict
+again:
+  description: The host looked at once more with what it was last asked; null where nothing is known of that.
+  returned: with O(look_again=true)
+  type: dict
+  contains:
+    options:
+      description: The options that the last change was made with, and O(limits.allow_missing) of this call.
+      type: dict
+    told:
+      description: What this module returns with them, of O(state=present) without O(files).
+      type: dict
 parts:
   description: What the module of each step returns of it, by the name of the step.
   returned: unless O(state=read)
@@ -280,7 +295,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply import owners, tuning
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import asked, owners, tuning
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.address_methods import AUTO, METHODS
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_change import AddressesRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.ip_program import IpFailed
@@ -355,7 +370,11 @@ ARGUMENTS = {
     "render": {"type": "dict"},
     "role": {"type": "str", "default": owners.TUNE},
     "variable_names": {"type": "dict", "default": {}},
+    "look_again": {"type": "bool", "default": False},
 }
+
+#: The options that decide what a look comes to.
+_ASKED = ("steps", "sysctl", "limits", "addresses", "role", "variable_names")
 
 
 def read(params: t.Mapping[str, t.Any]) -> tuning.TuningRequest:
@@ -378,27 +397,46 @@ def read(params: t.Mapping[str, t.Any]) -> tuning.TuningRequest:
     )
 
 
-def limits_of(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+def limits_of(host: Host, params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """Return the snapshot."""
     wanted = {name: params["limits"][name] for name in ("users", "units", "ways", "allow_missing") if params["limits"]}
     request = SnapshotRequest(names=Names(renamed=params["variable_names"]), **wanted)
-    return {"limits": snapshot(Host(), observe(request.all_users), request), "warnings": []}
+    return {"limits": snapshot(host, observe(request.all_users), request), "warnings": []}
+
+
+def looked_again(host: Host, params: t.Mapping[str, t.Any], programs: Programs) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return what was last asked of the host, and what a look with it comes to; None where that is not known."""
+    options = asked.recall(host)
+    if options is None:
+        return None
+    try:
+        # Whether what is missing is left out is a matter of this run: it is in check mode, or it is not.
+        options = {**options, "limits": {**options["limits"], "allow_missing": params["limits"]["allow_missing"]}}
+        return {"options": options, "told": tuning.look(host, read(options), programs)}
+    except Exception:  # noqa: BLE001  # anybody may have written the record, and what refuses a look is told by the next
+        return None
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, required_together=[("files", "render")], supports_check_mode=True)
     params: t.Dict[str, t.Any] = module.params
     request = read(params)
-    programs = Programs(module.get_bin_path, lambda command, data: module.run_command(command, data=data))
+    programs = Programs(
+        module.get_bin_path, lambda command, data: module.run_command(command, data=data, handle_exceptions=False)
+    )
+    host = Host()
     try:
         if params["state"] == READ:
-            told = limits_of(params)
+            told = limits_of(host, params)
+            if params["look_again"]:
+                told["again"] = looked_again(host, params, programs)
         elif params["state"] == ABSENT:
             told = tuning.take_back(request, programs, module.check_mode)
         elif params["files"] is None or module.check_mode:
-            told = tuning.look(request, programs)
+            told = tuning.look(host, request, programs)
         else:
-            told = tuning.carry_out(request, params["files"], params["render"], programs)
+            options = {name: params[name] for name in _ASKED}
+            told = tuning.carry_out(request, params["files"], params["render"], options, programs)
     except tuning.StepFailed as error:
         module.fail_json(msg=str(error), done=error.done, left=error.left)
     except (Refusal, ValueError, IpFailed, NetlinkError) as error:

@@ -10,7 +10,8 @@ short_description: Plan a client host, and have the host say what speaks against
 version_added: 0.1.0
 description:
   - Computes the settings that meet a request, as the filter P(fourtuple.clients.plan#filter) does, and asks the host
-    with one call of M(fourtuple.clients.client_settings) what would be done, and what speaks against it.
+    with one call of M(fourtuple.clients.client_settings) what would be done, and what speaks against it; with
+    none where O(again) has the answer.
   - The role C(fourtuple.clients.tune) uses it. Refuses variables that begin with C(tune_) and are none of that role's.
   - A refusal is returned, so that the role can record it before it fails.
 author:
@@ -46,6 +47,11 @@ options:
     description: Why there are no O(limits).
     type: str
     default: ""
+  again:
+    description: RV(fourtuple.clients.client_settings#module:again) of the host. Where the plan asks the same, the host
+      is not asked once more.
+    type: dict
+    default: {}
   request:
     description: What is asked for, as the filter P(fourtuple.clients.plan#filter) takes it.
     type: dict

@@ -38,7 +38,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
-from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
 from ansible_collections.fourtuple.clients.plugins.modules import (
     client_settings,
     connection_limits_info,
@@ -212,7 +211,7 @@ class Folder(HostFolder):
         replaced: list[tuple[t.Any, str, t.Any]] = [
             (basic.AnsibleModule, "exit_json", exit_json),
             (basic.AnsibleModule, "fail_json", fail_json),
-            (basic.AnsibleModule, "run_command", lambda _module, words, data=None: self.run(words, data)),
+            (basic.AnsibleModule, "run_command", lambda _module, words, data=None, **_more: self.run(words, data)),
             (basic.AnsibleModule, "get_bin_path", lambda _module, name, **_options: "/usr/sbin/" + name),
             (basic.AnsibleModule, "warn", lambda _module, warning: self.warnings.append(warning)),
             (safety_check, "report", report),
@@ -228,10 +227,7 @@ class Folder(HostFolder):
             (ssh_session, "peers", lambda *_given: []),
             (nofile_check, "report", report),
             *((module, "observe", lambda _users: self.observe()) for module in _SNAPSHOTS),
-            *(
-                (module, "snapshot", lambda _host, *given: whole.snapshot(self.look_live(), *given))
-                for module in _SNAPSHOTS
-            ),
+            *((module, "Host", lambda *_given: self.look_live()) for module in _SNAPSHOTS),
         ]
         with contextlib.ExitStack() as stack:
             for owner, attribute, value in replaced:

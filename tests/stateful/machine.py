@@ -36,6 +36,7 @@ from oracle import KERNEL, NETWORK_FILE
 PID_1_RAISES = ("fs.file-max", oracle.NR_OPEN)
 MARK = "# Managed by fourtuple.clients"
 STATE = "/var/lib/fourtuple"
+ASKED = STATE + "/asked.json"
 #: What is left to the next reboot, which empties it.
 WAITING = "/run/fourtuple"
 RESERVED = "net.ipv4.ip_local_reserved_ports"
@@ -510,7 +511,8 @@ class Life(RuleBasedStateMachine):
         how = data.draw(st.sampled_from(["remove", "take over", "cut", "change"]))
         if how == "remove" or not path.endswith(".conf"):
             self.host.remove(path)
-            self.untuned.record_lost |= path.startswith((STATE, WAITING))
+            # What was asked last is no record of how the host was.
+            self.untuned.record_lost |= path.startswith((STATE, WAITING)) and path != ASKED
         elif how == "take over":
             self.somebody_takes_over_our_file(path)
         elif how == "cut":

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import shutil
@@ -88,6 +89,96 @@ def begun(folder: pathlib.Path) -> machine.Life:
     state = life(folder)()
     state.begin(release="debian-12")
     return state
+
+
+READ = {
+    "state": "read",
+    "look_again": True,
+    "limits": {"users": [], "units": ["app.service"], "ways": ["ssh"], "allow_missing": False},
+}
+
+
+def looks(host: folder_host.Folder, check: bool = False) -> tuple[folder_host.Result, folder_host.Result]:
+    """Return what a read tells of what was asked last, and what a host tells that is asked the same now."""
+    read = host.module("client_settings", {**READ, "limits": {**READ["limits"], "allow_missing": check}}, check)
+    again = read["again"]
+    host.warnings = []
+    told = host.module("client_settings", again["options"], check)
+    told["warnings"] = host.warnings
+    del told["changed"]
+    return again["told"], told
+
+
+def test_a_host_is_looked_at_again_as_if_it_were_asked(begun: machine.Life) -> None:
+    begun.tune_simply(hard=1048576, **SIMPLE)
+    for check in (False, True):
+        again, told = looks(begun.host, check)
+        assert again == told
+        assert not again["live"]
+    begun.somebody_sets_a_key_now(assignment=("fs.file-max", "200000"))
+    begun.somebody_sets_limits(path="/etc/security/limits.d/10-site.conf", lines=["tester - nofile 2000"])
+    again, told = looks(begun.host)
+    assert again == told
+    assert again["live"]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"tune_reserved_ports": [8080]}, {"tune_nofile_hard": 1200000}, {"tune_units": []}]
+)
+def test_another_request_is_not_answered_from_the_last(begun: machine.Life, changed: machine.Variables) -> None:
+    assert begun.host.tune(REQUEST) == "done"
+    before = begun.host.files("/etc")
+    assert begun.host.tune(REQUEST | changed) == "done"
+    assert begun.host.files("/etc") != before
+
+
+def _deep() -> str:
+    return "[" * 100000
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "\0",
+        _deep(),
+        '{"limits": {}}',
+        '{"limits": 5}',
+        '{"limits": {"ways": 5}, "steps": 5, "sysctl": [], "addresses": null, "role": {}, "variable_names": 1}',
+        None,
+    ],
+)
+def test_a_broken_record_of_what_was_asked_is_none(begun: machine.Life, record: str | None) -> None:
+    begun.tune_simply(hard=1048576, **SIMPLE)
+    good = begun.host.text(machine.ASKED)
+    begun.host.remove(machine.ASKED)
+    if record is None:
+        begun.host.below(machine.ASKED).mkdir()
+    else:
+        begun.host.put(machine.ASKED, record)
+    assert begun.host.module("client_settings", READ, False)["again"] is None
+    begun.tune_simply(hard=1048576, **SIMPLE)
+    if record is None:
+        begun.host.below(machine.ASKED).rmdir()
+    begun.tune_simply(hard=1148576, **SIMPLE)
+    assert begun.host.text(machine.ASKED) == good.replace("1048576", "1148576")
+    begun.untune()
+    assert not begun.host.exists(machine.ASKED)
+
+
+def test_a_record_of_what_nobody_asked_is_not_gone_by(begun: machine.Life) -> None:
+    begun.tune_simply(hard=1048576, **SIMPLE)
+    before = begun.host.files("/etc")
+    record = json.loads(begun.host.text(machine.ASKED))
+    record["limits"]["nofile_hard"] = 999999
+    begun.host.put(machine.ASKED, json.dumps(record))
+    again = begun.host.module("client_settings", READ, False)["again"]
+    assert "999999" in json.dumps(again["told"]["render"]["limits"])
+    begun.tune_simply(hard=1048576, **SIMPLE)
+    assert begun.host.files("/etc") == before
 
 
 def test_a_key_that_somebody_lowered_for_now_is_not_lowered_at_every_boot(begun: machine.Life) -> None:

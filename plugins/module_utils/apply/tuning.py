@@ -5,7 +5,8 @@
 
 The form of each file is a template of a role, and is rendered on the controller. So there are two calls. The first one
 looks: what it returns is enough to render the files, and to tell whether anything is to be done at all. The second
-one is given the files, and carries everything out, unless what they were rendered from is no longer so.
+one is given the files, and carries everything out, unless what they were rendered from is no longer so. What it was
+asked is remembered (asked.py), so that who reads the host next can look at the same time.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import (
     addresses_change,
+    asked,
     drop_in,
     owners,
     sysctl_change,
@@ -112,12 +114,11 @@ class _Found(t.NamedTuple):
         return found + list(render[ADDRESSES]["persist"]["files"].values())
 
 
-def look(request: TuningRequest, programs: Programs) -> Json:
+def look(host: Host, request: TuningRequest, programs: Programs) -> Json:
     """Return what carry_out() would do on this host, and what the files are to be rendered from. Changes nothing.
 
     raises: Refusal, ValueError, OSError, IpFailed, NetlinkError
     """
-    host = Host()
     return _told(host, _look(host, request, programs, modules_loadable=True), programs)
 
 
@@ -229,12 +230,15 @@ def _is_behind(limits: t.Mapping[str, t.Any], programs: Programs) -> bool:
     return "NeedDaemonReload=yes" in output.splitlines()
 
 
-def carry_out(request: TuningRequest, files: t.Mapping[str, str], render: Json, programs: Programs) -> Json:
+def carry_out(
+    request: TuningRequest, files: t.Mapping[str, str], render: Json, options: Json, programs: Programs
+) -> Json:
     """Carry everything out, in the safe order, while no other run of the collection changes the host.
 
-    files:  the texts of the files
-    render: what they were rendered from. Where that is no longer so, as a kernel module could not be loaded or another
-            run has come in between, nothing is changed, and ``stale`` is true of what is returned.
+    files:   the texts of the files
+    render:  what they were rendered from. Where that is no longer so, as a kernel module could not be loaded or another
+             run has come in between, nothing is changed, and ``stale`` is true of what is returned.
+    options: the request as it was written, to be remembered
 
     raises: StepFailed, and what look() raises
     """
@@ -247,6 +251,7 @@ def carry_out(request: TuningRequest, files: t.Mapping[str, str], render: Json, 
         told = dict(_told(host, found, programs), stale=found.render != render, warnings=warnings + found.warnings)
         if told["stale"]:
             return told
+        asked.remember(host, options)
         changed = _Changed()
         steps = request.in_order()
         for step in steps:
@@ -340,6 +345,8 @@ def take_back(request: TuningRequest, programs: Programs, check_mode: bool) -> J
         for step in [] if check_mode else steps:
             with _named(step, steps):
                 _take_back(step, request.role, found, plan, programs, changed)
+        if not check_mode:
+            asked.forget(host)
         live = [found.results[step]["diff"] for step in steps if found.results[step].get("changed")]
         limits = found.results.get(LIMITS, {})
         return {
@@ -366,7 +373,7 @@ def _look_back(
 ) -> t.Tuple[_Found, t.Optional[addresses_change.Plan]]:
     """Look at what there is to take back; whatever is refused is refused here, before the first change."""
     results: t.Dict[str, Json] = {}
-    change = plan = None
+    plan = None
     planned: t.Mapping[str, t.Optional[str]] = {}
     if LIMITS in request.steps:
         absent = CheckRequest(
@@ -386,7 +393,7 @@ def _look_back(
         if addresses_change.has_any(host):
             plan = addresses_change.make_plan(host, AddressesRequest(), Ip(programs))
             results[ADDRESSES] = addresses_change.result(host, plan)
-    return _Found(results, [], change), plan
+    return _Found(results, [], None), plan
 
 
 def _take_back(

@@ -61,12 +61,13 @@ def changes(told: t.Mapping[str, t.Any], files: t.Mapping[str, str]) -> list[Jso
     return found + [_difference(path, told["present"].get(path, ""), "") for path in told["removals"]]
 
 
-def refuse_unwritable(told: t.Mapping[str, t.Any], files: t.Mapping[str, str]) -> None:
+def refuse_unwritable(told: t.Mapping[str, t.Any], differences: t.Iterable[Json]) -> None:
     """Refuse a host on which what is to be written cannot be.
 
+    differences: changes()
     raises: Refusal
     """
-    due = {one["before_header"] for one in changes(told, files)}
+    due = {one["before_header"] for one in differences}
     for path, directory in told["unwritable"].items():
         if path in due or (told["live"] and path.startswith(owned.STATE_DIRECTORY)):
             remedy = "It is on a file system that is mounted read-only, perhaps: make it writable, and run again."

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE
@@ -12,7 +13,8 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils import known
 
 #: In the order in which they are done.
 STEPS = ("sysctl", "limits", "addresses")
-TAG = "tune"
+#: The role that keeps the host's files; also the tag of all its tasks.
+ROLE = "tune"
 
 #: The variables that a person sets, by the option that each becomes.
 _NAMES = {
@@ -59,13 +61,14 @@ def steps_of(tags: t.Iterable[str], own: t.Iterable[str]) -> list[str]:
     """
     wanted = set(tags)
     named = [step for step in STEPS if step in wanted]
-    whole = {"all", "tagged", "untagged", TAG} | (set(own) - set(STEPS))
+    whole = {"all", "tagged", "untagged", ROLE} | (set(own) - set(STEPS))
     return named if named and not wanted & whole else list(STEPS)
 
 
 def of_host(options: HostOptions, steps: t.Sequence[str], check_mode: bool) -> dict[str, t.Any]:
     """Return what every call of client_settings for a host has."""
     return {
+        "role": ROLE,
         "steps": list(steps),
         "limits": {
             "units": list(options.units),
@@ -112,6 +115,13 @@ def of_plan(
     }
     found["variable_names"].update(_of_planned(plan, request.get("explicit") or {}))
     return found
+
+
+def same(one: t.Mapping[str, t.Any], other: t.Mapping[str, t.Any]) -> bool:
+    """Tell whether options are the same to a host, which gets them as JSON; unlike in Python, true is not 1 there."""
+    # Twice: the first one makes a text of each key, and texts can be sorted.
+    first, second = (json.dumps(json.loads(json.dumps(each, default=str)), sort_keys=True) for each in (one, other))
+    return first == second
 
 
 def _of_planned(plan: t.Mapping[str, t.Any], explicit: t.Mapping[str, t.Any]) -> dict[str, str]:
