@@ -47,7 +47,7 @@ class Signs(t.NamedTuple):
     plain:       routes depend on addresses alone, so that another source must have been bound
     chosen:      ports that connect() may have again
     taken:       ports that connect() passes over, and on which there is no other socket
-    crowded:     the same, with other sockets of the program
+    crowded:     the same, with other sockets of the program; of another source than the route's, with any others
     shared:      ports that one source has towards several destinations; None where that would tell nothing
     first, last: ports of the parity that connect() tries first, and last
     sources:     how many sources the program has that are the route's, of the family that has more
@@ -98,22 +98,27 @@ def _port(signs: Signs) -> t.Tuple[t.Optional[bool], str, str]:
         found = signs.taken > signs.chosen, LIKELY, why
     elif looked_at:
         certainty = SURE if looked_at >= min(_ENOUGH, signs.connections) else LIKELY
+        if signs.taken and _can_only_be_bound(signs):
+            certainty = SURE
         found = bool(signs.taken), certainty, "bind() took the ports" if signs.taken else "connect() chose the ports"
     elif signs.shared:
         # What was accepted has one port, too, and who listened may have stopped.
         certainty = SURE if signs.shared >= _ENOUGH else LIKELY
         found = False, certainty, "one source has a port towards several destinations"
     elif signs.crowded:
-        # A source of its own and no option leave nothing but bind().
-        sure = signs.crowded >= _ENOUGH and signs.off_route and signs.no_port is False
         why = "bind() took the ports of its sockets, or of some that share them"
-        found = True, SURE if sure else LIKELY, why
+        found = True, SURE if _can_only_be_bound(signs) else LIKELY, why
     elif signs.first + signs.last >= _ENOUGH_OF_PARITY:
         if signs.first >= (signs.first + signs.last) * _OF_ONE_PARITY:
             found = False, LIKELY, "the ports are those that connect() tries first"
         elif signs.last >= (signs.first + signs.last) * _OF_ONE_PARITY:
             found = True, LIKELY, "the ports are those that bind() tries first"
     return found
+
+
+def _can_only_be_bound(signs: Signs) -> bool:
+    """Tell whether connect() passes over enough ports of a source that is bound, without the option that takes none."""
+    return bool(signs.taken + signs.crowded >= _ENOUGH and signs.off_route and signs.no_port is False)
 
 
 def _chosen(signs: Signs, certainty: str, why: str) -> Verdict:

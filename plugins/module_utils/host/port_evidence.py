@@ -21,6 +21,9 @@ _PORTS = 4096
 #: Routes are looked up to so many destinations.
 _ROUTES = 2048
 
+#: Of a port that connect() passes over, and that sockets of several programs have.
+_AMONG_OTHERS = "among others"
+
 
 class Class(t.NamedTuple):
     """Sockets of a program that are judged together: by the option, and by whether their source is the route's."""
@@ -138,7 +141,9 @@ class Evidence:
             parity, what = "last" if (port - self._low) % 2 else "first", self._what(port)
             for user in self._users[port]:
                 signs[user][parity] += 1
-                signs[user][what] += 1
+                # A source of its own, without the option, has its port by bind() whoever else has it.
+                alone = what == _AMONG_OTHERS and user.off_route and user.no_port is False
+                signs[user]["crowded" if alone else what] += 1
             for held, one in holders:
                 if one is not None and one.off_route is False:
                     sources[one.program].add(held.group.pair.source)
@@ -167,9 +172,12 @@ class Evidence:
             return "chosen"
         if len(holders) == 1:
             return "taken"
-        # Of a source that has it several times: it was accepted, or bound by SO_REUSEADDR. A closed one has no owner.
+        if shared:
+            # It was accepted, or bound by SO_REUSEADDR.
+            return ""
         programs = {one and one.program for _held, one in holders}
-        return "crowded" if len(programs) == 1 and None not in programs and not shared else ""
+        # A closed connection has no owner.
+        return "crowded" if len(programs) == 1 and None not in programs else _AMONG_OTHERS
 
 
 def _tells(one: Held) -> bool:

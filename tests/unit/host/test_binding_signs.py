@@ -62,6 +62,8 @@ def test_sure_is_only_what_the_kernel_shows(signs):
         ({"no_port": False, "off_route": False, "taken": 4, "chosen": 1}, "bind", LIKELY),
         ({"no_port": False, "off_route": False, "taken": 1, "chosen": 4}, "autobind", LIKELY),
         ({"no_port": False, "off_route": True, "crowded": 4}, "bind", SURE),
+        ({"no_port": False, "off_route": True, "taken": 1, "crowded": 3}, "bind", SURE),
+        ({"no_port": False, "off_route": True, "taken": 1, "crowded": 2}, "bind", LIKELY),
         ({"no_port": False, "off_route": False, "crowded": 4}, "bind", LIKELY),
         ({"no_port": None, "off_route": True, "crowded": 4}, "bind", LIKELY),
         ({"no_port": False, "off_route": False, "shared": 4}, "autobind", SURE),
