@@ -81,12 +81,26 @@ NAMED = Verdict(BIND_PORT, SURE, (BIND_PORT,), "the program named the ports")
 def judge(signs: Signs) -> Verdict:
     """Return the binding mode of sockets whose ports nobody named."""
     by_bind, certainty, why = _port(signs)
-    if signs.no_port and not (by_bind and certainty == SURE):
-        # Set after bind() it would change nothing, and the port would be taken.
-        return Verdict(BIND_NO_PORT, SURE, (BIND_NO_PORT,), "IP_BIND_ADDRESS_NO_PORT is set")
+    if signs.no_port:
+        return _with_option(signs)
     if by_bind is None:
         return _by_source(signs)
     return _bound(signs, certainty, why) if by_bind else _chosen(signs, certainty, why)
+
+
+def _with_option(signs: Signs) -> Verdict:
+    """Judge sockets that have IP_BIND_ADDRESS_NO_PORT.
+
+    Set after bind() it changes nothing, and the ports are taken. Before Linux 6.18 a port stays taken that a socket of
+    another program has had as well, by bind(), and has closed (inet_bind_bucket_destroy).
+    """
+    why = "IP_BIND_ADDRESS_NO_PORT is set"
+    if signs.chosen or not signs.taken:
+        return Verdict(BIND_NO_PORT, SURE, (BIND_NO_PORT,), why)
+    why += ", yet bind() took the ports"
+    if signs.taken >= _ENOUGH:
+        return Verdict(BIND, LIKELY, (BIND, BIND_NO_PORT), why)
+    return Verdict(BIND_NO_PORT, LIKELY, (BIND_NO_PORT, BIND), why)
 
 
 def _port(signs: Signs) -> t.Tuple[t.Optional[bool], str, str]:

@@ -97,7 +97,7 @@ def snapshot(host: Host, observation: t.Mapping[str, t.Any], request: SnapshotRe
         "drift": drift.find(host, keys, subjects, applied, addresses, request.all_users),
     }
     if request.pressure:
-        limits["pressure"] = observation["pressure"]
+        limits["pressure"] = observation.get("pressure")
     limits["unread"] = host.unread + list(observation["unread"])
     return limits
 

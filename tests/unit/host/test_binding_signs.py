@@ -47,7 +47,10 @@ def test_sure_is_only_what_the_kernel_shows(signs):
         ({}, None, UNKNOWN),
         ({"no_port": True}, "bind_no_port", SURE),
         # The option was set after bind().
-        ({"no_port": True, "off_route": True, "taken": 4}, "bind", SURE),
+        ({"no_port": True, "off_route": True, "taken": 4}, "bind", LIKELY),
+        ({"no_port": True, "off_route": True, "taken": 3}, "bind_no_port", LIKELY),
+        ({"no_port": True, "off_route": True, "taken": 4, "chosen": 1}, "bind_no_port", SURE),
+        ({"no_port": True, "crowded": 9, "last": 9}, "bind_no_port", SURE),
         ({"no_port": False, "off_route": False, "chosen": 4}, "autobind", SURE),
         ({"no_port": False, "off_route": False, "chosen": 3}, "autobind", LIKELY),
         ({"connections": 2, "no_port": False, "off_route": False, "chosen": 2}, "autobind", SURE),
