@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import operator
 import struct
 import sys
 import typing as t
@@ -88,6 +89,8 @@ class Held(t.NamedTuple):
 
 #: family, destination port and both addresses, user, and the attributes in the order in which they come
 _Key = t.Tuple[bytes, ...]
+#: What tells the owner of a key.
+_REST: t.Callable[[_Key], _Key] = operator.itemgetter(slice(2, None))
 
 
 class Grouping(netlink.Reader):
@@ -128,11 +131,12 @@ class Grouping(netlink.Reader):
         counted = self._counted[layout]
         less = sorted(counted.values())[-MAX_KEYS // 2]
         kept: t.Counter[_Key] = collections.Counter()
-        lost: t.Counter[_Key] = collections.Counter()
-        for key, number in counted.items():
-            if number > less:
-                kept[key] = number - less
-            lost[key[2:]] += min(number, less)
+        kept.update({key: number - less for key, number in counted.items() if number > less})
+        # Each has at least 1; nearly always that is all, and all is counted in C.
+        lost: t.Counter[_Key] = collections.Counter(map(_REST, counted))
+        if less > 1:
+            for key, number in counted.items():
+                lost[_REST(key)] += min(number, less) - 1
         for rest, number in lost.items():
             self.lost[_group(layout, (b"\2", bytes(34), *rest)).owner] += number
         self._counted[layout] = kept
