@@ -58,7 +58,7 @@ def observe() -> Json:
     """
     sockets = ClientSockets()
     owners = {group.owner for group in (*sockets.automatic, *sockets.named)} | set(sockets.waiting.values())
-    programs = socket_programs.programs(owner for owner in (*owners, *sockets.lost) if owner is not None)
+    programs = socket_programs.Programs(owner for owner in (*owners, *sockets.lost) if owner is not None)
     # With ip_autobind_reuse bind() gives a port a second time, too.
     asked = port_evidence.kernel(sockets.listeners, not client_sockets.number_of("ip_autobind_reuse"))
     classes = Classes(programs, asked)

@@ -27,12 +27,22 @@ class Program(t.NamedTuple):
     name: str
 
 
-def programs(owners: t.Iterable[Owner]) -> t.Dict[t.Optional[Owner], Program]:
-    """Return whose program each owner is."""
-    wanted = set(owners)
-    paths = _paths({owner.cgroup for owner in wanted if owner.cgroup is not None})
-    first = cgroup_paths.manager(cgroup_paths.paths(read_text("/", "/proc/1/cgroup") or ""))
-    return {owner: program(owner.user, paths.get(owner.cgroup or 0), first.get("")) for owner in wanted}
+class Programs(t.Dict[t.Optional[Owner], Program]):
+    """Whose program each owner is; of one that has appeared meanwhile it is looked up when asked for."""
+
+    def __init__(self, owners: t.Iterable[Owner]) -> None:
+        super().__init__()
+        self._look_up(set(owners))
+
+    def __missing__(self, owner: Owner) -> Program:
+        self._look_up({owner})
+        return self[owner]
+
+    def _look_up(self, wanted: t.Set[Owner]) -> None:
+        paths = _paths({owner.cgroup for owner in wanted if owner.cgroup is not None})
+        first = cgroup_paths.manager(cgroup_paths.paths(read_text("/", "/proc/1/cgroup") or ""))
+        for owner in wanted:
+            self[owner] = program(owner.user, paths.get(owner.cgroup or 0), first.get(""))
 
 
 def program(user: int, path: t.Optional[str], manager: t.Optional[str]) -> Program:
