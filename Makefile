@@ -166,6 +166,8 @@ lockout: root $(environment) machines ## what the article warns of, done to virt
 bench: root $(environment) images system-compiler ## a second run against ping, counting against ss, connecting against a loop in C, and what looking up costs
 	@echo "bench: a million sockets, counted by connection_limits_info and by ss"
 	tests/bench/count_sockets
+	@echo "bench: the ports that a million sockets use, against the kernel's own dump"
+	tests/bench/pressure
 	@echo "bench: connections per second of connection_probe, and of a loop in C"
 	tests/bench/connect_rate
 	@echo "bench: a second run of tune_clients.yml, as a multiple of ansible -m ping"

@@ -36,7 +36,7 @@ options:
     description:
       - Whether the settings are made, or taken back.
       - V(read) changes nothing, and returns what M(fourtuple.clients.connection_limits_info) does of the users, units
-        and ways of O(limits). Ansible makes a module that a run executes twice only once.
+        and ways of O(limits), and with O(pressure). Ansible makes a module that a run executes twice only once.
     type: str
     choices: [present, absent, read]
     default: present
@@ -152,6 +152,10 @@ options:
             description: Whose it is, in words that follow "is".
             type: str
             required: true
+  pressure:
+    description: The option of M(fourtuple.clients.connection_limits_info) of this name, for O(state=read).
+    type: bool
+    default: false
   files:
     description: The texts of RV(files), by their paths.
     type: dict
@@ -366,6 +370,7 @@ ARGUMENTS = {
             },
         },
     },
+    "pressure": {"type": "bool", "default": False},
     "files": {"type": "dict"},
     "render": {"type": "dict"},
     "role": {"type": "str", "default": owners.TUNE},
@@ -399,9 +404,12 @@ def read(params: t.Mapping[str, t.Any]) -> tuning.TuningRequest:
 
 def limits_of(host: Host, params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """Return the snapshot."""
-    wanted = {name: params["limits"][name] for name in ("users", "units", "ways", "allow_missing") if params["limits"]}
-    request = SnapshotRequest(names=Names(renamed=params["variable_names"]), **wanted)
-    return {"limits": snapshot(host, observe(request.all_users), request), "warnings": []}
+    options = ("users", "units", "ways", "allow_missing")
+    wanted: t.Dict[str, t.Any] = {name: params["limits"][name] for name in options if params["limits"]}
+    names = Names(renamed=params["variable_names"])
+    request = SnapshotRequest(names=names, pressure=params["pressure"], **wanted)
+    observed = observe(request.all_users, request.pressure)
+    return {"limits": snapshot(host, observed, request), "warnings": []}
 
 
 def looked_again(host: Host, params: t.Mapping[str, t.Any], programs: Programs) -> t.Optional[t.Dict[str, t.Any]]:

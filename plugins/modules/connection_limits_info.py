@@ -73,6 +73,12 @@ options:
       - For check mode, in which an earlier step that creates them has not done so.
     type: bool
     default: false
+  pressure:
+    description:
+      - Whether RV(limits.pressure) is returned, what the clients of this host use of its local ports. This takes about
+        twice as long as the kernel takes to describe the sockets there are, two seconds for a million.
+    type: bool
+    default: false
   variable_prefix:
     description: Put before option names in messages, so that they name the variable that a person wrote.
     type: str
@@ -96,6 +102,11 @@ EXAMPLES = r"""
   fourtuple.clients.connection_limits_info:
     units: [proxy.service]
     users: [loadgen]
+
+- name: Read as well which programs use up the ports, and how they bind
+  fourtuple.clients.connection_limits_info:
+    pressure: true
+  register: snapshot
 
 - name: Say how many ports the host can use for one destination
   ansible.builtin.debug:
@@ -699,6 +710,111 @@ limits:
         memory_pages:
           description: The pages that their buffers have, of all network namespaces.
           type: int
+    pressure:
+      description:
+        - What the clients of this network namespace use of its local ports, counted from the sockets there are. Nothing
+          is stopped or traced. Connections that were accepted do not count. Null where the kernel does not tell.
+      type: dict
+      returned: with O(pressure=true)
+      contains:
+        usable:
+          description: The ports of the local port range without those that are reserved or that listen.
+          type: int
+        taken:
+          description:
+            - The ports of the range that plain and explicit binds have taken from every program that leaves the choice
+              to C(connect()).
+          type: int
+        taken_estimated:
+          description: Whether this is estimated from a part of the range, because there are too many sockets.
+          type: bool
+        programs:
+          description: The programs that have connections, each with each of its bindings, the most connections first.
+          type: list
+          elements: dict
+          contains:
+            program:
+              description: The unit of systemd, the container, or else the user.
+              type: str
+            kind:
+              description: V(unit), V(container) or V(user).
+              type: str
+            binding:
+              description:
+                - How it binds, as C(tune_binding) has it. Null where nothing tells.
+                - Nothing tells a bind of the route's own address from one of the wildcard address; V(bind) is then
+                  V(likely), and RV(limits.pressure.programs[].possible) has both.
+              type: str
+            certainty:
+              description:
+                - V(sure) where the kernel shows it, V(likely) where it is concluded from several signs, or V(unknown).
+                - Linux before 6.3 shows less, and before 5.10 much less.
+              type: str
+            possible:
+              description: All bindings that it may be.
+              type: list
+              elements: str
+            why:
+              description: What tells.
+              type: str
+            connections:
+              description: Its connections.
+              type: int
+        pairs:
+          description:
+            - The fullest pairs of source and destination, and then the largest whose programs name the ports
+              themselves; at most 20. The counts are those of the kernel, exact on a host at rest.
+          type: list
+          elements: dict
+          contains:
+            source:
+              description: The source address; null where the ports of all sources are used up together (V(bind_any)).
+              type: str
+            destination:
+              description:
+                - Address and port of the destination; null where a port is used up for every destination (V(bind),
+                  V(bind_any)).
+              type: str
+            connections:
+              description: The connections of all programs.
+              type: int
+            timewait:
+              description: Closed connections that keep a port in TIME_WAIT. The kernel does not say whose they were.
+              type: int
+            ports:
+              description: The ports that there are for them; null where the programs name their ports themselves.
+              type: int
+            share:
+              description:
+                - The part of them that is in use, from 0 to 1, or null. TIME_WAIT counts, unless C(connect()) may take
+                  it over (C(net.ipv4.tcp_tw_reuse)).
+              type: float
+            programs:
+              description: The programs that have these connections, as in RV(limits.pressure.programs); at most 5.
+              type: list
+              elements: dict
+        waiting:
+          description:
+            - Ports of the range that are not reserved, and on which somebody listens, or that somebody has bound
+              without connecting (Linux 6.8). C(connect()) passes over them. At most 50.
+          type: list
+          elements: dict
+          contains:
+            port:
+              description: The port.
+              type: int
+            listens:
+              description: Whether somebody listens there.
+              type: bool
+            program:
+              description: Whose it is.
+              type: str
+            kind:
+              description: V(unit), V(container) or V(user).
+              type: str
+        waiting_other:
+          description: How many more of these there are.
+          type: int
     overrides:
       description:
         - Lines of others that beat the drop-ins of this collection, or would if they were there. Besides those that set
@@ -846,6 +962,7 @@ def main() -> None:
             "processes": {"type": "list", "elements": "str", "default": []},
             "ways": {"type": "list", "elements": "str", "default": ["ssh"], "choices": list(WAYS)},
             "allow_missing": {"type": "bool", "default": False},
+            "pressure": {"type": "bool", "default": False},
             "variable_prefix": {"type": "str", "default": ""},
             "variable_names": {"type": "dict", "default": {}},
         },
@@ -855,7 +972,7 @@ def main() -> None:
     names = Names(params.pop("variable_prefix"), params.pop("variable_names"))
     request = SnapshotRequest(names=names, **params)
     try:
-        limits = snapshot(Host(), observe(request.all_users), request)
+        limits = snapshot(Host(), observe(request.all_users, request.pressure), request)
     except Refusal as refusal:
         module.fail_json(msg=str(refusal))
     module.exit_json(changed=False, limits=limits)

@@ -36,9 +36,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     listening,
     mounts,
     netlink,
+    port_choice,
     running_limits,
     slab,
     socket_count,
+    socket_groups,
     tcp_sockets,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
@@ -305,6 +307,7 @@ _DEFAULT = _message(
 _SOCKET = _message(
     18, struct.pack("=4BHH16s16s36x", 2, 1, 0, 0, 9999, 80, b"\xc0\0\2\1", b"\xc0\0\2\2") + _attribute(8, b"\0")
 )
+_OWNED = _message(18, _SOCKET[16:] + _attribute(21, struct.pack("=Q", 30748)) + _attribute(22, b"\x12\x01"))
 _LINK = _message(
     16,
     struct.pack("=BxHiII", 0, 1, 2, 0x41, 0)
@@ -315,8 +318,8 @@ _LINK = _message(
 _DONE = _message(netlink.NLMSG_DONE, bytes(4))
 _ERROR = _message(netlink.NLMSG_ERROR, struct.pack("=i", -2))
 _DUMPS = [
-    _ADDRESS * 2 + _DONE, _ROUTE + _DEFAULT + _DONE, _SOCKET * 3, _SOCKET + _DONE, _ERROR, _DONE, _ROUTE + _ADDRESS,
-    _LINK * 2 + _DONE,
+    _ADDRESS * 2 + _DONE, _ROUTE + _DEFAULT + _DONE, _SOCKET * 3, _OWNED * 2, _OWNED + _SOCKET + _DONE,
+    _SOCKET + _DONE, _ERROR, _DONE, _ROUTE + _ADDRESS, _LINK * 2 + _DONE,
 ]  # fmt: skip
 _NAMES = {1: "lo", 2: "eth0"}
 
@@ -347,6 +350,13 @@ def _read(*readers: t.Callable[[], netlink.Reader]) -> t.Callable[[bytes], objec
         return found
 
     return call
+
+
+def _groups(data: bytes) -> object:
+    readers = (socket_groups.Ports(), socket_groups.Holders(), socket_groups.Waiting())
+    for reader in readers:
+        reader.feed(data)
+    return [socket_groups.common_layout(data), readers[0].groups(), readers[0].ports]
 
 
 def _tally(data: bytes) -> object:
@@ -386,6 +396,8 @@ BYTES: dict[str, Target] = {
     "sink.tun._Way.take": Target(_read(tun._Way), octets(*_DUMPS), (NetlinkError,)),
     "sink.tun.Routes.take": Target(_read(tun.Routes), octets(*_DUMPS), (NetlinkError,)),
     "host.socket_count.Tally.feed": Target(_tally, octets(*_DUMPS), (NetlinkError,)),
+    "host.socket_groups.Grouping.feed": Target(_groups, octets(*_DUMPS), (NetlinkError,)),
+    "host.port_choice.Rules.take": Target(_read(port_choice.Rules), octets(*_DUMPS), (NetlinkError,)),
     "host.listening.Sockets.take": Target(_read(listening.Sockets), octets(*_DUMPS), (NetlinkError,)),
     "host.netlink.attributes": Target(
         lambda data: netlink.attributes(data, 0, len(data)), octets(_ADDRESS[24:], _ROUTE[28:]), (NetlinkError,)

@@ -19,10 +19,14 @@ import tempfile
 import typing as t
 
 import pytest
+import sample
 from recorded import HOSTS, Recording, names
 
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.planner import plan
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import table
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report.document import report
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.run import outcome
 
 GOLDEN = pathlib.Path(__file__).parent
 
@@ -108,6 +112,19 @@ def test_ceilings_are_as_before(name: str, request: pytest.FixtureRequest) -> No
 @pytest.mark.parametrize("name", CHOSEN)
 def test_plans_are_as_before(name: str, request: pytest.FixtureRequest) -> None:
     compare(all_plans(name), GOLDEN / (name + ".plan.json"), request)
+
+
+def test_the_report_of_an_audit_is_as_before(request: pytest.FixtureRequest) -> None:
+    """A proxy that is nearly full, beside programs that bind otherwise: the table, with the warnings of the model."""
+    stated = {"binding": "autobind", "units": ["haproxy.service"]}
+    snapshot = limits("ubuntu-24.04-like") | {"pressure": sample.under_pressure()}
+    host = "client1.example.com"
+    said = outcome.planned(host, "audited", stated, plan(snapshot, stated), snapshot, check_mode=False)
+    found = table.render(report([said], "Client hosts", sample.GENERATED)) + "\n"
+    golden = GOLDEN / "audited.table.txt"
+    if request.config.getoption("--update"):
+        golden.write_text(found)
+    assert found == golden.read_text()
 
 
 def test_no_golden_file_without_a_host() -> None:

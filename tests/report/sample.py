@@ -126,6 +126,7 @@ def result(host: str, before: Json, after: Json | None, **others: t.Any) -> Json
         "unread": [],
         "host_facts": facts,
         "measured": None,
+        "pressure": None,
     } | others
 
 
@@ -172,6 +173,59 @@ def container(host: str) -> Json:
     return result(host, before, after, host_facts=facts, unread=unread, warnings=warnings)
 
 
+def user(
+    program: str, binding: str | None, certainty: str, connections: int, *possible: str, kind: str = "unit"
+) -> Json:
+    """A program as its sockets show it."""
+    return {
+        "program": program,
+        "kind": kind,
+        "binding": binding,
+        "certainty": certainty,
+        "possible": list(possible or filter(None, [binding])),
+        "why": "IP_BIND_ADDRESS_NO_PORT is set",
+        "connections": connections,
+    }
+
+
+def pair(source: str | None, destination: str | None, share: float | None, *users: Json, timewait: int = 0) -> Json:
+    """A row of what is used up, of 64,512 ports."""
+    return {
+        "source": source,
+        "destination": destination,
+        "connections": sum(one["connections"] for one in users),
+        "timewait": timewait,
+        "ports": None if share is None else 64512,
+        "share": share,
+        "programs": list(users),
+    }
+
+
+def under_pressure() -> Json:
+    """A proxy that is nearly full, others beside it, and all that can be said of any."""
+    proxy = user("haproxy.service", "bind_no_port", "sure", 60641)
+    squid = user("squid.service", "bind", "likely", 36000, "bind", "bind_any")
+    own = user("docker-0123456789abcdef.scope", "bind_port", "sure", 4000, kind="container")
+    person = user("loadgen", None, "unknown", 212, kind="user")
+    return {
+        "usable": 64512,
+        "taken": 36123,
+        "taken_estimated": True,
+        "programs": [proxy, squid, own, person],
+        "pairs": [
+            pair("10.9.0.1", "10.9.0.100:8001", 0.94, proxy, person, timewait=12),
+            pair("10.9.0.2", None, 0.558, squid, timewait=1200),
+            pair("2001:db8:1:2:3:4:5:6", "[2001:db8:1:2:3:4:5:100]:65535", 0.0032, person),
+            pair("10.9.0.3", "10.9.0.100:8001", None, own),
+        ],
+        "waiting": [
+            {"port": 5000, "listens": True, "program": "registry.service", "kind": "unit"},
+            {"port": 40123, "listens": False, "program": "loadgen", "kind": "user"},
+        ],
+        "waiting_other": 0,
+    }
+
+
 def audited(host: str) -> Json:
     drift = [
         {"what": "net.ipv4.ip_local_port_range", "applied": "1024 65535", "found": "32768 60999", "where": "live"},
@@ -181,7 +235,9 @@ def audited(host: str) -> Json:
     warnings = [
         "TuneD profile throughput-performance sets net.ipv4.ip_local_port_range in /etc/tuned/active_profile:12."
     ]
-    return result(host, before, None, state="audited", predicted=None, drift=drift, warnings=warnings)
+    return result(
+        host, before, None, state="audited", predicted=None, drift=drift, warnings=warnings, pressure=under_pressure()
+    )
 
 
 def without(host: str) -> Json:
@@ -197,6 +253,10 @@ def hostile(host: str = '<script>document.title="pwned"</script>') -> Json:
     result_["unread"] = [{"what": evil, "why": evil}]
     result_["host_facts"]["os"] = result_["host_facts"]["kernel"] = evil
     result_["request"]["binding"] = evil
+    for one in result_["pressure"]["programs"]:
+        one["program"] = one["why"] = evil
+    for one in result_["pressure"]["pairs"]:
+        one["source"] = one["destination"] = evil
     for one in result_["before"]["constraints"]:
         one["title"] = one["formula"] = one["change"] = evil
     return result_

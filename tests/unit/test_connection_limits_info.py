@@ -13,6 +13,7 @@ import sys
 import time
 
 import pytest
+import sample
 import yaml
 from observed import OBSERVED
 
@@ -89,8 +90,10 @@ def rich(debian):
 def test_every_key_is_documented_and_every_documented_key_is_there(rich):
     SEEN.clear()
     documented = returned()
-    for request in (SnapshotRequest(), SnapshotRequest(units=["app.service"], processes=["none"])):
-        limits = whole.snapshot(rich.look(), OBSERVED, request)
+    observed = dict(OBSERVED, pressure=sample.under_pressure())
+    for request in (SnapshotRequest(pressure=True), SnapshotRequest(units=["app.service"], processes=["none"])):
+        limits = whole.snapshot(rich.look(), observed, request)
+        assert ("pressure" in limits) == request.pressure
         assert list(undocumented(limits, documented)) == []
     assert set(leaves(documented)) - SEEN == set()
 

@@ -17,13 +17,14 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     listening,
     name_service,
     netlink,
+    pressure,
     socket_count,
     ssh_session,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 
 
-def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
+def observe(users: t.Iterable[str], with_pressure: bool = False) -> t.Dict[str, t.Any]:
     """Return the observation of this host; ``users`` are looked up in its name service.
 
     ``interfaces`` is null where the kernel could not be asked, and ``unread`` says why.
@@ -37,6 +38,7 @@ def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
         interfaces = interface_addresses.observe()
     except netlink.NetlinkError as error:
         unread.append({"what": "addresses of the interfaces", "why": str(error)})
+    more = {"pressure": _pressure(unread)} if with_pressure else {}
     own = {entry["address"] for entry in interfaces["addresses"]} if interfaces else set()
     return {
         "hostname": system.nodename,
@@ -53,4 +55,14 @@ def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
         "automatic_listeners": sorted(waiting.tcp.automatic),
         "udp_listeners": sorted(waiting.udp.named),
         "unread": unread,
+        **more,
     }
+
+
+def _pressure(unread: t.List[t.Dict[str, str]]) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return what the clients of this host use of its ports; None where the kernel does not tell."""
+    try:
+        return pressure.observe()
+    except netlink.NetlinkError as error:
+        unread.append({"what": "what clients use of the local ports", "why": str(error)})
+        return None

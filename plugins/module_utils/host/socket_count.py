@@ -178,7 +178,7 @@ def peers_of_port(port: int) -> t.List[str]:
     None where the kernel does not tell.
     """
     with contextlib.suppress(netlink.NetlinkError):
-        found = _ask(_MASK_ESTABLISHED, bytecode_of([(port, port)]), _Peers).addresses
+        found = ask(_MASK_ESTABLISHED, bytecode_of([(port, port)]), _Peers).addresses
         return [str(ipaddress.ip_address(packed)) for packed in sorted(found)]
     return []
 
@@ -223,7 +223,7 @@ def count(root: str = "/", exact: bool = False) -> t.Dict[str, t.Any]:
     counted: t.Optional[t.Mapping[bytes, int]] = None
     if os.path.realpath(root) == "/":
         try:
-            tally = _ask(_ALL if whole else _ALL & ~_MASK_ESTABLISHED, b"", Tally)
+            tally = ask(_ALL if whole else _ALL & ~_MASK_ESTABLISHED, b"", Tally)
             counted = tally.sources() if whole else _sampled(root, in_use or 0)
         except netlink.NetlinkError as error:
             unread.append(_missing("sockets by state and source", _reason(error)))
@@ -258,8 +258,11 @@ _ALL = sum(1 << state for state in STATES if state != _TIME_WAIT)
 _MASK_ESTABLISHED = 1 << _ESTABLISHED
 
 
-def _ask(wanted: int, bytecode: bytes, make: t.Callable[[], netlink.SomeReader]) -> netlink.SomeReader:
-    """Have the sockets described whose state is one of ``wanted``, and which ``bytecode``, if any, lets pass."""
+def ask(wanted: int, bytecode: bytes, make: t.Callable[[], netlink.SomeReader]) -> netlink.SomeReader:
+    """Have the sockets described whose state is a bit of ``wanted``, and which ``bytecode``, if any, lets pass.
+
+    raises: netlink.NetlinkError
+    """
     body = _REQUEST.pack(0, 0, 0, 0, b"", wanted, 0)
     if bytecode:
         body += struct.pack("=HH", 4 + len(bytecode), _INET_DIAG_REQ_BYTECODE) + bytecode
@@ -272,7 +275,7 @@ def towards(destinations: t.Sequence[t.Tuple[str, int]], states: t.Iterable[str]
     The kernel picks them: what it passes over costs a tenth of what it describes. raises: netlink.NetlinkError
     """
     wanted = sum(1 << number for number, name in STATES.items() if name in states)
-    found = _ask(wanted, bytecode_to(destinations), Tally).states()
+    found = ask(wanted, bytecode_to(destinations), Tally).states()
     return {name: found[number] for number, name in STATES.items() if name in states}
 
 
@@ -304,7 +307,7 @@ def _sampled(root: str, in_use: int) -> t.Optional[t.Dict[bytes, int]]:
     low, high = port_set.parse_range("net.ipv4.ip_local_port_range", text)
     windows = port_windows(low, high, SAMPLE / in_use, listeners(root))
     share = sum(last - first + 1 for first, last in windows) / (high - low + 1)
-    found = _ask(_MASK_ESTABLISHED, bytecode_of(windows), Tally).sources() if windows else {}
+    found = ask(_MASK_ESTABLISHED, bytecode_of(windows), Tally).sources() if windows else {}
     return {source: round(number / share) for source, number in found.items()}
 
 

@@ -46,7 +46,7 @@ SCHEMA = 1
 
 
 class SnapshotRequest(t.NamedTuple):
-    """Whose nofile is asked for, as the options of connection_limits_info name them."""
+    """What is asked for, as the options of connection_limits_info name it."""
 
     users: t.Sequence[str] = ()
     units: t.Sequence[str] = ()
@@ -54,6 +54,7 @@ class SnapshotRequest(t.NamedTuple):
     names: Names = Names()
     allow_missing: bool = False
     ways: t.Sequence[str] = (session_ways.SSH,)
+    pressure: bool = False
 
     @property
     def all_users(self) -> t.Sequence[str]:
@@ -95,6 +96,8 @@ def snapshot(host: Host, observation: t.Mapping[str, t.Any], request: SnapshotRe
         "applied": drift.shown(applied),
         "drift": drift.find(host, keys, subjects, applied, addresses, request.all_users),
     }
+    if request.pressure:
+        limits["pressure"] = observation.get("pressure")
     limits["unread"] = host.unread + list(observation["unread"])
     return limits
 

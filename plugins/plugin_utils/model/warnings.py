@@ -10,7 +10,7 @@ import ipaddress
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, ranges
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND, BIND_ANY
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import AUTOBIND_REUSE
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import four_tuples, subjects
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import four_tuples, pressure, subjects
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import SourceRanges
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.programs import CLIENT
@@ -39,6 +39,7 @@ def collect(limits: Limits, request: ClientRequest, ceiling: int | None) -> list
         _nobody_applies(limits),
         _containers(limits),
     ]
+    found += pressure.warnings(limits, request)
     found += _behind(limits, request) if request.after_restart else []
     unknown = subjects.of_request(limits, request)[1]
     found += ["The snapshot has no nofile of %s: it is not compared." % name for name in unknown]

@@ -11,11 +11,15 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import pressure
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import MAXIMUM, is_unset
 
 SCHEMA = 1
 
 _SEVERAL = 2
+
+#: So many programs, and pairs of source and destination, are said of a host beside its figures.
+_FULLEST = 3
 
 #: What is said of a host, the worst first, with the name of its count in the totals.
 VERDICTS = {
@@ -78,7 +82,8 @@ def binding(ceilings: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
 def notes(host: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
     """Return what is to be said of a host beside its figures: pairs of a kind and a text, the gravest first.
 
-    Kinds: a verdict of VERDICTS, ``measured``, ``drift``, ``warning``, ``unknown`` (a constraint), ``unread`` (a file).
+    Kinds: a verdict of VERDICTS, ``measured``, ``drift``, ``warning``, ``pressure``, ``unknown`` (a constraint),
+    ``unread`` (a file).
     """
     found = []
     if host["message"]:
@@ -93,6 +98,7 @@ def notes(host: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
         found.append(("measured", _measured(host["measured"], bool(host["host_facts"].get("container")))))
     found += [("drift", _drift(one)) for one in host["drift"]]
     found += [("warning", text) for text in host["warnings"]]
+    found += [("pressure", text) for text in _pressure(host["pressure"])]
     found += [("unknown", "%s: %s" % (one["name"], one["why"])) for one in (now or {}).get("unknown", [])]
     found += [("unread", "%s: %s" % (one["what"], one["why"])) for one in host["unread"]]
     return found
@@ -117,6 +123,17 @@ def _measured(one: t.Mapping[str, t.Any], container: bool) -> str:
         said += ", %s bytes each" % format(round(one["bytes_per_connection"]), ",")
         said += " of the machine's slabs" if container else ""
     return said + (" (towards a sink without sockets)" if "responder" in one["sinks"] else "")
+
+
+def _pressure(one: t.Mapping[str, t.Any] | None) -> list[str]:
+    """Say which programs use up the ports, and the fullest pairs."""
+    if not one:
+        return []
+    programs = [
+        "%s: %s connections" % (pressure.program_said(program), format(program["connections"], ","))
+        for program in one["programs"][:_FULLEST]
+    ]
+    return programs + [pressure.pair_said(pair) for pair in one["pairs"][:_FULLEST]]
 
 
 def _drift(one: t.Mapping[str, t.Any]) -> str:
@@ -149,6 +166,7 @@ def _host(result: t.Mapping[str, t.Any]) -> Json:
         "unread": list(result.get("unread") or []),
         "host_facts": facts,
         "measured": result.get("measured") or None,
+        "pressure": result.get("pressure") or None,
     }
     return {**host, "outlook": _outlook(host)}
 

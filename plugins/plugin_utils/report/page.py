@@ -12,6 +12,7 @@ import math
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import pressure
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import document as reports
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import parse
 
@@ -185,8 +186,29 @@ def _host(host: t.Mapping[str, t.Any], scale: Scale, number: int, domain: str) -
         # What the page sorts by.
         "room": _room(host["target"], now.get("ceiling")),
         "facts": _facts(host),
-        "notes": [{"kind": kind, "text": text, "weight": _WEIGHTS.get(kind, "")} for kind, text in reports.notes(host)],
+        "notes": [
+            {"kind": kind, "text": text, "weight": _WEIGHTS.get(kind, "")}
+            for kind, text in reports.notes(host)
+            # It has a table of its own.
+            if kind != "pressure"
+        ],
         "constraints": _constraints(before, now, changed, scale),
+        "pairs": [_pair(pair) for pair in (host["pressure"] or {}).get("pairs", ())],
+    }
+
+
+def _pair(pair: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return a row of the table of source and destination; its scale is linear, from none to all of the ports."""
+    share = pair["share"]
+    return {
+        "between": pressure.between(pair),
+        "share": "own ports" if share is None else pressure.share_of(pair),
+        "at": None if share is None else round(100 * share, 1),
+        "full": share is not None and share > pressure.FULL,
+        "connections": count(pair["connections"]),
+        "timewait": count(pair["timewait"]),
+        "ports": count(pair["ports"]),
+        "programs": [pressure.program_said(one) for one in pair["programs"]],
     }
 
 

@@ -25,6 +25,7 @@ _LEGEND = (
     " is raised. ADVISED: where the kernel still finds ports quickly."
 )
 _PREDICTED = " ~: predicted, nothing was changed."
+_PRESSURE_OF_MANY = "the ports that are in use are in the page and the JSON report (report_dir)."
 _UNITS = (("G", 10**9), ("T", 10**12), ("P", 10**15), ("E", 10**18))
 _COLOURS = {"meets": "32", "short": "33", "refused": "31", "failed": "31"}
 
@@ -162,9 +163,15 @@ def _line(cells: t.Sequence[str], widths: t.Sequence[int]) -> str:
 
 def _notes(hosts: t.Iterable[t.Mapping[str, t.Any]], width: int) -> list[str]:
     """Say once what is the same on several hosts: a warning of 500 hosts is one paragraph."""
+    hosts = list(hosts)
+    few = sum(bool(host["pressure"]) for host in hosts) <= _MAX_NAMED
     grouped: dict[tuple[str, str], list[str]] = {}
     for host in hosts:
-        for kind, text in reports.notes(host):
+        found = reports.notes(host)
+        if host["pressure"] and not few:
+            # Each host has figures of its own. What is full is a warning as well.
+            found = [note for note in found if note[0] != "pressure"] + [("pressure", _PRESSURE_OF_MANY)]
+        for kind, text in found:
             grouped.setdefault((kind, plain(text)), []).append(plain(host["host"]))
     indent = max((len(kind) for kind, _text in grouped), default=0) + len(_GAP)
     lines = []
@@ -174,7 +181,7 @@ def _notes(hosts: t.Iterable[t.Mapping[str, t.Any]], width: int) -> list[str]:
     return lines
 
 
-_GRAVITY = (*reports.VERDICTS, "measured", "drift", "warning", "unknown", "unread")
+_GRAVITY = (*reports.VERDICTS, "measured", "drift", "warning", "pressure", "unknown", "unread")
 
 
 def _named(hosts: t.Sequence[str], maximum: int) -> str:

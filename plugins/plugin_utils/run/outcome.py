@@ -47,6 +47,8 @@ def planned(
         "drift": limits["drift"],
         "unread": limits["unread"],
         "sources": plan.get("sources"),
+        # Where it was asked for: by an audit.
+        "pressure": limits.get("pressure"),
         "host_facts": {
             "kernel": limits["host"]["kernel"],
             "os": limits["host"]["os"]["name"],

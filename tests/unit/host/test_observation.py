@@ -35,6 +35,20 @@ def test_a_kernel_that_does_not_answer(monkeypatch):
     assert {"what": "addresses of the interfaces", "why": "no answer"} in found["unread"]
 
 
+def test_what_clients_use_of_the_ports_is_looked_at_on_request(monkeypatch):
+    assert "pressure" not in observation.observe([])
+    found = observation.observe([], with_pressure=True)
+    assert json.loads(json.dumps(found["pressure"])) == found["pressure"]
+
+    def refuse():
+        raise netlink.NetlinkError("no answer")
+
+    monkeypatch.setattr(observation.pressure, "observe", refuse)
+    found = observation.observe([], with_pressure=True)
+    assert found["pressure"] is None
+    assert {"what": "what clients use of the local ports", "why": "no answer"} in found["unread"]
+
+
 @pytest.mark.parametrize("what", ["hostname", "kernel", "machine", "page_size", "cpus", "uid", "sockets"])
 def test_what_every_snapshot_needs(what):
     assert observation.observe([])[what] is not None

@@ -19,19 +19,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from namespaces import needs_root
+from socket_messages import DONE, RECORDED_ESTABLISHED
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import netlink, socket_count
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
 
 BENCH = pathlib.Path(__file__).parents[2] / "bench/count_sockets"
 
-#: As Linux 6.18 sent them to root: an established socket of 127.1.30.1, with SHUTDOWN, MARK, CGROUP_ID and SOCKOPT;
-RECORDED_ESTABLISHED = bytes.fromhex(
-    "7c0000001200020001000000f02e000002010000804e1b757f011e040000000000000000000000007f000001000000000000000000000000"
-    "000000000190010000000000000000000000000000000000"
-    "00000000d475aa00050008000000000008000f00000000000c00150001000000000000000600160052010000"
-)
-DONE = netlink.HEADER.pack(20, netlink.NLMSG_DONE, 2, 1, 0) + bytes(4)
 SHUTDOWN = struct.pack("=HHI", 5, 8, 0)
 MARK = struct.pack("=HHI", 8, 15, 0)
 

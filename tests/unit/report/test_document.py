@@ -262,6 +262,16 @@ def test_500_hosts_keep_different_names_in_the_table() -> None:
     assert len(lines) < 550
 
 
+def test_the_ports_in_use_of_few_hosts_are_in_the_table() -> None:
+    text = " ".join(table.render(made(sample.audited("client1"))).split())
+    assert "haproxy.service, bind_no_port (sure): 60,641 connections" in text
+    assert "bind (likely, or bind_any): 55 % of 64,512 ports of 10.9.0.2 towards any destination" in text
+    assert "binding unknown: under 1 % of 64,512 ports" in text
+    many = table.render(made(*(sample.audited("client%d" % number) for number in range(4))))
+    assert "haproxy" not in many
+    assert many.count("pressure  ") == 1
+
+
 def test_a_row_and_the_totals() -> None:
     lines = table.render(made(sample.tuned("client1"), sample.checked("client2"))).splitlines()
     assert lines[4].split() == ["client1", "100,000", "28,232", "258,048", "129,024", "four_tuples", "memory", "meets"]
@@ -314,7 +324,7 @@ def test_names_are_cut_where_they_stay_different() -> None:
 
 def test_notes_come_in_the_order_of_their_gravity() -> None:
     (host,) = made(sample.audited("client1"))["hosts"]
-    assert [kind for kind, _text in notes(host)] == ["short", "drift", "drift", "warning"]
+    assert [kind for kind, _text in notes(host)] == ["short", "drift", "drift", "warning", *6 * ["pressure"]]
 
 
 @given(st.lists(counts(), max_size=6), counts())
