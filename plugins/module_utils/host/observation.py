@@ -23,8 +23,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 
 
-def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
-    """Return the observation of this host; ``users`` are looked up in its name service.
+def observe(users: t.Iterable[str], destinations: t.Sequence[str] = ()) -> t.Dict[str, t.Any]:
+    """Return the observation of this host.
+
+    users:        are looked up in its name service
+    destinations: addresses, see interface_addresses.observe()
 
     ``interfaces`` is null where the kernel could not be asked, and ``unread`` says why.
     """
@@ -34,7 +37,7 @@ def observe(users: t.Iterable[str]) -> t.Dict[str, t.Any]:
     waiting = listening.observe()
     interfaces = None
     try:
-        interfaces = interface_addresses.observe()
+        interfaces = interface_addresses.observe(destinations)
     except netlink.NetlinkError as error:
         unread.append({"what": "addresses of the interfaces", "why": str(error)})
     own = {entry["address"] for entry in interfaces["addresses"]} if interfaces else set()

@@ -14,10 +14,12 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import owners
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
+    address_record,
     container_engines,
     pam_limits,
     port_claims,
     sysctl_d,
+    virtual_addresses,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     cgroups,
@@ -38,7 +40,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import 
     kernel_limits,
     overrides,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_table
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import endpoints, owned, sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
@@ -46,7 +48,7 @@ SCHEMA = 1
 
 
 class SnapshotRequest(t.NamedTuple):
-    """Whose nofile is asked for, as the options of connection_limits_info name them."""
+    """Whose nofile is asked for, and where to, as the options of connection_limits_info name them."""
 
     users: t.Sequence[str] = ()
     units: t.Sequence[str] = ()
@@ -54,11 +56,17 @@ class SnapshotRequest(t.NamedTuple):
     names: Names = Names()
     allow_missing: bool = False
     ways: t.Sequence[str] = (session_ways.SSH,)
+    destinations: t.Sequence[str] = ()
 
     @property
     def all_users(self) -> t.Sequence[str]:
         """The users whose accounts an observation has to hold."""
         return self.users if self.users or self.units else ("root",)
+
+    @property
+    def servers(self) -> t.List[str]:
+        """The addresses among the destinations."""
+        return list(dict.fromkeys(filter(None, map(endpoints.address_of, self.destinations))))
 
 
 def snapshot(host: Host, observation: t.Mapping[str, t.Any], request: SnapshotRequest) -> t.Dict[str, t.Any]:
@@ -120,11 +128,18 @@ def _addresses(
     # What another role keeps is the host's own to whoever plans.
     keeper = host.attempt("addresses of ours", lambda: owners.owner(host, owners.ADDRESSES))
     kept = keeper is None or keeper[0] == owners.TUNE
-    ours = {address for _interface, address in drift.own_pairs(applied)} if kept else set()
+    ours: t.Set[str] = set()
+    if kept:
+        ours.update(address for _interface, address in drift.own_pairs(applied))
+        topic = owned.state_path(address_record.TOPIC)
+        record = host.attempt(topic, lambda: address_record.recorded(host))
+        ours.update(record.routes if record is not None else ())
     servers = host.attempt("name servers", lambda: name_servers.read(host)) or []
+    virtual = virtual_addresses.addresses(host, interfaces)
     # An observation that was recorded by an earlier version has neither of both.
     taken = [*interfaces.get("taken", ()), *observation.get("session", ()), *servers]
-    return dict(interface_addresses.describe(interfaces, ours), taken=taken)
+    taken += [{"address": address, "whose": whose} for address, whose in virtual.items()]
+    return dict(interface_addresses.describe(interfaces, ours, virtual), taken=taken)
 
 
 def _homes(host: Host, observation: t.Mapping[str, t.Any], request: SnapshotRequest) -> t.List[str]:
