@@ -124,11 +124,25 @@ options:
         type: list
         elements: raw
         default: []
+      method:
+        description: Whether the addresses are local by a route or stand on the interface.
+        type: str
+        choices: [auto, route, interface]
+        default: auto
+      probe:
+        description: Whether the link is asked who has the addresses.
+        type: bool
+        default: true
       provider:
         description: What keeps the addresses over a reboot.
         type: str
-        choices: [auto, networkd, ifupdown, none]
+        choices: [auto, networkd, networkmanager, ifupdown, none]
         default: auto
+      destinations:
+        description: Where clients will connect to, which a snapshot asks the kernel the way to.
+        type: list
+        elements: str
+        default: []
       taken:
         description: Addresses that others have.
         type: list
@@ -272,7 +286,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import owners, tuning
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_change import AddressesRequest, IpFailed
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.address_methods import AUTO, METHODS
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_change import AddressesRequest
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.ip_program import IpFailed
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
@@ -322,7 +338,14 @@ ARGUMENTS = {
         "options": {
             "interface": {"type": "str"},
             "list": {"type": "list", "elements": "raw", "default": []},
-            "provider": {"type": "str", "choices": ["auto", "networkd", "ifupdown", "none"], "default": "auto"},
+            "method": {"type": "str", "choices": list(METHODS), "default": AUTO},
+            "probe": {"type": "bool", "default": True},
+            "provider": {
+                "type": "str",
+                "choices": ["auto", "networkd", "networkmanager", "ifupdown", "none"],
+                "default": "auto",
+            },
+            "destinations": {"type": "list", "elements": "str", "default": []},
             "taken": {
                 "type": "list",
                 "elements": "dict",
@@ -346,6 +369,7 @@ def read(params: t.Mapping[str, t.Any]) -> tuning.TuningRequest:
     names = Names(renamed=params["variable_names"])
     limits, addresses = dict(params["limits"]), dict(params["addresses"])
     entries = addresses.pop("list", ())
+    addresses.pop("destinations", None)
     return tuning.TuningRequest(
         params["steps"],
         KeysRequest(
@@ -364,8 +388,9 @@ def read(params: t.Mapping[str, t.Any]) -> tuning.TuningRequest:
 def limits_of(params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """Return the snapshot."""
     wanted = {name: params["limits"][name] for name in ("users", "units", "ways", "allow_missing") if params["limits"]}
-    request = SnapshotRequest(names=Names(renamed=params["variable_names"]), **wanted)
-    return {"limits": snapshot(Host(), observe(request.all_users), request), "warnings": []}
+    destinations = params["addresses"].get("destinations", ())
+    request = SnapshotRequest(names=Names(renamed=params["variable_names"]), destinations=destinations, **wanted)
+    return {"limits": snapshot(Host(), observe(request.all_users, request.servers), request), "warnings": []}
 
 
 def main() -> None:

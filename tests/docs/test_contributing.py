@@ -15,7 +15,7 @@ import typing as t
 import pytest
 from limits_builder import limits_of
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_providers
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import network_interface, network_providers
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import Keys
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import refusal, sysctl_keys, sysctl_table
@@ -78,20 +78,27 @@ def test_a_program(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> N
 
 
 def test_an_address_provider(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
-    connman = follow(tmp_path, example("an address provider"), network_providers)["_connman"]
-    monkeypatch.setitem(network_providers._FINDERS, "connman", connman)
+    example_of = follow(tmp_path, example("an address provider"), network_interface)
+    monkeypatch.setattr(network_providers, "MANAGERS", [*network_providers.MANAGERS, example_of["MANAGER"]])
 
-    def found() -> network_providers.Persistence:
-        return network_providers.find(Host(str(tmp_path)), "addresses_provider", "connman", "eth0", [])
+    def found(provider: str) -> network_providers.Persistence:
+        return network_providers.find(Host(str(tmp_path)), "addresses_provider", provider, "eth0", [])
 
-    with pytest.raises(Refusal, match="connman manages no interface of this host"):
-        found()
-    file = tmp_path / "var/lib/connman/fourtuple.config"
-    file.parent.mkdir(parents=True)
-    assert found() == ("connman", {"service": "/var/lib/connman/fourtuple.config"}, [])
-    file.write_text("somebody's")
+    with pytest.raises(Refusal, match="netctl does not manage eth0"):
+        found("netctl")
+    with pytest.raises(Refusal, match="Nobody was found to manage eth0"):
+        found("auto")
+    tmp_path.joinpath("run/netctl").mkdir(parents=True)
+    tmp_path.joinpath("run/netctl/eth0").touch()
+    files = {"netctl_hook": "/etc/netctl/hooks/fourtuple"}
+    assert found("auto") == found("netctl") == ("netctl", files, [])
+    hook = tmp_path / "etc/netctl/hooks/fourtuple"
+    hook.parent.mkdir(parents=True)
+    hook.write_text("#!/bin/sh\n# somebody's\n")
     with pytest.raises(Refusal, match="rename or remove that file"):
-        found()
+        found("auto")
+    hook.write_text("#!/bin/sh\n# Managed by fourtuple.clients: role addresses.\n")
+    assert network_providers.own_files(Host(str(tmp_path))) == list(files.values())
 
 
 def test_a_refusal(tmp_path: pathlib.Path) -> None:

@@ -63,9 +63,9 @@ def _drop_ins(root: str) -> object:
 
 def _providers(root: str) -> object:
     found: list[object] = [network_providers.obsolete(Host(root), []), network_providers.persisted(Host(root), LINKS)]
-    for provider in (*network_providers.PROVIDERS, "auto"):
+    for provider in (*network_providers.providers(), "auto"):
         with contextlib.suppress(Refusal):
-            found.append(network_providers.find(Host(root), "provider", provider, "eth0", LINKS))
+            found.append(network_providers.find(Host(root), "provider", provider, "eth0", LINKS, "method", 5000))
     return found
 
 

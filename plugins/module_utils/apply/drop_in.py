@@ -25,16 +25,24 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import ow
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
+_OF_ADDRESSES = (
+    owned.IFUPDOWN_HOOK,
+    owned.IFUPDOWN_BATCH,
+    owned.ROUTES_UNIT,
+    owned.ROUTES_TARGET,
+    owned.ROUTES_HOOK,
+    owned.NETWORKMANAGER_DISPATCHER,
+    owned.NETWORKMANAGER_BATCH,
+)
 _FILES = (
     owned.SYSCTL_DROP_IN,
     owned.MODULES_LOAD,
     owned.LIMITS_DROP_IN,
     owned.MANAGER_DROP_IN,
-    owned.IFUPDOWN_HOOK,
-    owned.IFUPDOWN_BATCH,
+    *_OF_ADDRESSES,
 )
 #: Those that no limit and no fs.nr_open comes from, nor from a drop-in of systemd-networkd.
-_LIMIT_NOTHING = (owned.MODULES_LOAD, owned.IFUPDOWN_HOOK, owned.IFUPDOWN_BATCH)
+_LIMIT_NOTHING = (owned.MODULES_LOAD, *_OF_ADDRESSES)
 #: Modes.
 _FILE, _SCRIPT = 0o644, 0o755
 
@@ -147,6 +155,10 @@ def _remove(host: Host, path: str) -> None:
 def _is_empty_directory(host: Host, path: str) -> bool:
     """Tell whether the file's directory is one of systemd's drop-ins, and empty: nobody reads anything there."""
     directory = os.path.dirname(path)
-    of_systemd = path in owned.MANAGER_DROP_INS or owned.unit_of(path) is not None or owned.is_networkd_drop_in(path)
+    of_systemd = (
+        path in (*owned.MANAGER_DROP_INS, owned.ROUTES_TARGET)
+        or owned.unit_of(path) is not None
+        or owned.is_networkd_drop_in(path)
+    )
     place = host.place(directory)
     return of_systemd and os.path.isdir(place) and not os.path.islink(place) and not host.list(directory)

@@ -14,7 +14,6 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import owners
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
-    address_record,
     container_engines,
     pam_limits,
     port_claims,
@@ -40,7 +39,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import 
     kernel_limits,
     overrides,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import endpoints, owned, sysctl_table
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import endpoints, sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
@@ -128,12 +127,8 @@ def _addresses(
     # What another role keeps is the host's own to whoever plans.
     keeper = host.attempt("addresses of ours", lambda: owners.owner(host, owners.ADDRESSES))
     kept = keeper is None or keeper[0] == owners.TUNE
-    ours: t.Set[str] = set()
-    if kept:
-        ours.update(address for _interface, address in drift.own_pairs(applied))
-        topic = owned.state_path(address_record.TOPIC)
-        record = host.attempt(topic, lambda: address_record.recorded(host))
-        ours.update(record.routes if record is not None else ())
+    own = drift.own_addresses(applied)
+    ours = {*(address for _interface, address in own.added), *own.routes} if kept else set()
     servers = host.attempt("name servers", lambda: name_servers.read(host)) or []
     virtual = virtual_addresses.addresses(host, interfaces)
     # An observation that was recorded by an earlier version has neither of both.

@@ -22,9 +22,9 @@ SourceRanges = dict[int, list[ranges.Range]]
 def source_ranges(limits: Limits, interface: str | None, ours: bool = True) -> SourceRanges | None:
     """Return the addresses that a client can connect from, None where they could not be read.
 
-    These are the global ones of its interface (that of the family's default route where none is named; without a
-    default route those of every interface) and those on lo, but those that are no source; and what routes make local
-    (AnyIP), of IPv6 where net.ipv6.ip_nonlocal_bind is 1.
+    These are ours and the global ones of its interface (that of the family's default route where none is named;
+    without a default route those of every interface) and those on lo, but those that are no source; and what routes
+    make local (AnyIP), of IPv6 where net.ipv6.ip_nonlocal_bind is 1.
 
     ours: whether those that this collection added count
     """
@@ -35,7 +35,8 @@ def source_ranges(limits: Limits, interface: str | None, ours: bool = True) -> S
     for entry in addresses["list"]:
         family = entry["family"]
         chosen = interface or addresses["default_interface"].get(str(family))
-        if entry["scope"] != "global" or "no_source" in entry or (entry.get("ours") and not ours):
+        # Ours of IPv4 have the scope host, so that nobody leaves from one who does not bind to it.
+        if "no_source" in entry or not (ours if entry.get("ours") else entry["scope"] == "global"):
             continue
         if entry["interface"] == "lo" or chosen is None or entry["interface"] == chosen:
             first = ipaddress.ip_address(entry["address"])

@@ -38,10 +38,12 @@ def _template(path: str, values: t.Mapping[str, t.Any], role: str) -> tuple[str,
         owned.MODULES_LOAD: ("sysctl", "modules-load.conf.j2", sysctl),
         owned.LIMITS_DROP_IN: ("limits", "limits.conf.j2", limits),
         owned.MANAGER_DROP_IN: ("limits", "system.conf.j2", limits),
-        owned.IFUPDOWN_HOOK: ("addresses", "ifupdown.hook.j2", addresses),
-        owned.IFUPDOWN_BATCH: ("addresses", "ifupdown.batch.j2", addresses),
     }
-    return by_path.get(path, ("addresses", "networkd.conf.j2", addresses))
+    if path in by_path:
+        return by_path[path]
+    # A kind of file is called as its template.
+    (kind,) = (kind for kind, place in values["addresses"]["persist"]["files"].items() if place == path)
+    return "addresses", kind + ".j2", addresses
 
 
 def changes(told: t.Mapping[str, t.Any], files: t.Mapping[str, str]) -> list[Json]:
