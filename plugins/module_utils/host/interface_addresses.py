@@ -385,13 +385,11 @@ def _way(destination: str, source: t.Optional[str] = None) -> route_lookup.Way:
 def _sources(observed: Observed, version: int, rules: t.Iterable[ranges.Range]) -> t.List[str]:
     """Return the first address of each run of those that packets can leave from; a rule cuts a run."""
     listed = _ranges([one for one in observed["addresses"] if one["family"] == version], frozenset())
-    # Ours of IPv4 have the scope host, as has what is only the host's own on lo.
-    runs = [
-        (one["address"], one["last"])
-        for one in listed
-        if "no_source" not in one
-        and (one["scope"] == "global" or (one["scope"] == "host" and one["interface"] != "lo"))
+    # Ours of IPv4 have the scope host; on lo it is that of 127.0.0.1.
+    listed = [
+        one for one in listed if one["scope"] == "global" or (one["scope"] == "host" and one["interface"] != "lo")
     ]
+    runs = [(one["address"], one["last"]) for one in listed if "no_source" not in one]
     for one in _anyip([one for one in observed["anyip"] if one["family"] == version], frozenset()):
         runs += [(text.partition("-")[0], text.rpartition("-")[2]) for text in one["ranges"]]
     found = []
