@@ -78,7 +78,8 @@ def bind_routed(limits: Limits, settings: Settings) -> None:
         return
     present = (limits["keys"].get(NONLOCAL_BIND_IPV6) or {}).get("now")
     if present is None:
-        raise Refusal("tune_addresses_method", method, allowed, "The host has no such key: give it IPv6.")
+        # Without IPv6, which the host says best itself.
+        return
     if present == "1" or is_settable(limits, NONLOCAL_BIND_IPV6):
         values[NONLOCAL_BIND_IPV6] = "1"
     else:
