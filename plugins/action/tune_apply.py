@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
         elif due or (wanted.restart_units and told["restart_needed"]):
             told = self._changed(calls, plan) if due else told
             self._restarted(calls, wanted, told)
-            limits = _well(calls.limits(wanted))["limits"]
+            limits = _well(calls.limits(wanted, plan["outcome"]["request"]))["limits"]
         if limits is not None and limits["nofile"]["offenders"]:
             raise Stopped({"msg": limits["nofile"]["lockout"]})
         restarted = told["restart_needed"] if wanted.restart_units else []

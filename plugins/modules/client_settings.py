@@ -138,6 +138,11 @@ options:
         type: str
         choices: [auto, networkd, networkmanager, ifupdown, none]
         default: auto
+      destinations:
+        description: Where clients will connect to, which a snapshot asks the kernel the way to.
+        type: list
+        elements: str
+        default: []
       taken:
         description: Addresses that others have.
         type: list
@@ -359,6 +364,7 @@ ARGUMENTS = {
                 "choices": ["auto", "networkd", "networkmanager", "ifupdown", "none"],
                 "default": "auto",
             },
+            "destinations": {"type": "list", "elements": "str", "default": []},
             "taken": {
                 "type": "list",
                 "elements": "dict",
@@ -387,6 +393,7 @@ def read(params: t.Mapping[str, t.Any]) -> tuning.TuningRequest:
     names = Names(renamed=params["variable_names"])
     limits, addresses = dict(params["limits"]), dict(params["addresses"])
     entries = addresses.pop("list", ())
+    addresses.pop("destinations", None)
     return tuning.TuningRequest(
         params["steps"],
         KeysRequest(
@@ -406,9 +413,10 @@ def limits_of(host: Host, params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """Return the snapshot."""
     options = ("users", "units", "ways", "allow_missing")
     wanted: t.Dict[str, t.Any] = {name: params["limits"][name] for name in options if params["limits"]}
+    destinations = params["addresses"].get("destinations", ())
     names = Names(renamed=params["variable_names"])
-    request = SnapshotRequest(names=names, pressure=params["pressure"], **wanted)
-    observed = observe(request.all_users, request.pressure)
+    request = SnapshotRequest(names=names, pressure=params["pressure"], destinations=destinations, **wanted)
+    observed = observe(request.all_users, request.servers, request.pressure)
     return {"limits": snapshot(host, observed, request), "warnings": []}
 
 

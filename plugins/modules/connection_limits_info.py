@@ -67,6 +67,14 @@ options:
     elements: str
     choices: [ssh, console, su, sudo, cron, user_service]
     default: [ssh]
+  destinations:
+    description:
+      - Where clients will connect to, as C(tune_destinations) of the C(fourtuple.clients.tune) role has it. For the
+        addresses among them the kernel is asked by which interface packets leave from each source address; see
+        RV(limits.addresses.paths). Names and numbers are passed over.
+    type: list
+    elements: str
+    default: []
   allow_missing:
     description:
       - Whether users and units that the host does not have are left out instead of refused.
@@ -173,6 +181,11 @@ limits:
           description:
             - Whose container it is, such as V(podman), V(lxc) or V(kubernetes), by the marks of container managers,
               the environment of process 1 and control groups. Null where the container shows only by its namespaces.
+          type: str
+        cloud:
+          description:
+            - The cloud whose virtual machine this is, by the tables of the firmware (DMI), such as V(AWS), V(Azure) or
+              V(OpenStack). Null where they name none that is known.
           type: str
         first_network_namespace:
           description: Whether this is the machine's first network namespace.
@@ -626,20 +639,31 @@ limits:
               description: That its preferred lifetime is over, so that only programs that bind to it leave from it.
               returned: where it is so
               type: bool
+            no_source:
+              description:
+                - Why nobody should count on connections from it, in words that follow C(It is). It is temporary, its
+                  lifetime ends, another host has it, or it is a service's, which a load balancer answers for or which
+                  moves between hosts.
+              returned: where it is so
+              type: str
         anyip:
-          description: Prefixes that are local as a whole, by a route.
+          description: What routes make local as a whole, without an address of an interface.
           type: list
           elements: dict
           contains:
-            prefix:
-              description: The prefix.
-              type: str
             interface:
-              description: The interface of the route.
+              description: The interface of the routes.
               type: str
             family:
               description: V(4) or V(6).
               type: int
+            ours:
+              description: Whether this collection added them.
+              type: bool
+            ranges:
+              description: The addresses, such as C(198.51.100.0-198.51.100.15); neighbouring prefixes are joined.
+              type: list
+              elements: str
         primary:
           description: The first address of the default interface.
           type: dict
@@ -653,10 +677,29 @@ limits:
             interface:
               description: The interface.
               type: str
+        paths:
+          description:
+            - By which interface packets leave, as the kernel answers C(ip route get DESTINATION from SOURCE).
+            - Asked for the addresses of O(destinations), at most 16 of each family, and without any for one that the
+              default route leads to. Asked from the first address of each run, of at most 256 of each family.
+          type: list
+          elements: dict
+          contains:
+            destination:
+              description: The destination.
+              type: str
+            interface:
+              description: The interface; null where the kernel lets no packet leave.
+              type: str
+            sources:
+              description: The source addresses of which this holds.
+              type: list
+              elements: str
         taken:
           description:
             - Addresses that the host knows others to have. These are the gateways of the routes of all tables, routers,
               the other ends of point-to-point links, name servers, and where the session comes from that Ansible uses.
+            - Also those of services that are no host's own, of keepalived, Pacemaker, IPVS and other load balancers.
           type: list
           elements: dict
           contains:
@@ -961,6 +1004,7 @@ def main() -> None:
             "units": {"type": "list", "elements": "str", "default": []},
             "processes": {"type": "list", "elements": "str", "default": []},
             "ways": {"type": "list", "elements": "str", "default": ["ssh"], "choices": list(WAYS)},
+            "destinations": {"type": "list", "elements": "str", "default": []},
             "allow_missing": {"type": "bool", "default": False},
             "pressure": {"type": "bool", "default": False},
             "variable_prefix": {"type": "str", "default": ""},
@@ -972,7 +1016,7 @@ def main() -> None:
     names = Names(params.pop("variable_prefix"), params.pop("variable_names"))
     request = SnapshotRequest(names=names, **params)
     try:
-        limits = snapshot(Host(), observe(request.all_users, request.pressure), request)
+        limits = snapshot(Host(), observe(request.all_users, request.servers, request.pressure), request)
     except Refusal as refusal:
         module.fail_json(msg=str(refusal))
     module.exit_json(changed=False, limits=limits)

@@ -71,10 +71,6 @@ class Slice(t.NamedTuple):
     def size(self) -> int:
         return ranges.count(run[1:] for run in self.runs)
 
-    def addresses(self) -> t.Iterator[address_set.Address]:
-        for version, first, last in self.runs:
-            yield from map(MAKE[version], range(first, last + 1))
-
     def claim(self) -> list[list[str]]:
         """Return the slice as JSON can hold it: [[first, last], ...]."""
         return [[str(MAKE[version](first)), str(MAKE[version](last))] for version, first, last in self.runs]

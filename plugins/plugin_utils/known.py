@@ -13,8 +13,9 @@ import contextlib
 import ipaddress
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, ranges
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, ranges, taken_addresses
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, Address, Run
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.endpoints import address_of
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.taken_addresses import plain
 
 Variables = t.Mapping[str, t.Any]
@@ -55,6 +56,10 @@ class Known:
     def within(self, run: Run) -> list[ranges.Range]:
         """Return what of ``run`` anybody has, this host too: what hosts that share a pool have to leave out."""
         return [(first, last) for first, last, _whose, _host in self._overlapping(run)]
+
+    def of_others(self, run: Run) -> list[int]:
+        """Return the first address, as a number, of each part of ``run`` that others than this host have."""
+        return [row[0] for row in self._overlapping(run) if row[3] != self._host]
 
     def entries(self, run: Run) -> list[dict[str, str]]:
         """Return what of ``run`` others have, as entries of taken_addresses."""
@@ -123,13 +128,13 @@ class _Parts:
 
 def _of_host(name: str, row: Variables) -> t.Iterator[tuple[Run, str, str | None]]:
     """Yield what a host has, connects to or listens on: a run, whose it is, and the host whose own it is, or None."""
-    for address, what in _addresses(name, row):
-        yield _single(address), "%s of %s" % (what, name), name
+    for run, what in _addresses(name, row):
+        yield run, "%s of %s" % (what, name), name
     for variable in ("tune_addresses", "addresses_list"):
         for entry in _list(row, variable):
-            run = address_set.run_of(entry)
-            if run is not None:
-                yield run, "in %s of %s" % (variable, name), name
+            named = address_set.run_of(entry)
+            if named is not None:
+                yield named, "in %s of %s" % (variable, name), name
     for address in _servers(row, "prove_listen"):
         yield _single(address), "what the sink %s listens on (prove_listen)" % name, name
     for variable in ("tune_destinations", "prove_destinations"):
@@ -142,7 +147,7 @@ def _of_host(name: str, row: Variables) -> t.Iterator[tuple[Run, str, str | None
         yield run, "in the prefix that the sink %s answers for (prove_prefix)" % name, None
 
 
-def _addresses(name: str, row: Variables) -> t.Iterator[tuple[str, str]]:
+def _addresses(name: str, row: Variables) -> t.Iterator[tuple[Run, str]]:
     """Yield a host's own addresses, each with what it is called; what tells the most comes first."""
     limits = _value(_mapping(_value(row, "__tune_before")), "limits")
     snapshot = _mapping(_value(_mapping(limits), "addresses"))
@@ -156,26 +161,31 @@ def _addresses(name: str, row: Variables) -> t.Iterator[tuple[str, str]]:
     in_facts = [one for name in ("all_ipv4_addresses", "all_ipv6_addresses") for one in _list(facts, name)]
     if in_facts:
         # A run may give those that this collection has added to another host: when all slots grow, each moves on.
-        ours = {str(one).partition("/")[0] for one in _list(_mapping(_value(_mapping(limits), "applied")), "addresses")}
-        told += [(address, "an address") for address in in_facts if plain(address) not in ours]
-    told += [
-        (_value(entry, "address"), "an address")
-        for entry in map(_mapping, _list(snapshot, "list"))
-        if not _value(entry, "ours") and _value(entry, "scope") == "global"
-    ]
+        applied = _list(_mapping(_value(_mapping(limits), "applied")), "addresses")
+        ours = taken_addresses.Taken({"address": str(one).partition("/")[0], "whose": name} for one in applied)
+        told += [(address, "an address") for address in in_facts if not _has(ours, address)]
     for text, what in told:
         address = plain(text)
         if address is not None:
-            yield address, what
+            yield _single(address), what
+    for entry in map(_mapping, _list(snapshot, "list")):
+        first = _value(entry, "address")
+        run = address_set.run_of("%s-%s" % (first, _value(entry, "last") or first))
+        if run is not None and not _value(entry, "ours") and _value(entry, "scope") == "global":
+            yield run, "an address"
+    for entry in map(_mapping, _list(snapshot, "anyip")):
+        for run in map(address_set.run_of, [] if _value(entry, "ours") else _list(entry, "ranges")):
+            if run is not None:
+                yield run, "a local route"
+
+
+def _has(ours: taken_addresses.Taken, text: object) -> bool:
+    address = plain(text)
+    return address is not None and ours.whose(ipaddress.ip_address(address)) is not None
 
 
 def _servers(row: Variables, variable: str) -> t.Iterator[str]:
-    return (host for host in map(server, _list(row, variable)) if host is not None)
-
-
-def server(entry: object) -> str | None:
-    """Return the address of ``192.0.2.1:7000`` or ``[2001:db8::1]:7000``, None for a name or anything else."""
-    return plain(entry.rpartition(":")[0].strip().strip("[]")) if isinstance(entry, str) else None
+    return (host for host in map(address_of, _list(row, variable)) if host is not None)
 
 
 def _single(address: str) -> Run:

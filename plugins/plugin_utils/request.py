@@ -11,9 +11,9 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, ranges
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import AUTOBIND, BIND_PORT, BINDINGS
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.endpoints import address_of
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import programs
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.known import server
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.programs import CLIENT, RESET, SERVER
 
 MAX_CONNECTIONS = 10**9
@@ -29,6 +29,10 @@ _MAX_BYTES = 2**40
 _MAX_DESCRIPTORS = 2**31
 
 _CLOSES_FIRST = (CLIENT, SERVER, RESET)
+
+#: How source addresses are made the host's: by a route on lo, on the interface, or each as it can be.
+ROUTE, INTERFACE, AUTO = "route", "interface", "auto"
+_METHODS = (ROUTE, INTERFACE, AUTO)
 
 
 class Explicit(t.NamedTuple):
@@ -61,6 +65,7 @@ class ClientRequest(t.NamedTuple):
     descriptors_per_connection: 2 for a proxy, which has another connection for each
     raises_nofile: whether the program raises its soft nofile to the hard one, or by itself to at least so many
     closes_first: CLIENT, SERVER or RESET, of the connections that are closed
+    addresses_method: ROUTE, INTERFACE or AUTO
     """
 
     target: int | None
@@ -91,6 +96,7 @@ class ClientRequest(t.NamedTuple):
     descriptors_per_connection: int
     raises_nofile: bool | int
     closes_first: str
+    addresses_method: str
 
 
 _DEFAULTS: dict[str, t.Any] = {
@@ -121,6 +127,7 @@ _DEFAULTS: dict[str, t.Any] = {
     "descriptors_per_connection": 1,
     "raises_nofile": False,
     "closes_first": CLIENT,
+    "addresses_method": AUTO,
 }
 _EXPLICIT_DEFAULTS = Explicit({}, {}, (), None, None, None, ())
 
@@ -138,7 +145,7 @@ def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
     domains = [domain for domain in explicit.domains or () if domain != "*"]
     target = given["target_connections"]
     target = None if target is None or target == MAXIMUM else _target(target)
-    binding = _binding(given["binding"])
+    binding = _one_of("tune_binding", given["binding"], BINDINGS, "Write how the application binds.")
     return ClientRequest(
         target,
         _destinations(given["destinations"]),
@@ -173,7 +180,10 @@ def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
             "Write 2 for a proxy, else 1.",
         ),
         raises_nofile=_raises_nofile(given["raises_nofile"]),
-        closes_first=_closes_first(given["closes_first"]),
+        closes_first=_one_of("tune_closes_first", given["closes_first"], _CLOSES_FIRST, "Write who closes first."),
+        addresses_method=_one_of(
+            "tune_addresses_method", given["addresses_method"], _METHODS, "Write auto for what fits each address."
+        ),
     )
 
 
@@ -293,7 +303,7 @@ def _destination(place: str, entry: object) -> tuple[str, int]:
 
 def _servers(value: object) -> list[str]:
     entries = value if isinstance(value, (list, tuple)) else ()
-    return [address for address in map(server, entries) if address is not None]
+    return [address for address in map(address_of, entries) if address is not None]
 
 
 def _family(host: str) -> int | None:
@@ -302,12 +312,6 @@ def _family(host: str) -> int | None:
         return ipaddress.ip_address(host).version
     except ValueError:
         return None
-
-
-def _binding(value: object) -> str:
-    if value not in BINDINGS:
-        raise Refusal("tune_binding", value, "one of " + ", ".join(BINDINGS), "Write how the application binds.")
-    return str(value)
 
 
 def _program_ports(binding: str, value: object) -> ranges.Range | None:
@@ -338,9 +342,9 @@ def _raises_nofile(value: object) -> bool | int:
     return whole_number("tune_raises_nofile", value, 1, _MAX_DESCRIPTORS, remedy)
 
 
-def _closes_first(value: object) -> str:
-    if value not in _CLOSES_FIRST:
-        raise Refusal("tune_closes_first", value, "one of " + ", ".join(_CLOSES_FIRST), "Write who closes first.")
+def _one_of(where: str, value: object, allowed: t.Sequence[str], remedy: str) -> str:
+    if value not in allowed:
+        raise Refusal(where, value, "one of " + ", ".join(allowed), remedy)
     return str(value)
 
 

@@ -75,16 +75,16 @@ def test_the_way_out_of_a_pool_works() -> None:
     written = pieces[1].split(", ")
     assert written == ["192.0.2.2-192.0.2.3", "192.0.2.5-192.0.2.19", "192.0.2.21-192.0.2.254"]
     found = planned(inventory, address_pool=written, slot=0)
-    assert found["settings"]["addresses"] == ["192.0.2.2", "192.0.2.3"]
+    assert found["settings"]["addresses"] == ["192.0.2.2-192.0.2.3"]
     found = planned(inventory, address_pool=POOL, slot=2)
-    assert found["settings"]["addresses"] == ["192.0.2.33", "192.0.2.34"]
+    assert found["settings"]["addresses"] == ["192.0.2.33-192.0.2.34"]
 
 
 def test_an_address_of_the_slot_that_is_not_needed_is_not_refused() -> None:
     """The slot has .1 to .16 with the sink's .4; the target takes .2 and .3."""
     inventory = {"sink1": {"prove_listen": ["192.0.2.4:7000"]}}
     pool = ["192.0.2.2-192.0.2.17"]
-    assert planned(inventory, address_pool=pool, slot=0)["settings"]["addresses"] == ["192.0.2.2", "192.0.2.3"]
+    assert planned(inventory, address_pool=pool, slot=0)["settings"]["addresses"] == ["192.0.2.2-192.0.2.3"]
     assert "It is what the sink sink1 listens on" in refused(inventory, address_pool=pool, slot=0, target=4 * 64512)
 
 

@@ -139,6 +139,14 @@ FILES: dict[str, str] = {
     "/etc/supervisord.conf": "[supervisord]\nminfds=1024\n",
     # --- who gives addresses ---
     "/run/systemd/netif/links/2": "# ours\nADMIN_STATE=configured\nNETWORK_FILE=/etc/systemd/network/10-eth0.network\n",
+    "/etc/keepalived/keepalived.conf": "include x/*.conf\nvrrp_instance V { # v\n"
+    " virtual_ipaddress {\n 192.0.2.7/24 dev e0\n}}\n",
+    "/etc/keepalived/x/x.conf": "virtual_server 192.0.2.8 80 {\n}\ninclude ../*.conf\n",
+    "/var/lib/pacemaker/cib/cib.xml": '<primitive type="IPaddr2"><nvpair name="ip" value="192.0.2.9"/></primitive>\n',
+    "/proc/net/ip_vs": "Prot LocalAddress:Port Scheduler Flags\nTCP  C0000207:0050 rr\n",
+    "/proc/sys/net/ipv4/conf/all/arp_ignore": "1\n",
+    "/proc/sys/net/ipv4/conf/all/arp_announce": "2\n",
+    "/sys/class/dmi/id/sys_vendor": "Amazon EC2\n",
     "/etc/systemd/network/10-eth0.network": "[Match]\nName=eth0\n\n[Network]\nDHCP=yes\n",
     "/etc/systemd/network/10-eth0.network.d/fourtuple.conf": _MARK % "addresses"
     + "[Network]\nAddress=198.51.100.1/32\nAddress=198.51.100.2/32\n",

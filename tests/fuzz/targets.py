@@ -37,6 +37,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     mounts,
     netlink,
     port_choice,
+    route_lookup,
     running_limits,
     slab,
     socket_count,
@@ -268,7 +269,7 @@ TEXT: dict[str, Target] = {
         "198.51.100.7", "198.51.100.10-198.51.100.20", "2001:db8::/64", "::/0",
     ),
     "values.taken_addresses.plain": _text(taken_addresses.plain, "192.0.2.1", "fe80::1%eth0", "::ffff:192.0.2.1"),
-    "known.server": _text(known.server, "192.0.2.1:7000", "[2001:db8::1]:7000", "server:1"),
+    "values.endpoints.address_of": _text(endpoints.address_of, "192.0.2.1:7000", "[2001:db8::1]:7000", "server:1"),
     "sink.request.parse_name": _text(lambda text: sink_request.parse_name("x", text), "default", errors=(Refusal,)),
     "sink.request.parse_prefix": _text(
         lambda text: sink_request.parse_prefix("x", text), "198.18.0.0/15", "2001:db8::/32", errors=(Refusal,)
@@ -304,6 +305,7 @@ _ROUTE = _message(
 _DEFAULT = _message(
     24, struct.pack("=8BI", 10, 0, 0, 0, 254, 3, 0, 1, 0) + _attribute(9, struct.pack("=HBBi", 8, 0, 0, 2) * 2)
 )
+_RULE = _message(32, struct.pack("=8BI", 2, 0, 24, 0, 254, 0, 0, 1, 0) + _attribute(2, b"\xc0\0\2\0"))
 _SOCKET = _message(
     18, struct.pack("=4BHH16s16s36x", 2, 1, 0, 0, 9999, 80, b"\xc0\0\2\1", b"\xc0\0\2\2") + _attribute(8, b"\0")
 )
@@ -383,6 +385,9 @@ BYTES: dict[str, Target] = {
     "host.interface_addresses.Routes.take": Target(
         _read(lambda: interface_addresses.Routes(_NAMES)), octets(*_DUMPS), (NetlinkError,)
     ),
+    "host.interface_addresses.Rules.take": Target(
+        _read(interface_addresses.Rules), octets(_RULE + _DONE, *_DUMPS), (NetlinkError,)
+    ),
     "host.interface_addresses.NextHops.take": Target(
         _read(lambda: interface_addresses.NextHops(_NAMES)), octets(*_DUMPS), (NetlinkError,)
     ),
@@ -393,7 +398,7 @@ BYTES: dict[str, Target] = {
     "host.link_probe.Links.take": Target(_read(link_probe.Links), octets(*_DUMPS), (NetlinkError,)),
     "host.socket_count._Peers.take": Target(_read(socket_count._Peers), octets(*_DUMPS), (NetlinkError,)),
     "host.tcp_sockets.Sockets.take": Target(_read(tcp_sockets.Sockets), octets(*_DUMPS), (NetlinkError,)),
-    "sink.tun._Way.take": Target(_read(tun._Way), octets(*_DUMPS), (NetlinkError,)),
+    "host.route_lookup.WayReader.take": Target(_read(route_lookup.WayReader), octets(*_DUMPS), (NetlinkError,)),
     "sink.tun.Routes.take": Target(_read(tun.Routes), octets(*_DUMPS), (NetlinkError,)),
     "host.socket_count.Tally.feed": Target(_tally, octets(*_DUMPS), (NetlinkError,)),
     "host.socket_groups.Grouping.feed": Target(_groups, octets(*_DUMPS), (NetlinkError,)),

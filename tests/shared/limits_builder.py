@@ -20,6 +20,7 @@ _KEYS = {
     "net.ipv4.tcp_tw_reuse": "2",
     "kernel.threads-max": "60000",
     "kernel.pid_max": "4194304",
+    "net.ipv6.ip_nonlocal_bind": "0",
 }
 
 _PLAIN: dict[str, t.Any] = {
@@ -36,6 +37,7 @@ _PLAIN: dict[str, t.Any] = {
         "pam": "1.5.2",
         "container": False,
         "container_kind": None,
+        "cloud": None,
         "first_network_namespace": True,
         "first_user_namespace": True,
         "uid": 0,
@@ -115,6 +117,7 @@ _PLAIN: dict[str, t.Any] = {
         "default_interface": {"4": "eth0", "6": None},
         "list": [],
         "anyip": [],
+        "paths": [],
         "primary": {"address": "192.0.2.10", "prefix": 24, "interface": "eth0"},
         "taken": [{"address": "192.0.2.1", "whose": "the gateway of the default route on eth0"}],
     },
@@ -138,6 +141,11 @@ def address(text: str, interface: str = "eth0", **changes: t.Any) -> dict[str, t
     scope = "host" if text in ("127.0.0.1", "::1") else "global"
     entry = {"address": text, "last": text, "count": 1, "interface": interface, "family": family, "scope": scope}
     return entry | {"prefix": 24 if family == 4 else 64, "ours": False} | changes
+
+
+def local(*ranges: str, **changes: t.Any) -> dict[str, t.Any]:
+    """Return what routes on lo make local, such as ``198.51.100.0-198.51.100.15``, of one family."""
+    return {"interface": "lo", "family": 6 if ":" in ranges[0] else 4, "ours": False, "ranges": list(ranges)} | changes
 
 
 def subject(kind: str, name: str, soft: int, hard: int | None = None, **changes: t.Any) -> dict[str, t.Any]:

@@ -222,11 +222,11 @@ class Folder(HostFolder):
             (address_record, "record", self._changing(address_record.record)),
             (interface_addresses, "routes_of_lo", lambda: {one.partition(" ")[2] for one in self._routes()}),
             (link_probe, "obstacle", lambda interface: "%s is a line in a file" % interface),
-            (interface_addresses, "observe", lambda: self.observe()["interfaces"] | {"taken": []}),
+            (interface_addresses, "observe", lambda *_given: self.observe()["interfaces"] | {"taken": []}),
             (interface_addresses, "neighbours", list),
             (ssh_session, "peers", lambda *_given: []),
             (nofile_check, "report", report),
-            *((module, "observe", lambda _users: self.observe()) for module in _SNAPSHOTS),
+            *((module, "observe", lambda *_given: self.observe()) for module in _SNAPSHOTS),
             *((module, "Host", lambda *_given: self.look_live()) for module in _SNAPSHOTS),
         ]
         with contextlib.ExitStack() as stack:

@@ -15,7 +15,7 @@ from ansible_collections.fourtuple.clients.plugins.filter.fleet import FilterMod
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import fleet
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.fleet import Pool, Slice, duplicates, slice_of
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.fleet import Pool, duplicates, slice_of
 
 FILTERS = FilterModule().filters()
 
@@ -59,7 +59,11 @@ _ENTRIES = st.one_of(
 
 
 def expanded(pool: Pool) -> list[address_set.Address]:
-    return list(Slice(0, 1, pool.runs).addresses())
+    return each(pool.runs)
+
+
+def each(runs: t.Iterable[address_set.Run]) -> list[address_set.Address]:
+    return [address_set.MAKE[version](number) for version, first, last in runs for number in range(first, last + 1)]
 
 
 @given(entries=st.lists(_ENTRIES, max_size=8))
@@ -84,7 +88,7 @@ def test_slices_are_disjoint_and_all_of_the_pool(entries: list[str], size: int) 
         return
     slots = pool.size // size
     slices = [slice_of(pool, size, slot, None) for slot in range(slots)]
-    assert [address for one in slices for address in one.addresses()] == expanded(pool)[: slots * size]
+    assert [address for one in slices for address in each(one.runs)] == expanded(pool)[: slots * size]
     assert {one.size for one in slices} <= {size}
     duplicates([(str(one.slot), first, last) for one in slices for first, last in one.claim()])
     for one, other in itertools.pairwise(slices):
@@ -104,7 +108,7 @@ def test_a_large_pool_takes_no_longer() -> None:
 def test_a_slice_across_two_entries() -> None:
     found = slice_of(Pool("p", ["198.51.100.0/30", "198.51.100.8-198.51.100.9"]), 3, 0, None)
     assert found.claim() == [["198.51.100.1", "198.51.100.2"], ["198.51.100.8", "198.51.100.8"]]
-    assert [str(address) for address in found.addresses()] == ["198.51.100.1", "198.51.100.2", "198.51.100.8"]
+    assert [str(address) for address in each(found.runs)] == ["198.51.100.1", "198.51.100.2", "198.51.100.8"]
 
 
 class TestSlot:

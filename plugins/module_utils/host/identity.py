@@ -30,6 +30,7 @@ def describe(host: Host, observation: t.Mapping[str, t.Any]) -> t.Dict[str, t.An
         init=_init(host),
         systemd=systemd_version(host),
         pam=_version(host, "libpam-modules"),
+        cloud=cloud(host),
         container=kind is not None,
         container_kind=kind or None,
         first_network_namespace=containment.owns_network(host),
@@ -65,6 +66,36 @@ def _system(host: Host) -> t.Dict[str, t.Optional[str]]:
             except ValueError:
                 continue
     return {"id": fields.get("ID"), "version": fields.get("VERSION_ID"), "name": fields.get("PRETTY_NAME")}
+
+
+#: Where the firmware's tables (DMI) stand, and by which of their fields a cloud is known, as a pattern: what
+#: cloud-init's ds-identify goes by, and what the clouds themselves say. The first that fits counts.
+_DMI = "/sys/class/dmi/id/%s"
+_CLOUDS = (
+    ("AWS", "sys_vendor", r"Amazon EC2"),
+    ("AWS", "product_version", r".*\.amazon"),
+    ("Google Cloud", "product_name", r"Google Compute Engine"),
+    ("Azure", "chassis_asset_tag", r"7783-7084-3265-9085-8269-3286-77"),
+    ("Oracle Cloud", "chassis_asset_tag", r"OracleCloud\.com"),
+    ("Alibaba Cloud", "product_name", r"Alibaba Cloud ECS"),
+    ("Hetzner Cloud", "sys_vendor", r"Hetzner"),
+    ("DigitalOcean", "sys_vendor", r"DigitalOcean"),
+    ("UpCloud", "sys_vendor", r"UpCloud"),
+    ("Vultr", "sys_vendor", r"Vultr"),
+    ("Akamai", "sys_vendor", r"(Linode|Akamai).*"),
+    ("Scaleway", "sys_vendor", r"Scaleway"),
+    ("Exoscale", "product_name", r"Exoscale.*"),
+    ("OpenStack", "product_name", r"OpenStack (Nova|Compute)"),
+    ("OpenStack", "chassis_asset_tag", r"OpenStack (Nova|Compute)|OpenTelekomCloud|SAP CCloud VM|HUAWEICLOUD"),
+)
+
+
+def cloud(host: Host) -> t.Optional[str]:
+    """Return the cloud whose virtual machine this is, None where the firmware names none that is known."""
+    for name, field, pattern in _CLOUDS:
+        if re.fullmatch(pattern, (host.text(_DMI % field) or "").strip()):
+            return name
+    return None
 
 
 def _init(host: Host) -> t.Optional[str]:

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which addresses this host can connect from: those of its interfaces, and prefixes that are local as a whole. And
-which it knows that others have: gateways, routers, the other ends of point-to-point links.
+which it knows that others have: gateways, routers, the other ends of point-to-point links. And by which interface
+packets leave from each.
 
 Read by rtnetlink(7), so that a host needs no ``ip`` program and 65,536 addresses take no text. observe() asks the
 kernel; describe() is pure and works as well on what another host observed.
@@ -17,21 +18,33 @@ import socket
 import struct
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host import netlink
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import netlink, route_lookup
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, ranges
 
 _NETLINK_ROUTE = 0
 
 # include/uapi/linux/rtnetlink.h, if_addr.h
 _RTM_NEWADDR, _RTM_GETADDR = 20, 22
 _RTM_NEWROUTE, _RTM_GETROUTE = 24, 26
+_RTM_NEWRULE, _RTM_GETRULE = 32, 34
 #: struct ifaddrmsg: family, prefix length, flags, scope, interface.
 _ADDRESS = struct.Struct("=4BI")
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS, _IFA_PROTO = 1, 2, 6, 8, 11
 #: For IPv6 the same bit is IFA_F_TEMPORARY: in both cases no address to know a host by.
 _IFA_F_SECONDARY = 0x01
+#: May be used though it is still being asked about (RFC 4429).
+_IFA_F_OPTIMISTIC = 0x04
+#: Another host on the link has it.
+_IFA_F_DADFAILED = 0x08
 #: Its preferred lifetime is over: nobody leaves from it who does not bind to it.
 _IFA_F_DEPRECATED = 0x20
+#: Nobody can bind to it until it is known that no other host on the link has it.
+_IFA_F_TENTATIVE = 0x40
+#: struct ifa_cacheinfo: preferred and valid lifetime in seconds, and when it was made and changed.
+_LIFETIMES = struct.Struct("=4I")
+_FOREVER = 0xFFFFFFFF
+#: RTPROT_KEEPALIVED; IFA_PROTO is of Linux 5.18 on.
+_PROTO_KEEPALIVED = 18
 #: struct rtmsg: family, length of destination and source, tos, table, protocol, scope, type, flags.
 _ROUTE = struct.Struct("=8BI")
 _RTN_UNICAST, _RTN_LOCAL = 1, 2
@@ -39,6 +52,7 @@ _RT_TABLE_MAIN, _RT_TABLE_LOCAL = 254, 255
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_MULTIPATH = 1, 4, 5, 6, 7, 9
 _RTA_TABLE, _RTA_VIA = 15, 18
 _RTPROT_KERNEL = 2
+_FRA_SRC = 2
 #: struct rtnexthop: length, flags, hops, interface.
 _NEXT_HOP = struct.Struct("=HBBi")
 _NUMBER = struct.Struct("=I")
@@ -63,6 +77,12 @@ _BITS = {4: 32, 6: 128}
 _VERSIONS = {int(socket.AF_INET): 4, int(socket.AF_INET6): 6}
 
 _LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
+
+#: How many runs of sources and how many destinations the kernel is asked for: each answer takes some 20 microseconds.
+_MAX_SOURCES, _MAX_DESTINATIONS = 256, 16
+#: What is asked for where no destination is stated: a documentation address (RFC 5737, RFC 3849), to which the default
+#: route leads as to most of the world. Of several the first that is none of the host's own.
+_ANYWHERE = {4: ("203.0.113.1", "198.51.100.1", "192.0.2.1"), 6: ("2001:db8:ffff::1", "3fff::1")}
 
 Observed = t.Dict[str, t.Any]
 #: See taken_addresses.
@@ -107,11 +127,25 @@ class Addresses(netlink.Reader):
             "scope": _SCOPES.get(scope, str(scope)),
             "secondary": bool(flags & _IFA_F_SECONDARY),
         }
-        if flags & _IFA_F_DEPRECATED:
-            entry["deprecated"] = True
+        entry.update((name, True) for name, holds in _state(version, flags, found) if holds)
         self.found.append(entry)
         if found.get(_IFA_ADDRESS, packed) != packed:
             _note(self.peers, found[_IFA_ADDRESS], "the other end of the point-to-point link %s" % entry["interface"])
+
+
+def _state(version: int, flags: int, found: t.Mapping[int, bytes]) -> t.List[t.Tuple[str, bool]]:
+    """Return what an address is besides, as observe() has it."""
+    valid = found.get(_IFA_CACHEINFO, b"")
+    finite = len(valid) == _LIFETIMES.size and _LIFETIMES.unpack(valid)[1] != _FOREVER
+    duplicate = bool(flags & _IFA_F_DADFAILED)
+    asking = flags & _IFA_F_TENTATIVE and not flags & _IFA_F_OPTIMISTIC
+    return [
+        ("deprecated", bool(flags & _IFA_F_DEPRECATED)),
+        ("expires", finite),
+        ("duplicate", version == 6 and duplicate),
+        ("tentative", version == 6 and not duplicate and bool(asking)),
+        ("keepalived", found.get(_IFA_PROTO) == bytes([_PROTO_KEEPALIVED])),
+    ]
 
 
 class Routes(netlink.Reader):
@@ -136,8 +170,8 @@ class Routes(netlink.Reader):
         version = _VERSIONS.get(family)
         if version is None:
             return
-        if route_type == _RTN_LOCAL and table == _RT_TABLE_LOCAL and length < _BITS[version]:
-            self._take_local(version, length, netlink.attributes(data, start + _ROUTE.size, end))
+        if route_type == _RTN_LOCAL and table == _RT_TABLE_LOCAL:
+            self._take_local(version, _length(version, length), netlink.attributes(data, start + _ROUTE.size, end))
         elif route_type == _RTN_UNICAST:
             found = netlink.attributes(data, start + _ROUTE.size, end)
             self._take_gateways(version, length, _number(found, _RTA_TABLE, table), found)
@@ -257,15 +291,21 @@ def _next_hops(data: bytes) -> t.Iterator[t.Tuple[int, t.Dict[int, bytes]]]:
         position += length + -length % 4
 
 
-def observe() -> Observed:
+def observe(destinations: t.Sequence[str] = ()) -> Observed:
     """Return what this network namespace has, as JSON can hold it; describe() makes sense of it.
 
+    destinations: addresses that clients will connect to, for ``paths``; without any, one in the wide world
+
     addresses:      [{"address", "prefix", "interface", "family": 4 or 6, "scope", "secondary"}], in the kernel's order;
-                    ``secondary`` is also true for a temporary address of IPv6; ``deprecated`` is there where it is true
-    anyip:          [{"prefix", "interface", "family"}], the routes of type local whose prefix is no single address
+                    ``secondary`` is also true for a temporary address of IPv6. There where they are true:
+                    ``deprecated``, ``expires`` (its valid lifetime ends), ``duplicate``, ``tentative``, and
+                    ``keepalived``, which says that it made it
+    anyip:          [{"prefix", "interface", "family"}], the routes of type local that no address of an interface has
     default_routes: [{"family", "interface", "metric"}], one for each next hop
     taken:          [{"address", "whose"}], the gateways of the routes of all tables, the routers that have made
                     themselves known, and the other ends of point-to-point links
+    paths:          [{"source", "destination", "interface"}], for the first address of each run, which a rule of policy
+                    routing cuts: by which interface its packets leave, null where they do not
     raises: netlink.NetlinkError
     """
     names = dict(socket.if_nameindex())
@@ -279,10 +319,84 @@ def observe() -> Observed:
             observed["anyip"] += routes.anyip if table == _RT_TABLE_LOCAL else []
             observed["default_routes"] += routes.default_routes if table == 0 else []
             taken = {**routes.gateways, **taken}
+    own = {"%s/%d" % (entry["address"], _BITS[entry["family"]]) for entry in addresses.found}
+    observed["anyip"] = [entry for entry in observed["anyip"] if entry["prefix"] not in own]
     observed["taken"] = _entries(
         {**_next_hop_gateways(names), **addresses.peers, **_neighbours(names).routers, **taken}
     )
+    observed["paths"] = []
+    with contextlib.suppress(netlink.NetlinkError):
+        observed["paths"] = _paths(observed, destinations, names)
     return observed
+
+
+class Rules(netlink.Reader):
+    """Collects the source prefixes of the rules of policy routing (ip-rule(8)), as first and last numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: t.Dict[int, t.Set[ranges.Range]] = {version: set() for version in _BITS}
+
+    def take(self, kind: int, data: bytes, start: int, end: int) -> None:
+        # struct fib_rule_hdr has the lengths where struct rtmsg has them.
+        family, _destination, length, *_others = _fixed_part(_ROUTE, kind, _RTM_NEWRULE, data, start, end)
+        version = _VERSIONS.get(family)
+        packed = netlink.attributes(data, start + _ROUTE.size, end).get(_FRA_SRC)
+        if version is not None and packed is not None:
+            text = "%s/%d" % (_text(version, packed), _length(version, length))
+            network = ipaddress.ip_network(text, strict=False)
+            self.sources[version].add((int(network.network_address), int(network.broadcast_address)))
+
+
+def _rules() -> t.Mapping[int, t.Set[ranges.Range]]:
+    found: t.Dict[int, t.Set[ranges.Range]] = {}
+    for family, version in _VERSIONS.items():
+        body = _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
+        found[version] = netlink.dump(_NETLINK_ROUTE, _RTM_GETRULE, body, Rules).sources[version]
+    return found
+
+
+def _paths(
+    observed: Observed, destinations: t.Sequence[str], names: t.Mapping[int, str]
+) -> t.List[t.Dict[str, t.Optional[str]]]:
+    """Return the paths of observe(); of one to anywhere only those that there are."""
+    found: t.List[t.Dict[str, t.Optional[str]]] = []
+    rules = _rules()
+    for version in _BITS:
+        sources = _sources(observed, version, rules[version])[:_MAX_SOURCES]
+        asked = [one for one in destinations if ipaddress.ip_address(one).version == version][:_MAX_DESTINATIONS]
+        if not destinations and sources:
+            asked = [one for one in _ANYWHERE[version] if _way(one).kind != route_lookup.LOCAL][:1]
+        for destination in asked:
+            for source in sources:
+                way = _way(destination, source)
+                interface = names.get(way.interface) if way.kind == route_lookup.UNICAST else None
+                if way.kind != route_lookup.LOCAL and (destinations or interface):
+                    found.append({"source": source, "destination": destination, "interface": interface})
+    return found
+
+
+def _way(destination: str, source: t.Optional[str] = None) -> route_lookup.Way:
+    return route_lookup.way_to(
+        ipaddress.ip_address(destination), None if source is None else ipaddress.ip_address(source)
+    )
+
+
+def _sources(observed: Observed, version: int, rules: t.Iterable[ranges.Range]) -> t.List[str]:
+    """Return the first address of each run of those that packets can leave from; a rule cuts a run."""
+    listed = _ranges([one for one in observed["addresses"] if one["family"] == version], frozenset())
+    # Ours of IPv4 have the scope host; on lo it is that of 127.0.0.1.
+    listed = [
+        one for one in listed if one["scope"] == "global" or (one["scope"] == "host" and one["interface"] != "lo")
+    ]
+    runs = [(one["address"], one["last"]) for one in listed if "no_source" not in one]
+    for one in _anyip([one for one in observed["anyip"] if one["family"] == version], frozenset()):
+        runs += [(text.partition("-")[0], text.rpartition("-")[2]) for text in one["ranges"]]
+    found = []
+    for first, last in ((int(ipaddress.ip_address(one)), int(ipaddress.ip_address(other))) for one, other in runs):
+        starts = {first, *(number for low, high in rules for number in (low, high + 1) if first < number <= last)}
+        found += [str(address_set.MAKE[version](number)) for number in sorted(starts)]
+    return found
 
 
 class RoutesOfLo(netlink.Reader):
@@ -350,30 +464,86 @@ def neighbours() -> Entries:
     return _entries(_neighbours(dict(socket.if_nameindex())).others)
 
 
-def describe(observed: t.Mapping[str, t.Any], ours: t.AbstractSet[str]) -> t.Dict[str, t.Any]:
+def describe(
+    observed: t.Mapping[str, t.Any], ours: t.AbstractSet[str], virtual: t.Optional[t.Mapping[str, str]] = None
+) -> t.Dict[str, t.Any]:
     """Return the addresses of a snapshot.
 
     observed: what observe() returned
-    ours:     the addresses that this collection added, such as ``198.51.100.1/32``
+    ours:     the addresses that this collection added, such as ``198.51.100.1/32``, and the prefixes that it made local
+    virtual:  addresses that are a service's and not the host's, and what they are, in words that follow "It is"
 
     Returns:
         default_interface: {"4": name, "6": name}, None where there is no default route or the best leave by several
         list: ranges, by interface, family and number, each {"address", "last", "count", "prefix", "interface",
-              "family", "scope", "ours"}, and ``deprecated`` where it is true. Neighbouring /32s (/128s) that are alike
+              "family", "scope", "ours"}, ``deprecated`` where it is true, and ``no_source`` where nobody should count
+              on connections from it: why, in words that follow "It is". Neighbouring /32s (/128s) that are alike
               in all of that make one range, so that 65,536 of them take no more room than one; anything else stands
               alone: ``last`` is ``address``.
-        anyip: [{"prefix", "interface", "family"}] of the prefixes any address of which can be bound to, but 127.0.0.0/8
+        anyip: [{"interface", "family", "ours", "ranges"}] of what a route makes local, but 127.0.0.0/8; ``ranges`` are
+              texts such as ``198.51.100.0-198.51.100.15``, neighbouring ones as one
         primary: {"address", "prefix", "interface"}, or None. Of the default interface (IPv4's, else IPv6's) the global
-              address that is not ours; of several the one that address_set.primary_rank() has first.
+              address that is not ours and a source; of several the one that address_set.primary_rank() has first.
+        paths: [{"destination", "interface", "sources"}]: by which interface packets from these sources leave;
+              ``interface`` is None where they do not
     """
     best = {str(version): default_interfaces(observed["default_routes"], version) for version in _BITS}
     by_family = {version: names[0] if len(names) == 1 else None for version, names in best.items()}
+    virtual = virtual or {}
     return {
         "default_interface": by_family,
-        "list": _ranges(observed["addresses"], ours),
-        "anyip": [dict(entry) for entry in observed["anyip"] if not _is_loopback(entry)],
-        "primary": _primary(observed["addresses"], by_family, ours),
+        "list": _ranges(observed["addresses"], ours, virtual),
+        "anyip": _anyip(observed["anyip"], ours),
+        "primary": _primary(observed["addresses"], by_family, ours, virtual),
+        "paths": _by_path(observed.get("paths", ())),
     }
+
+
+def _by_path(paths: t.Iterable[t.Mapping[str, t.Any]]) -> t.List[t.Dict[str, t.Any]]:
+    found: t.Dict[t.Tuple[str, t.Optional[str]], t.List[str]] = {}
+    for path in paths:
+        found.setdefault((path["destination"], path["interface"]), []).append(path["source"])
+    return [
+        {"destination": destination, "interface": interface, "sources": sources}
+        for (destination, interface), sources in found.items()
+    ]
+
+
+def _anyip(routes: t.Iterable[t.Mapping[str, t.Any]], ours: t.AbstractSet[str]) -> t.List[t.Dict[str, t.Any]]:
+    groups: t.Dict[t.Tuple[str, int, bool], t.List[ranges.Range]] = {}
+    for route in routes:
+        if not _is_loopback(route):
+            network = ipaddress.ip_network(route["prefix"], strict=False)
+            numbers = (int(network.network_address), int(network.broadcast_address))
+            groups.setdefault((route["interface"], route["family"], route["prefix"] in ours), []).append(numbers)
+    return [
+        {
+            "interface": interface,
+            "family": family,
+            "ours": own,
+            "ranges": [ranges.text(one, address_set.MAKE[family]) for one in ranges.merged(found)],
+        }
+        for (interface, family, own), found in sorted(groups.items())
+    ]
+
+
+def _no_source(entry: t.Mapping[str, t.Any], own: bool, virtual: t.Mapping[str, str]) -> t.Optional[str]:
+    """Return what an address is that nobody should count on connections from; None for one that is a source."""
+    # The kernel refuses to bind to the first two (net/ipv6/af_inet6.c, __inet6_bind; ipv6_chk_addr_and_flags).
+    asked = [
+        (entry.get("duplicate"), "a duplicate: another host on the link has it"),
+        (entry.get("tentative"), "tentative: the kernel is still asking whether another host has it"),
+    ]
+    if not own:
+        # One whose valid lifetime has no end has been made so for those who bind to it.
+        passing = entry.get("deprecated") and entry.get("expires")
+        asked += [
+            (entry["address"] in virtual, virtual.get(entry["address"], "")),
+            (entry.get("keepalived"), "a virtual address of keepalived, which moves it between hosts"),
+            (entry["family"] == 6 and entry["secondary"], "temporary: it changes every day (RFC 8981)"),
+            (passing, "deprecated: its lifetime ends"),
+        ]
+    return next((what for holds, what in asked if holds), None)
 
 
 def default_interfaces(routes: t.Sequence[t.Mapping[str, t.Any]], version: int) -> t.List[str]:
@@ -396,18 +566,28 @@ def _is_ours(entry: t.Mapping[str, t.Any], ours: t.AbstractSet[str]) -> bool:
     return "%s/%d" % (entry["address"], entry["prefix"]) in ours
 
 
-def _ranges(addresses: t.Sequence[t.Mapping[str, t.Any]], ours: t.AbstractSet[str]) -> t.List[t.Dict[str, t.Any]]:
-    ranges: t.List[t.Dict[str, t.Any]] = []
+def _ranges(
+    addresses: t.Sequence[t.Mapping[str, t.Any]],
+    ours: t.AbstractSet[str],
+    virtual: t.Optional[t.Mapping[str, str]] = None,
+) -> t.List[t.Dict[str, t.Any]]:
+    found: t.List[t.Dict[str, t.Any]] = []
     alike, after = None, None
     keyed = (((entry["interface"], entry["family"], _to_number(entry)), entry) for entry in addresses)
     for (interface, family, number), entry in sorted(keyed, key=lambda pair: pair[0]):
-        deprecated = bool(entry.get("deprecated"))
-        kind = (interface, family, entry["prefix"], entry["scope"], deprecated, _is_ours(entry, ours))
+        own = _is_ours(entry, ours)
+        more: t.Dict[str, t.Any] = {}
+        if entry.get("deprecated"):
+            more["deprecated"] = True
+        no_source = _no_source(entry, own, virtual or {})
+        if no_source is not None:
+            more["no_source"] = no_source
+        kind = (interface, family, entry["prefix"], entry["scope"], own, more)
         if kind == alike and number == after and entry["prefix"] == _BITS[family]:
-            ranges[-1]["last"] = entry["address"]
-            ranges[-1]["count"] += 1
+            found[-1]["last"] = entry["address"]
+            found[-1]["count"] += 1
         else:
-            ranges.append(
+            found.append(
                 {
                     "address": entry["address"],
                     "last": entry["address"],
@@ -416,19 +596,19 @@ def _ranges(addresses: t.Sequence[t.Mapping[str, t.Any]], ours: t.AbstractSet[st
                     "interface": interface,
                     "family": family,
                     "scope": entry["scope"],
-                    "ours": kind[-1],
+                    "ours": own,
+                    **more,
                 }
             )
-            if deprecated:
-                ranges[-1]["deprecated"] = True
         alike, after = kind, number + 1
-    return ranges
+    return found
 
 
 def _primary(
     addresses: t.Sequence[t.Mapping[str, t.Any]],
     default_interface: t.Mapping[str, t.Optional[str]],
     ours: t.AbstractSet[str],
+    virtual: t.Mapping[str, str],
 ) -> t.Optional[t.Dict[str, t.Any]]:
     for version in _BITS:
         candidates = [
@@ -438,6 +618,7 @@ def _primary(
             and entry["family"] == version
             and entry["scope"] == "global"
             and not _is_ours(entry, ours)
+            and _no_source(entry, False, virtual) is None
         ]
         if candidates:
             first = min(candidates, key=lambda e: address_set.primary_rank(e["address"], e["prefix"], e["secondary"]))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asking the kernel over netlink(7): one request, and the dump that answers it.
+"""Asking the kernel over netlink(7): one request, and the dump or the one message that answers it.
 
 Reading bytes is apart from the socket: a Reader is fed buffers, wherever they come from. Whatever the bytes
 are, it raises nothing but NetlinkError and comes to an end, because every message is at least a header long.
@@ -108,9 +108,25 @@ def attributes(data: bytes, start: int, end: int) -> t.Dict[int, bytes]:
     return found
 
 
-def request(kind: int, body: bytes) -> bytes:
-    """Return the request for a dump."""
-    return HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + body
+def attribute(kind: int, value: bytes) -> bytes:
+    """Return an attribute of a request."""
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def request(kind: int, body: bytes, flags: int = NLM_F_DUMP) -> bytes:
+    """Return a request, by default for a dump."""
+    return HEADER.pack(HEADER.size + len(body), kind, NLM_F_REQUEST | flags, 1, 0) + body
+
+
+def ask(protocol: int, kind: int, body: bytes, make: t.Callable[[], SomeReader]) -> SomeReader:
+    """Ask for one thing and return the reader that took it, and that says itself that it is done.
+
+    raises: NetlinkError, also where there is no such socket
+    """
+    try:
+        return _ask(protocol, request(kind, body, 0), make())
+    except OSError as error:
+        raise NetlinkError("netlink(7): %s" % (error.strerror or error), error.errno or errno.EIO) from None
 
 
 def dump(protocol: int, kind: int, body: bytes, make: t.Callable[[], SomeReader]) -> SomeReader:

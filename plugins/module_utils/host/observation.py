@@ -24,8 +24,14 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 
 
-def observe(users: t.Iterable[str], with_pressure: bool = False) -> t.Dict[str, t.Any]:
-    """Return the observation of this host; ``users`` are looked up in its name service.
+def observe(
+    users: t.Iterable[str], destinations: t.Sequence[str] = (), with_pressure: bool = False
+) -> t.Dict[str, t.Any]:
+    """Return the observation of this host.
+
+    users:        are looked up in its name service
+    destinations: addresses, see interface_addresses.observe()
+    with_pressure: whether clients' sockets are counted, too
 
     ``interfaces`` is null where the kernel could not be asked, and ``unread`` says why.
     """
@@ -35,7 +41,7 @@ def observe(users: t.Iterable[str], with_pressure: bool = False) -> t.Dict[str, 
     waiting = listening.observe()
     interfaces = None
     try:
-        interfaces = interface_addresses.observe()
+        interfaces = interface_addresses.observe(destinations)
     except netlink.NetlinkError as error:
         unread.append({"what": "addresses of the interfaces", "why": str(error)})
     more = {"pressure": _pressure(unread)} if with_pressure else {}

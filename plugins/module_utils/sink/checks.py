@@ -12,7 +12,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host import netlink, tcp_sockets
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import netlink, route_lookup, tcp_sockets
 from ansible_collections.fourtuple.clients.plugins.module_utils.sink import accept, records, tun
 from ansible_collections.fourtuple.clients.plugins.module_utils.sink.records import State
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.endpoints import (
@@ -146,8 +146,8 @@ def _route(state: State) -> t.Iterator[str]:
     for (pid, _start), queue in zip(state.workers, state.details.get("queues") or []):
         if tun.device_of(pid, queue) != device:
             yield "its process %d has no queue of %s" % (pid, device)
-    ways = {tun.way_to(address) for address in (network.network_address, network.broadcast_address)}
-    if not tun.is_up(str(device)) or ways != {(tun.UNICAST, number)}:
+    ways = {route_lookup.way_to(address) for address in (network.network_address, network.broadcast_address)}
+    if not tun.is_up(str(device)) or ways != {(route_lookup.UNICAST, number)}:
         yield "%s is not reached through its device %s" % (prefix, device)
     other = tun.overlapping(network, but_for=str(device))
     if other is not None:

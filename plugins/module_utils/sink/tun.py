@@ -17,7 +17,8 @@ import socket
 import struct
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host import netlink
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import netlink, route_lookup
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.route_lookup import LOCAL, UNICAST
 
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -39,13 +40,11 @@ _PACKETS_OF_A_QUEUE = 16384
 
 _NETLINK_ROUTE = 0
 _RTM_NEWROUTE, _RTM_GETROUTE = 24, 26
-_NO_ROUTE = frozenset((errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL))
 _NLM_F_ACK, _NLM_F_EXCL, _NLM_F_CREATE = 0x04, 0x200, 0x400
 #: struct rtmsg: family, length of destination and source, tos, table, protocol, scope, type, flags.
 _ROUTE = struct.Struct("=8BI")
-_ATTRIBUTE = struct.Struct("=HH")
 _RT_TABLE_MAIN, _RT_TABLE_LOCAL = 254, 255
-_RTPROT_STATIC, UNICAST, LOCAL = 4, 1, 2
+_RTPROT_STATIC = 4
 _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK = 0, 253
 _RTA_DST, _RTA_OIF = 1, 4
 
@@ -97,15 +96,12 @@ def _family(network: Network) -> int:
     return int(socket.AF_INET if network.version == 4 else socket.AF_INET6)
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value
-
-
 def route_request(network: Network, interface: int) -> bytes:
     """Return the message that makes a new route, and fails where there is one already."""
     scope = _RT_SCOPE_LINK if network.version == 4 else _RT_SCOPE_UNIVERSE
     body = _ROUTE.pack(_family(network), network.prefixlen, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, scope, UNICAST, 0)
-    body += _attribute(_RTA_DST, network.network_address.packed) + _attribute(_RTA_OIF, struct.pack("=I", interface))
+    body += netlink.attribute(_RTA_DST, network.network_address.packed)
+    body += netlink.attribute(_RTA_OIF, struct.pack("=I", interface))
     flags = netlink.NLM_F_REQUEST | _NLM_F_ACK | _NLM_F_EXCL | _NLM_F_CREATE
     return netlink.HEADER.pack(netlink.HEADER.size + len(body), _RTM_NEWROUTE, flags, 1, 0) + body
 
@@ -143,47 +139,11 @@ class Routes(netlink.Reader):
         self.found.append((ipaddress.ip_network((packed, length), strict=False), interface))
 
 
-class _Way(netlink.Reader):
-    """Takes the one route by which the kernel would send."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kind, self.interface = 0, 0
-
-    def take(self, kind: int, data: bytes, start: int, end: int) -> None:
-        if kind != _RTM_NEWROUTE or end - start < _ROUTE.size:
-            raise netlink.NetlinkError("a message of type %d and %d bytes is no route" % (kind, end - start))
-        self.kind = _ROUTE.unpack_from(data, start)[7]
-        number = netlink.attributes(data, start + _ROUTE.size, end).get(_RTA_OIF, b"")
-        self.interface = int(struct.unpack("=I", number)[0]) if len(number) == 4 else 0
-
-
-def way_to(address: Address) -> t.Tuple[int, int]:
-    """Return the type of the route to an address, with all rules and tables, and its interface; (0, 0) without one.
-
-    As ``ip route get`` does. raises: netlink.NetlinkError, OSError
-    """
-    packed = address.packed
-    family = int(socket.AF_INET if address.version == 4 else socket.AF_INET6)
-    body = _ROUTE.pack(family, 8 * len(packed), 0, 0, 0, 0, 0, 0, 0) + _attribute(_RTA_DST, packed)
-    reader = _Way()
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_ROUTE) as channel:
-        channel.settimeout(10)
-        size = netlink.HEADER.size + len(body)
-        channel.send(netlink.HEADER.pack(size, _RTM_GETROUTE, netlink.NLM_F_REQUEST, 1, 0) + body)
-        try:
-            reader.feed(channel.recv(65536))
-        except netlink.NetlinkError as error:
-            if error.number not in _NO_ROUTE:
-                raise
-    return reader.kind, reader.interface
-
-
 def is_local(address: Address) -> t.Optional[bool]:
     """Return whether what is sent to an address stays in this host; None where the kernel does not say."""
     try:
-        return way_to(address)[0] == LOCAL
-    except (OSError, netlink.NetlinkError):
+        return route_lookup.way_to(address).kind == LOCAL
+    except netlink.NetlinkError:
         return None
 
 

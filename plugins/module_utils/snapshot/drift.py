@@ -23,7 +23,13 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import Keys
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned, sysctl_keys, sysctl_table
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import (
+    address_set,
+    owned,
+    ranges,
+    sysctl_keys,
+    sysctl_table,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Pair, in_order
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import place_of
 
@@ -210,7 +216,15 @@ def _addresses(own: Applied, addresses: t.Optional[t.Mapping[str, t.Any]]) -> t.
     found = []
     if addresses is not None:
         live = _Ranges(addresses["list"])
-        live_routes = Recorded(routes=frozenset(entry["prefix"] for entry in addresses["anyip"]))
+        live_routes = {
+            version: ranges.merged(
+                run[1:]
+                for entry in addresses["anyip"]
+                for run in map(address_set.run_of, entry["ranges"])
+                if run is not None and run[0] == version
+            )
+            for version in address_set.MAKE
+        }
         # IPv4 never leaves from an address beside the first of its subnet; for IPv6 it takes preferred_lft 0.
         preferred = _Ranges(
             entry for entry in addresses["list"] if ":" in entry["address"] and not entry.get("deprecated")
@@ -225,14 +239,19 @@ def _addresses(own: Applied, addresses: t.Optional[t.Mapping[str, t.Any]]) -> t.
     if any(own.persisted):
         for interface, address in in_order(own.recorded.added - own.persisted.added):
             found.append(_entry("address %s" % address, interface, None, FILE))
-        found += [_entry("address %s" % text, ROUTE, None, FILE) for text in _without(own.recorded, own.persisted)]
+        found += [
+            _entry("address %s" % text, ROUTE, None, FILE) for text in _without(own.recorded, _routed(own.persisted))
+        ]
     return found
 
 
-def _without(own: Recorded, others: Recorded) -> t.List[str]:
+def _routed(own: Recorded) -> address_record.Runs:
+    return address_record.runs_of(Recorded(routes=own.routes))
+
+
+def _without(own: Recorded, others: address_record.Runs) -> t.List[str]:
     """Return which addresses a route of ours makes local, and none of the others, as ranges."""
-    runs = (address_record.runs_of(Recorded(routes=held.routes)) for held in (own, others))
-    return address_record.texts(address_record.minus(*runs))
+    return address_record.texts(address_record.minus(_routed(own), others))
 
 
 class _Ranges:
@@ -248,8 +267,7 @@ class _Ranges:
 
     def has(self, interface: str, address: str) -> bool:
         wanted = ipaddress.ip_interface(address)
-        ranges = self._of.get((interface, wanted.version, wanted.network.prefixlen), [])
-        return any(low <= int(wanted) <= high for low, high in ranges)
+        return ranges.covers(self._of.get((interface, wanted.version, wanted.network.prefixlen), []), int(wanted))
 
 
 def _own_text(host: Host, path: str) -> t.Optional[str]:

@@ -18,6 +18,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     pam_limits,
     port_claims,
     sysctl_d,
+    virtual_addresses,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     cgroups,
@@ -38,7 +39,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import 
     kernel_limits,
     overrides,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_table
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import endpoints, sysctl_table
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import decimal
 
@@ -46,7 +47,7 @@ SCHEMA = 1
 
 
 class SnapshotRequest(t.NamedTuple):
-    """What is asked for, as the options of connection_limits_info name it."""
+    """Whose nofile is asked for, and where to, as the options of connection_limits_info name them."""
 
     users: t.Sequence[str] = ()
     units: t.Sequence[str] = ()
@@ -55,11 +56,17 @@ class SnapshotRequest(t.NamedTuple):
     allow_missing: bool = False
     ways: t.Sequence[str] = (session_ways.SSH,)
     pressure: bool = False
+    destinations: t.Sequence[str] = ()
 
     @property
     def all_users(self) -> t.Sequence[str]:
         """The users whose accounts an observation has to hold."""
         return self.users if self.users or self.units else ("root",)
+
+    @property
+    def servers(self) -> t.List[str]:
+        """The addresses among the destinations."""
+        return list(dict.fromkeys(filter(None, map(endpoints.address_of, self.destinations))))
 
 
 def snapshot(host: Host, observation: t.Mapping[str, t.Any], request: SnapshotRequest) -> t.Dict[str, t.Any]:
@@ -126,9 +133,11 @@ def _addresses(
     own = drift.own_addresses(applied)
     ours = {*(address for _interface, address in own.added), *own.routes} if kept else set()
     servers = host.attempt("name servers", lambda: name_servers.read(host)) or []
+    virtual = virtual_addresses.addresses(host, interfaces)
     # An observation that was recorded by an earlier version has neither of both.
     taken = [*interfaces.get("taken", ()), *observation.get("session", ()), *servers]
-    return dict(interface_addresses.describe(interfaces, ours), taken=taken)
+    taken += [{"address": address, "whose": whose} for address, whose in virtual.items()]
+    return dict(interface_addresses.describe(interfaces, ours, virtual), taken=taken)
 
 
 def _homes(host: Host, observation: t.Mapping[str, t.Any], request: SnapshotRequest) -> t.List[str]:

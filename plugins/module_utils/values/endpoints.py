@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.taken_addresses import plain
 
 Endpoint = t.Tuple[str, int]
 
@@ -26,6 +27,11 @@ def parse_endpoint(where: str, value: str) -> Endpoint:
     except ValueError:
         raise Refusal(where, value, allowed, "Write addresses, not names; those of IPv6 in brackets.") from None
     return str(found), whole_number(where, port, 1, port_set.HIGHEST_PORT, "Write %s." % allowed)
+
+
+def address_of(entry: object) -> t.Optional[str]:
+    """Return the address of ``192.0.2.1:7000`` or ``[2001:db8::1]:7000``, None for a name or anything else."""
+    return plain(entry.rpartition(":")[0].strip().strip("[]")) if isinstance(entry, str) else None
 
 
 def text_of(endpoint: Endpoint) -> str:

@@ -18,6 +18,9 @@ NR_OPEN = "fs.nr_open"
 FILE_MAX = "fs.file-max"
 EPOLL_WATCHES = "fs.epoll.max_user_watches"
 CONNTRACK_MAX = "net.netfilter.nf_conntrack_max"
+NONLOCAL_BIND_IPV6 = "net.ipv6.ip_nonlocal_bind"
+#: How many neighbours each family may have in all network namespaces together.
+NEIGHBOURS = {4: "net.ipv4.neigh.default.gc_thresh3", 6: "net.ipv6.neigh.default.gc_thresh3"}
 
 #: The handlers of kernel/sysctl.c: proc_dointvec and _minmax, proc_douintvec, proc_doulongvec_minmax,
 #: proc_dou8vec_minmax, proc_dointvec_jiffies, ipv4_local_port_range around proc_dointvec_minmax,
@@ -129,7 +132,7 @@ KEYS: t.Dict[str, Key] = {
     UNPRIVILEGED_START: Key(INT),
     "net.ipv4.neigh.default.gc_thresh1": _NOT_NEGATIVE,
     "net.ipv4.neigh.default.gc_thresh2": _NOT_NEGATIVE,
-    "net.ipv4.neigh.default.gc_thresh3": _NOT_NEGATIVE._replace(snapshot=True),
+    NEIGHBOURS[4]: _NOT_NEGATIVE._replace(snapshot=True),
     "net.ipv4.tcp_abort_on_overflow": _BYTE,
     "net.ipv4.tcp_child_ehash_entries": Key(UINT, 0, 2**24, snapshot=True, place=("established_hash", "child_entries")),
     "net.ipv4.tcp_comp_sack_delay_ns": Key(ULONG),
@@ -164,6 +167,10 @@ KEYS: t.Dict[str, Key] = {
     "net.ipv4.tcp_window_scaling": _BYTE,
     "net.ipv4.tcp_wmem": _BUFFERS,
     "net.ipv4.udp_mem": _PAGES._replace(namespaces=FIRST_ONLY),
+    NONLOCAL_BIND_IPV6: _BYTE._replace(
+        snapshot=True, planned=(VALUE, "routed addresses of IPv6 are bound to without being on an interface")
+    ),
+    NEIGHBOURS[6]: _NOT_NEGATIVE._replace(snapshot=True),
     "net.netfilter.nf_conntrack_buckets": _BUCKETS._replace(namespaces=SHOWN, module=_CONNTRACK, snapshot=True),
     CONNTRACK_MAX: _NOT_NEGATIVE._replace(
         namespaces=SHOWN,

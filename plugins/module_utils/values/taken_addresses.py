@@ -90,11 +90,14 @@ def refuse(where: str, entries: t.Sequence[object], added: t.Iterable[Piece], ta
     for piece in added:
         # Of one address it is found at once; a run is compared with everything that is known.
         had = [piece.run[1:]] if piece.size == 1 else taken.within(piece.run)
-        address = MAKE[piece.version](min(had)[0]) if had else None
-        whose = taken.whose(address) if address is not None else None
-        if whose is not None:
-            entry = entries[address_set.index_of(where, piece.place)]
-            raise Refusal(piece.place, str(address), ALLOWED, "It is %s. %s" % (whose, without(entry, taken.within)))
+        for first, _last in sorted(had):
+            # within() also tells what is the host's own.
+            address = MAKE[piece.version](first)
+            whose = taken.whose(address)
+            if whose is not None:
+                entry = entries[address_set.index_of(where, piece.place)]
+                remedy = "It is %s. %s" % (whose, without(entry, taken.within))
+                raise Refusal(piece.place, str(address), ALLOWED, remedy)
 
 
 def without(entry: object, within: t.Callable[[Run], t.Iterable[ranges.Range]], shared: str = "") -> str:

@@ -9,8 +9,9 @@ import ipaddress
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import ranges
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, MAX_ADDRESSES
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, MAX_ADDRESSES, Run
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BY_ROUTE
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import NONLOCAL_BIND_IPV6
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest, parse
 
@@ -22,8 +23,8 @@ def source_ranges(limits: Limits, interface: str | None, ours: bool = True) -> S
     """Return the addresses that a client can connect from, None where they could not be read.
 
     These are ours and the global ones of its interface (that of the family's default route where none is named;
-    without a default route those of every interface), those on lo, and the prefixes of IPv4 that are local as a whole
-    (AnyIP).
+    without a default route those of every interface) and those on lo, but those that are no source; and what routes
+    make local (AnyIP), of IPv6 where net.ipv6.ip_nonlocal_bind is 1.
 
     ours: whether those that this collection added count
     """
@@ -35,19 +36,31 @@ def source_ranges(limits: Limits, interface: str | None, ours: bool = True) -> S
         family = entry["family"]
         chosen = interface or addresses["default_interface"].get(str(family))
         # Ours of IPv4 have the scope host, so that nobody leaves from one who does not bind to it.
-        if not (ours if entry.get("ours") else entry["scope"] == "global"):
+        if "no_source" in entry or not (ours if entry.get("ours") else entry["scope"] == "global"):
             continue
         if entry["interface"] == "lo" or chosen is None or entry["interface"] == chosen:
             first = ipaddress.ip_address(entry["address"])
             found[family].append((int(first), int(ipaddress.ip_address(entry.get("last", entry["address"])))))
-    for entry in addresses["anyip"]:
-        network = ipaddress.ip_network(entry["prefix"], strict=False)
-        if network.version == 6:
-            # bind() wants an address of an interface, unless the program asks for IPV6_FREEBIND (net/ipv6/af_inet6.c,
-            # __inet6_bind; measured).
-            continue
-        found[network.version].append((int(network.network_address), int(network.broadcast_address)))
+    for family, low, high in anyip_runs(addresses, None if ours else False):
+        # bind() takes an address that is local by a route alone as a nonlocal one (net/ipv6/af_inet6.c, __inet6_bind:
+        # ipv6_can_nonlocal_bind; measured). IP_FREEBIND and IPV6_FREEBIND do the same for one program.
+        if family == 4 or _binds_nonlocal(limits):
+            found[family].append((low, high))
     return {family: ranges.merged(several) for family, several in found.items()}
+
+
+def anyip_runs(addresses: t.Mapping[str, t.Any], ours: bool | None = None) -> t.Iterator[Run]:
+    """Yield what routes make local: all, or only what this collection added, or only what it did not."""
+    for entry in addresses["anyip"]:
+        if ours in (None, bool(entry.get("ours"))):
+            for text in entry["ranges"]:
+                first, _dash, last = text.partition("-")
+                yield entry["family"], int(ipaddress.ip_address(first)), int(ipaddress.ip_address(last or first))
+
+
+def _binds_nonlocal(limits: Limits) -> bool:
+    # The kernel takes any other number for 1 (include/net/ipv6.h, ipv6_can_nonlocal_bind).
+    return (limits["keys"].get(NONLOCAL_BIND_IPV6) or {}).get("now") not in (None, "0")
 
 
 def source_addresses(limits: Limits, stated: t.Mapping[str, t.Any], maximum: int = MAX_ADDRESSES) -> list[str]:

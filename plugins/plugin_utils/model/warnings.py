@@ -6,13 +6,18 @@
 from __future__ import annotations
 
 import ipaddress
+import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set, ranges
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND, BIND_ANY
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import AUTOBIND_REUSE
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND, BIND_ANY, BY_ROUTE
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import AUTOBIND_REUSE, NEIGHBOURS
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import four_tuples, pressure, subjects
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import SourceRanges
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits, number_of
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import (
+    SourceRanges,
+    anyip_runs,
+    source_ranges,
+)
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.programs import CLIENT
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest
 
@@ -21,6 +26,9 @@ _LONG_CHAIN = 8
 
 #: net/ipv4/sysctl_net_ipv4.c, tcp_child_ehash_entries_max.
 _MAX_CHILD_BUCKETS = 2**24
+
+#: net/ipv4/arp.c, arp_tbl; net/ipv6/ndisc.c, nd_tbl: gc_thresh3.
+_NEIGHBOURS_BY_DEFAULT = 1024
 
 #: An administrator's and Ansible's own sessions are no client that loses ports to us.
 _FEW_CONNECTIONS = 100
@@ -38,6 +46,9 @@ def collect(limits: Limits, request: ClientRequest, ceiling: int | None) -> list
         _timewait_overflow(limits, request),
         _nobody_applies(limits),
         _containers(limits),
+        _cloud(limits),
+        *_neighbours(limits, request),
+        *_paths(limits, request),
     ]
     found += pressure.warnings(limits, request)
     found += _behind(limits, request) if request.after_restart else []
@@ -137,14 +148,98 @@ def _bind_among_others(limits: Limits, request: ClientRequest) -> str | None:
     )
 
 
-def _ours(limits: Limits) -> SourceRanges:
+def _ours(limits: Limits, routed: bool = True) -> SourceRanges:
+    """Return the addresses that this collection added; routed: those too that only a route makes local."""
     found: SourceRanges = {4: [], 6: []}
     for entry in limits["addresses"]["list"]:
         if entry.get("ours"):
             last = entry.get("last", entry["address"])
             pair = (int(ipaddress.ip_address(entry["address"])), int(ipaddress.ip_address(last)))
             found[entry["family"]].append(pair)
-    return found
+    for family, first, last in anyip_runs(limits["addresses"], ours=True) if routed else ():
+        found[family].append((first, last))
+    return {family: ranges.merged(several) for family, several in found.items()}
+
+
+def _cloud(limits: Limits) -> str | None:
+    """Warn of a network that lets only packets from assigned addresses out; a container's leave as the machine's."""
+    cloud = limits["host"].get("cloud")
+    if cloud is None or limits["addresses"] is None or limits["host"]["first_network_namespace"] is False:
+        return None
+    number = sum(map(ranges.count, _ours(limits).values()))
+    if not number:
+        return None
+    return (
+        "%s drops packets from addresses that are not assigned to this machine, unless that is switched off there: "
+        "assign it the %s that this collection adds (docs/source-addresses.md)."
+        % (cloud, number_of(number, "source address", "es"))
+    )
+
+
+def _neighbours(limits: Limits, request: ClientRequest) -> t.Iterator[str]:
+    """Warn of tables of neighbours with fewer places than there are addresses on the link, there and here."""
+    if limits["addresses"] is None:
+        return
+    # Of IPv6 only what is on the interface is on its link; of IPv4 whoever routes to the host has no need to ask.
+    sources = {4: ranges.count(_ours(limits)[4]), 6: ranges.count(_ours(limits, routed=False)[6])}
+    for family, key in NEIGHBOURS.items():
+        if sources[family] > _NEIGHBOURS_BY_DEFAULT:
+            yield (
+                "Each gateway and server on this host's link has a neighbour for each of its %d source addresses of "
+                "IPv%d: Linux has room for %d. Raise %s there, or have their prefix routed to this host."
+                % (sources[family], family, _NEIGHBOURS_BY_DEFAULT, key)
+            )
+        room = int((limits["keys"].get(key) or {}).get("now") or 0)
+        servers = _on_link(limits, request, family)
+        if 0 < room < servers:
+            yield (
+                "%d destinations are on this host's link, and its table of neighbours has room for %d (%s): raise it "
+                "(tune_sysctl_floors: {%s: %d})." % (servers, room, key, key, 2 * servers)
+            )
+
+
+def _on_link(limits: Limits, request: ClientRequest, family: int) -> int:
+    """Return how many of the servers that are listed are on a link of this host."""
+    links = []
+    for entry in limits["addresses"]["list"]:
+        if entry["family"] == family and entry["interface"] != "lo":
+            network = ipaddress.ip_network("%s/%d" % (entry["address"], entry["prefix"]), strict=False)
+            links.append((int(network.network_address), int(network.broadcast_address)))
+    servers = {ipaddress.ip_address(one) for one in request.servers}
+    links = ranges.merged(links)
+    return sum(one.version == family and ranges.covers(links, int(one)) for one in servers)
+
+
+def _paths(limits: Limits, request: ClientRequest) -> t.Iterator[str]:
+    """Warn of sources whose packets leave by another interface, or not at all: by routes and rules, as the kernel says.
+
+    Where the program binds no address, the route has the source that fits it.
+    """
+    found = source_ranges(limits, request.interface)
+    if found is None or request.binding in BY_ROUTE:
+        return
+    # What an earlier version read of a host has none.
+    for path in limits["addresses"].get("paths", ()):
+        family = ipaddress.ip_address(path["destination"]).version
+        expected = request.interface or limits["addresses"]["default_interface"].get(str(family))
+        sources = [one for one in path["sources"] if ranges.covers(found[family], int(ipaddress.ip_address(one)))]
+        if not sources or path["interface"] == expected:
+            continue
+        several = " and %d more" % (len(sources) - 1) if sources[1:] else ""
+        asked = "ip route get %s from %s" % (path["destination"], sources[0])
+        if path["interface"] is None:
+            yield "Packets from the source address %s%s to %s do not leave this host (%s): correct its routes." % (
+                sources[0],
+                several,
+                path["destination"],
+                asked,
+            )
+        elif expected is not None:
+            yield (
+                "Packets from the source address %s%s to %s leave by %s, not by %s (%s), and whoever checks sources "
+                "drops them: set tune_interface to %s, or add a rule for these sources."
+                % (sources[0], several, path["destination"], path["interface"], expected, asked, path["interface"])
+            )
 
 
 def _bind_with_destinations(request: ClientRequest) -> str | None:

@@ -9,6 +9,7 @@ import math
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, ranges, taken_addresses
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, Run
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import (
     AUTOBIND,
     BIND_ANY,
@@ -52,7 +53,9 @@ def _pool(request: ClientRequest) -> Pool:
 def addresses_of_slice(
     limits: Limits, request: ClientRequest, target: int, part: Slice | None, others: Others
 ) -> list[str]:
-    """Return as many addresses of the slice as the target needs; refuse where they do not suffice, or others have them.
+    """Return as many addresses of the slice as the target needs, as entries of a list.
+
+    Refuse where they do not suffice, or others have them.
 
     limits: the host with everything else of the plan, and without the slice
     """
@@ -60,11 +63,11 @@ def addresses_of_slice(
     if request.binding in BY_ROUTE or request.explicit.addresses or part is None:
         raise need.refusal(part, 0)
     taken, missing = need.taken_of(part)
-    for address in taken:
-        others.refuse_of_pool(address)
+    for run in taken:
+        others.refuse_of_pool(run)
     if missing:
-        raise need.refusal(part, len(taken))
-    return [str(address) for address in taken]
+        raise need.refusal(part, ranges.count(run[1:] for run in taken))
+    return [ranges.text(run[1:], MAKE[run[0]]) for run in taken]
 
 
 class Others:
@@ -100,17 +103,20 @@ class Others:
         for others in (self, self._slots):
             taken_addresses.refuse(where, entries, added, others)
 
-    def refuse_of_pool(self, address: address_set.Address) -> None:
-        """Refuse an address of the pool that others have, and say how all hosts that share the pool leave it out."""
+    def refuse_of_pool(self, run: Run) -> None:
+        """Refuse addresses of the pool of which others have one, and say how all hosts that share it leave it out."""
+        had = [first for first, _last in self._seen.within(run)]
+        had += self._known.of_others(run) + self._slots.of_others(run)
+        if not had:
+            return
+        address = MAKE[run[0]](min(had))
         whose, slot_of = self.whose(address), self._slots.whose(address)
         if whose is not None:
             entry = _pool(self._request).entry_of(address)
             shared = " on every host that shares the pool, or give this host another tune_slot"
             remedy = taken_addresses.without(entry, self.within, shared)
-        elif slot_of is not None:
-            remedy = "Give this host a tune_slot that no other host has."
         else:
-            return
+            remedy = "Give this host a tune_slot that no other host has."
         remedy = "It is %s. %s" % (whose or slot_of, remedy)
         raise Refusal("tune_address_pool", str(address), taken_addresses.ALLOWED, remedy)
 
@@ -141,15 +147,17 @@ class _Need:
         used = {f: min(1, n) if request.binding in BY_ROUTE else n for f, n in sources.items()}
         self.held = sum(used[family] * self.capacity[family] for family in used)
 
-    def taken_of(self, part: Slice) -> tuple[list[address_set.Address], int]:
+    def taken_of(self, part: Slice) -> tuple[list[Run], int]:
         """Return the addresses of a slice that are needed, and how many four-tuples are missing all the same."""
-        taken, missing = [], self.four_tuples - self.held
-        for address in part.addresses():
-            if missing <= 0:
-                break
-            if self.capacity[address.version] and not ranges.covers(self.present[address.version], int(address)):
-                taken.append(address)
-                missing -= self.capacity[address.version]
+        taken: list[Run] = []
+        missing = self.four_tuples - self.held
+        for version, *ends in part.runs:
+            each = self.capacity[version]
+            for first, last in ranges.without((ends[0], ends[1]), self.present[version]) if each else ():
+                if missing > 0:
+                    end = min(last, first + math.ceil(missing / each) - 1)
+                    taken.append((version, first, end))
+                    missing -= each * (end - first + 1)
         return taken, max(0, missing)
 
     def refusal(self, part: Slice | None, taken: int) -> Refusal:
@@ -184,6 +192,9 @@ class _Need:
         interface = self.request.interface
         place = "on %s (tune_interface)" % interface if interface else "on any interface"
         remedy = "Give %s an address%s." % (interface or "one", "" if interface else " and the host a default route")
+        for entry in (self.limits["addresses"] or {}).get("list", ()):
+            if "no_source" in entry and interface in (None, entry["interface"]):
+                remedy += " %s does not count, as it is %s." % (entry["address"], entry["no_source"])
         allowed = "0: the host has no source address %s" % place
         return Refusal("tune_target_connections", self.target, allowed, remedy)
 

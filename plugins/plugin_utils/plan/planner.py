@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, port_set
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import port_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import known
@@ -35,6 +35,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.descriptors import descriptors_needed
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory import bytes_of_connection
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import usable_sources
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import methods
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.addresses import (
     Others,
     addresses_of_slice,
@@ -68,7 +69,8 @@ def plan(
     table, host: whose addresses are whose in the inventory (fleet.share_out(), ``known``), and this host's name there
 
     Returns:
-        settings: by the names of the role variables without ``tune_``
+        settings: by the names of the role variables without ``tune_``; ``addresses`` are entries of tune_addresses, of
+                  a pool ranges such as ``198.51.100.10-198.51.100.29``
         before, after: the ceilings of the snapshot, and of the snapshot that the settings will make
         target: what is planned for: as stated, or as many as four-tuples and memory allow
         descriptors: the soft nofile that each process needs for its part of the target
@@ -94,6 +96,7 @@ def _plan(limits: Limits, request: ClientRequest, others: Others) -> dict[str, t
     port_set.parse_ports("tune_reserved_ports", explicit.reserved_ports)
     others.refuse_listed()
     settings = _network_settings(limits, request)
+    methods.bind_routed(limits, settings)
     refuse_unreserved(limits, settings)
     part = slice_of_host(limits, request)
     lasting = without_automatic(limits)
@@ -107,6 +110,7 @@ def _plan(limits: Limits, request: ClientRequest, others: Others) -> dict[str, t
         if (allowed.advised or 0) < planned_for:
             part = part or slice_of_host(limits, request, needed=True)
             settings["addresses"] = addresses_of_slice(bare, request, planned_for, part, others)
+            methods.bind_routed(limits, settings)
     possible = planned_for if request.target is not None else min(max(planned_for, allowed.allows or 0), maximum)
     settings.update(limits_settings(limits, request, planned_for, possible))
     settings["sysctl_floors"] = floors_of(limits, request, planned_for, settings["nofile_hard"])
@@ -144,7 +148,8 @@ def _network_settings(limits: Limits, request: ClientRequest) -> Settings:
         "sysctl_floors": {},
         "sysctl_values": dict(planned, **explicit.sysctl_values),
         "reserved_ports": list(explicit.reserved_ports),
-        "addresses": [str(one) for one in address_set.expand("tune_addresses", explicit.addresses)],
+        "addresses": list(explicit.addresses),
+        "addresses_method": request.addresses_method,
         "interface": request.interface,
     }
 

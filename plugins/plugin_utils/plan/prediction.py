@@ -8,13 +8,15 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import (
-    address_set,
     owned,
+    ranges,
     sysctl_keys,
     sysctl_table,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, Run
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import PORT_RANGE
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits, is_settable
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import methods
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.nofile import inherited_maximum
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.ports import predicted_ports
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.settings import Settings
@@ -114,28 +116,28 @@ def _granted(subject: t.Mapping[str, t.Any], planned: t.Mapping[str, int], path:
 
 def _with_addresses(addresses: t.Mapping[str, t.Any], settings: Settings) -> t.Mapping[str, t.Any]:
     """Return the addresses with the planned ones in the place of those that an earlier run added."""
-    wanted = address_set.expand("tune_addresses", settings.get("addresses", ()))
-    new: list[dict[str, t.Any]] = []
-    for address in sorted(wanted, key=lambda one: (one.version, int(one))):
-        if new and new[-1]["next"] == (address.version, int(address)):
-            new[-1].update(last=str(address), count=new[-1]["count"] + 1)
-        else:
-            default = addresses["default_interface"].get(str(address.version))
-            new.append(_added(address, settings.get("interface") or default or ""))
-        new[-1]["next"] = (address.version, int(address) + 1)
-    for entry in new:
-        del entry["next"]
-    return dict(addresses, list=[entry for entry in addresses["list"] if not entry.get("ours")] + new)
+    routed, added = methods.split(addresses, settings)
+    interface, default = settings.get("interface"), addresses["default_interface"]
+    listed = [entry for entry in addresses["list"] if not entry.get("ours")]
+    listed += [_added(run, interface or default.get(str(run[0])) or "") for run in added]
+    local = [entry for entry in addresses["anyip"] if not entry.get("ours")]
+    for family in MAKE:
+        texts = [ranges.text(run[1:], MAKE[family]) for run in routed if run[0] == family]
+        if texts:
+            local.append({"interface": "lo", "family": family, "ours": True, "ranges": texts})
+    return dict(addresses, list=listed, anyip=local)
 
 
-def _added(address: address_set.Address, interface: str) -> dict[str, t.Any]:
+def _added(run: Run, interface: str) -> dict[str, t.Any]:
+    family, first, last = run
+    address = MAKE[family](first)
     return {
         "address": str(address),
-        "last": str(address),
-        "count": 1,
+        "last": str(MAKE[family](last)),
+        "count": last - first + 1,
         "prefix": address.max_prefixlen,
         "interface": interface,
-        "family": address.version,
+        "family": family,
         "scope": "global",
         "ours": True,
     }

@@ -35,10 +35,12 @@ class HostCalls:
         """Return what client_settings does."""
         return self._run("fourtuple.clients.client_settings", {**options, **more})
 
-    def limits(self, options: HostOptions) -> Json:
+    def limits(self, options: HostOptions, request: t.Mapping[str, t.Any]) -> Json:
         """Return a snapshot of the host's limits."""
         limits = {"users": list(options.users), "units": list(options.units), "ways": list(options.logins)}
-        return self.settings({"state": "read", "limits": limits, "variable_names": {}})
+        stated = request.get("destinations")
+        addresses = {"destinations": stated if isinstance(stated, list) else []}
+        return self.settings({"state": "read", "limits": limits, "addresses": addresses, "variable_names": {}})
 
     def reload_systemd(self) -> Json:
         return self._run("ansible.builtin.systemd_service", {"daemon_reload": True})

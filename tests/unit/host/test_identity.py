@@ -37,6 +37,7 @@ def test_a_debian_host(host):
         init="systemd",
         systemd="252.38-1~deb12u1",
         pam="1.5.2-6",
+        cloud=None,
         container=False,
         container_kind=None,
         first_network_namespace=True,
@@ -78,3 +79,30 @@ def test_capabilities():
     ]
     assert capabilities.read("CapEff:\t0000000000000000\n") == []
     assert capabilities.read("") is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "cloud"),
+    [
+        ({"sys_vendor": "Amazon EC2", "product_name": "m6i.large"}, "AWS"),
+        ({"sys_vendor": "Xen", "product_version": "4.11.amazon"}, "AWS"),
+        ({"sys_vendor": "Google", "product_name": "Google Compute Engine"}, "Google Cloud"),
+        (
+            {"sys_vendor": "Microsoft Corporation", "chassis_asset_tag": "7783-7084-3265-9085-8269-3286-77"},
+            "Azure",
+        ),
+        ({"sys_vendor": "Microsoft Corporation", "chassis_asset_tag": "7783-7084-3265-9085"}, None),
+        ({"sys_vendor": "QEMU", "chassis_asset_tag": "OracleCloud.com"}, "Oracle Cloud"),
+        ({"sys_vendor": "Hetzner", "product_name": "vServer"}, "Hetzner Cloud"),
+        ({"sys_vendor": "OpenStack Foundation", "product_name": "OpenStack Nova"}, "OpenStack"),
+        ({"sys_vendor": "QEMU", "chassis_asset_tag": "OpenTelekomCloud"}, "OpenStack"),
+        ({"sys_vendor": "QEMU", "product_name": "Standard PC (Q35 + ICH9, 2009)"}, None),
+        ({"sys_vendor": "VMware, Inc."}, None),
+        ({}, None),
+    ],
+)
+def test_the_cloud_of_a_machine(host, fields, cloud):
+    host.path.mkdir(exist_ok=True)
+    for field, text in fields.items():
+        host.put("/sys/class/dmi/id/" + field, text + "\n")
+    assert identity.cloud(host.look()) == cloud

@@ -16,6 +16,7 @@ import namespaces
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from limits_builder import local
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import interface_addresses, netlink
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
@@ -100,6 +101,9 @@ def test_local_prefixes_and_default_routes_are_read():
     assert reader.anyip == [
         {"prefix": "10.240.0.0/16", "interface": "lo", "family": 4},
         {"prefix": "2001:db8::/48", "interface": "lo", "family": 6},
+        # observe() leaves out what an interface has.
+        {"prefix": "192.0.2.10/32", "interface": "eth0", "family": 4},
+        {"prefix": "2001:db8::1/128", "interface": "eth0", "family": 6},
     ]
     assert reader.default_routes == [route("eth0", 4, 100), route("eth0", 6), route("eth1", 6)]
 
@@ -189,7 +193,7 @@ def test_a_next_hop_without_length_is_refused():
 
 def test_nothing_observed():
     assert interface_addresses.describe(EMPTY, set()) == {
-        "default_interface": {"4": None, "6": None}, "list": [], "anyip": [], "primary": None,
+        "default_interface": {"4": None, "6": None}, "list": [], "anyip": [], "primary": None, "paths": [],
     }  # fmt: skip
 
 
@@ -254,10 +258,79 @@ def test_ranges_lose_and_add_nothing(hosts, own):
 def test_a_local_prefix_counts_unless_it_is_loopback():
     anyip = [
         {"prefix": prefix, "interface": "lo", "family": 6 if ":" in prefix else 4}
-        for prefix in ("127.0.0.0/8", "127.1.0.0/16", "10.240.0.0/16", "2001:db8::/48", "0.0.0.0/0")
+        for prefix in ("127.0.0.0/8", "127.1.0.0/16", "10.240.0.0/16", "2001:db8::/48")
     ]
     found = interface_addresses.describe(EMPTY | {"anyip": anyip}, set())["anyip"]
-    assert [one["prefix"] for one in found] == ["10.240.0.0/16", "2001:db8::/48", "0.0.0.0/0"]
+    assert found == [
+        local("10.240.0.0-10.240.255.255"),
+        local("2001:db8::-2001:db8:0:ffff:ffff:ffff:ffff:ffff"),
+    ]
+
+
+@given(st.lists(st.tuples(st.integers(0, 63), st.integers(26, 32), st.booleans()), max_size=30))
+def test_routes_become_ranges_that_lose_and_add_nothing(routes):
+    networks = [
+        (ipaddress.ip_network("198.51.100.%d/%d" % (start & (0xFF << (32 - length)), length)), own)
+        for start, length, own in routes
+    ]
+    anyip = [{"prefix": str(network), "interface": "lo", "family": 4} for network, _own in networks]
+    ours = {str(network) for network, own in networks if own}
+    for entry in interface_addresses.describe(EMPTY | {"anyip": anyip}, ours)["anyip"]:
+        found = []
+        for text in entry["ranges"]:
+            first, _dash, last = text.partition("-")
+            found += range(int(ipaddress.ip_address(first)), int(ipaddress.ip_address(last or first)) + 1)
+        of_kind = [network for network, _own in networks if (str(network) in ours) == entry["ours"]]
+        assert found == sorted({int(address) for network in of_kind for address in network})
+
+
+def test_thousands_of_routes_take_little_room():
+    """4,096 are as many as a host may have; of a set of addresses neighbouring prefixes are of different lengths."""
+    cover = [str(one) for first in range(0, 65536, 32) for one in ipaddress.summarize_address_range(
+        ipaddress.ip_address("10.0.0.1") + first, ipaddress.ip_address("10.0.0.2") + first)]  # fmt: skip
+    assert len(cover) == 4096
+    anyip = [{"prefix": prefix, "interface": "lo", "family": 4} for prefix in cover]
+    found = interface_addresses.describe(EMPTY | {"anyip": anyip}, set(cover))["anyip"]
+    assert len(found) == 1
+    assert len(found[0]["ranges"]) == 2048
+    assert len(json.dumps(found)) < 2048 * 30
+
+
+@pytest.mark.parametrize(
+    ("changes", "own", "words"),
+    [
+        ({}, False, None),
+        ({"secondary": True}, False, "temporary: "),
+        ({"deprecated": True, "expires": True}, False, "deprecated: "),
+        ({"deprecated": True}, False, None),
+        ({"expires": True}, False, None),
+        ({"tentative": True}, False, "tentative: "),
+        ({"duplicate": True}, False, "a duplicate: "),
+        ({"keepalived": True}, False, "a virtual address of keepalived"),
+        ({"deprecated": True, "expires": True}, True, None),
+        ({"secondary": True}, True, None),
+        ({"tentative": True}, True, "tentative: "),
+        ({"duplicate": True}, True, "a duplicate: "),
+    ],
+)
+def test_what_is_no_source(changes, own, words):
+    address = entry("2001:db8::1", 64) | changes
+    observed = EMPTY | {"addresses": [address], "default_routes": [route("eth0", 6)]}
+    found = interface_addresses.describe(observed, {"2001:db8::1/64"} if own else set())
+    (one,) = found["list"]
+    assert one.get("no_source", "").startswith(words or "")
+    assert ("no_source" in one) == (words is not None)
+    assert (found["primary"] is None) == (own or words is not None)
+
+
+def test_what_is_a_services_is_neither_source_nor_primary():
+    observed = EMPTY | {
+        "addresses": [entry("192.0.2.9", 24), entry("192.0.2.10", 24)],
+        "default_routes": [route("eth0")],
+    }
+    found = interface_addresses.describe(observed, set(), {"192.0.2.9": "a virtual address"})
+    assert found["primary"]["address"] == "192.0.2.10"
+    assert [one.get("no_source") for one in found["list"]] == ["a virtual address", None]
 
 
 @pytest.mark.parametrize(
@@ -337,8 +410,8 @@ def test_the_real_kernel_against_ip():
     described = interface_addresses.describe(observed, ours)
     assert described["default_interface"] == {"4": "eth7", "6": "eth7"}
     assert described["anyip"] == [
-        {"prefix": "10.240.0.0/16", "interface": "lo", "family": 4},
-        {"prefix": "2001:db8:8::/48", "interface": "lo", "family": 6},
+        local("10.240.0.0-10.240.255.255"),
+        local("2001:db8:8::-2001:db8:8:ffff:ffff:ffff:ffff:ffff"),
     ]
     assert described["primary"] == {"address": "192.0.2.10", "prefix": 24, "interface": "eth7"}
     (own,) = (one for one in described["list"] if one["ours"])
@@ -358,6 +431,6 @@ def test_a_network_namespace_without_any_route():
 import json, sys
 sys.path[:0] = json.loads(sys.argv[1])
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import interface_addresses
-assert interface_addresses.observe() == {"addresses": [], "anyip": [], "default_routes": [], "taken": []}
+assert interface_addresses.observe() == {"addresses": [], "anyip": [], "default_routes": [], "taken": [], "paths": []}
 """
     namespaces.inside(script, 60)

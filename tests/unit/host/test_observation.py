@@ -26,7 +26,7 @@ def test_a_group_without_a_name(monkeypatch):
 
 
 def test_a_kernel_that_does_not_answer(monkeypatch):
-    def refuse():
+    def refuse(destinations):
         raise netlink.NetlinkError("no answer")
 
     monkeypatch.setattr(observation.interface_addresses, "observe", refuse)

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import copy
+import ipaddress
 import json
 import typing as t
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from limits_builder import address, container, limits_of, subject
+from limits_builder import address, container, limits_of, local, subject
 
 from ansible_collections.fourtuple.clients.plugins.filter.ceilings import FilterModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
@@ -18,7 +19,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import cei
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import CONSTRAINTS
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.descriptors import descriptors_needed
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory import memory_room
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import source_addresses
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import source_addresses, source_ranges
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import parse
 
 TRACKING = {"loaded": True, "max": 262144, "count": 1012, "buckets": 65536, "tracks_local": True, "why": "it counts"}
@@ -146,7 +147,7 @@ class TestFourTuples:
         assert allows("four_tuples", limits, **asked) == 7 * 28232
 
     def test_prefixes_that_are_local_as_a_whole(self) -> None:
-        limits = limits_of(addresses={"anyip": [{"prefix": "192.0.2.0/28", "interface": "lo", "family": 4}]})
+        limits = limits_of(addresses={"anyip": [local("192.0.2.0-192.0.2.15")]})
         # 192.0.2.10 is one of the sixteen.
         assert allows("four_tuples", limits, binding="bind_no_port") == 16 * 28232
 
@@ -449,7 +450,7 @@ _RESOURCES: dict[str, tuple[tuple[str | int, ...], st.SearchStrategy[int]]] = {
     "pid_max": (("tasks", "pid_max"), st.integers(0, 300)),
     "tasks": (("tasks", "cgroups", 0, "limit"), st.integers(0, 300)),
     "sources": (("addresses", "list", 1, "last"), st.integers(0, 200)),
-    "anyip": (("addresses", "anyip", 0, "prefix"), st.integers(0, 24)),
+    "anyip": (("addresses", "anyip", 0, "ranges"), st.integers(0, 24)),
 }
 
 
@@ -458,11 +459,11 @@ def _put(limits: dict[str, t.Any], resource: str, number: int) -> None:
     inner: t.Any = limits
     for name in place[:-1]:
         inner = inner[name]
-    value: int | str = number
+    value: int | str | list[str] = number
     if resource == "sources":
         value = "192.0.2.%d" % (10 + number)
     elif resource == "anyip":
-        value = "198.18.0.0/%d" % (32 - number)
+        value = ["198.18.0.0-%s" % (ipaddress.ip_address("198.18.0.0") + 2**number - 1)]
     inner[place[-1]] = value
 
 
@@ -472,7 +473,7 @@ def hosts(draw: st.DrawFn) -> dict[str, t.Any]:
         conntrack=TRACKING | {"tracks_local": draw(st.booleans())},
         memory={"cgroups": [{"path": "/a", "limit": 0, "used": 10**6, "file_cache": 10**5}]},
         tasks={"cgroups": [{"path": "/a", "limit": 0, "used": 10}], "threads": 10},
-        addresses={"anyip": [{"prefix": "198.18.0.0/32", "interface": "lo", "family": 4}]},
+        addresses={"anyip": [local("198.18.0.0")]},
     )
     for name, (_place, numbers) in _RESOURCES.items():
         _put(limits, name, draw(numbers))
@@ -539,8 +540,9 @@ def test_what_a_binding_gives_up_is_never_gained(limits: dict[str, t.Any], asked
 
 def _sources_of(limits: dict[str, t.Any]) -> int:
     """Return how many addresses a host of this test has: its own run of them, and the prefix that is local."""
-    last = int(limits["addresses"]["list"][1]["last"].rpartition(".")[2])
-    return last - 9 + 2 ** (32 - int(limits["addresses"]["anyip"][0]["prefix"].rpartition("/")[2]))
+    runs = [(limits["addresses"]["list"][1]["address"], limits["addresses"]["list"][1]["last"])]
+    runs.append(limits["addresses"]["anyip"][0]["ranges"][0].split("-"))
+    return sum(int(ipaddress.ip_address(last)) - int(ipaddress.ip_address(first)) + 1 for first, last in runs)
 
 
 @given(limits=hosts(), asked=REQUESTS, target=st.integers(1, 10**6), own=st.integers(1, 1000))
@@ -617,7 +619,7 @@ def test_a_program_that_sets_its_own_nofile() -> None:
 
 def test_the_sources_are_those_that_the_ceiling_counts() -> None:
     limits = limits_of()
-    limits["addresses"]["anyip"] = [{"prefix": "10.240.0.0/16", "interface": "lo", "family": 4}]
+    limits["addresses"]["anyip"] = [local("10.240.0.0-10.240.255.255")]
     assert source_addresses(limits, {"binding": "autobind"}) == []
     assert "10.240.0.0-10.240.255.255" in source_addresses(limits, {"binding": "bind_no_port"})
     assert source_addresses(limits, {"binding": "bind_no_port", "destinations": ["[2001:db8::7]:1"]}) == []
@@ -627,18 +629,55 @@ def test_of_a_whole_prefix_only_so_many_sources_are_named() -> None:
     limits = limits_of()
     limits["addresses"]["list"] = []
     limits["addresses"]["anyip"] = [
-        {"prefix": "10.0.0.0/30", "interface": "lo", "family": 4},
-        {"prefix": "10.240.0.0/10", "interface": "lo", "family": 4},
+        local("10.0.0.0-10.0.0.3"),
+        local("10.192.0.0-10.255.255.255", ours=True),
     ]
     named = source_addresses(limits, {"binding": "bind_no_port"}, 6)
     assert named == ["10.0.0.0-10.0.0.3", "10.192.0.0-10.192.0.1"]
 
 
-def test_a_prefix_of_ipv6_that_is_local_is_no_source() -> None:
-    """bind() wants an address of an interface there."""
+_ROUTED_IPV6 = "2001:db8:1::-2001:db8:1:0:ffff:ffff:ffff:ffff"
+_TO_IPV6 = {"binding": "bind_no_port", "destinations": ["[2001:db8::7]:1"]}
+
+
+@pytest.mark.parametrize(("key", "sources"), [(None, 0), ("0", 0), ("1", 2**64), ("2", 2**64)])
+def test_a_prefix_of_ipv6_that_is_local_is_a_source_where_it_can_be_bound_to(key: str | None, sources: int) -> None:
+    limits = limits_of(keys={} if key is None else {"net.ipv6.ip_nonlocal_bind": key})
+    limits["addresses"]["anyip"] = [local(_ROUTED_IPV6)]
+    if key is None:
+        del limits["keys"]["net.ipv6.ip_nonlocal_bind"]
+    assert allows("four_tuples", limits, **_TO_IPV6) == sources * 28232
+    named = ["2001:db8:1::-2001:db8:1::ffff"] if sources else []
+    assert source_addresses(limits, _TO_IPV6) == named
+
+
+def test_what_is_no_source_does_not_count() -> None:
     limits = limits_of()
-    limits["addresses"]["anyip"] = [{"prefix": "2001:db8:1::/64", "interface": "lo", "family": 6}]
-    assert not source_addresses(limits, {"binding": "bind_no_port", "destinations": ["[2001:db8::7]:1"]})
+    limits["addresses"]["list"].append(address("192.0.2.200", no_source="a virtual address"))
+    assert allows("four_tuples", limits, binding="bind") == 28232
+
+
+@given(
+    anyip=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 20), st.booleans()), max_size=6),
+    listed=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 20), st.booleans(), st.booleans()), max_size=6),
+)
+def test_sources_are_those_of_the_list_and_of_the_routes(
+    anyip: list[tuple[int, int, bool]], listed: list[tuple[int, int, bool, bool]]
+) -> None:
+    """Against sets of single addresses; each counts once, and ours=False leaves out what only we added."""
+    limits = limits_of()
+    limits["addresses"]["list"] = [
+        address("10.0.0.%d" % first, last="10.0.0.%d" % (first + more), ours=own, **({"no_source": "x"} if no else {}))
+        for first, more, own, no in listed
+    ]
+    limits["addresses"]["anyip"] = [local("10.0.0.%d-10.0.0.%d" % (a, a + more), ours=own) for a, more, own in anyip]
+    for with_ours in (True, False):
+        expected = {n for a, more, own in anyip if with_ours or not own for n in range(a, a + more + 1)}
+        expected |= {n for a, m, own, no in listed if not no and (with_ours or not own) for n in range(a, a + m + 1)}
+        found = source_ranges(limits, None, with_ours)
+        assert found is not None
+        numbers = [number & 255 for first, last in found[4] for number in range(first, last + 1)]
+        assert numbers == sorted(expected)
 
 
 def test_what_a_program_takes_and_leaves() -> None:

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import copy
+import ipaddress
 import re
 import typing as t
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from limits_builder import address, container, limits_of, subject
+from limits_builder import address, container, limits_of, local, subject
 
 from ansible_collections.fourtuple.clients.plugins.filter.plan import FilterModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BINDINGS
@@ -54,6 +55,7 @@ def test_nothing_stated_plans_for_one_source_address() -> None:
         "domains": ["*", "root"],
         "units": [],
         "addresses": [],
+        "addresses_method": "auto",
         "interface": None,
     }
     assert (found["before"]["ceiling"], found["after"]["ceiling"]) == (960, 64512)
@@ -62,7 +64,7 @@ def test_nothing_stated_plans_for_one_source_address() -> None:
 def test_a_million_takes_addresses_of_the_slot() -> None:
     found = plan(target_connections=1000000, destinations=4, processes=2, **POOL)
     # 64512 ports x 4 destinations x 0.5 = 129024 a source address: 8 are needed, one is there
-    assert found["settings"]["addresses"] == ["198.51.100.%d" % n for n in range(33, 40)]
+    assert found["settings"]["addresses"] == ["198.51.100.33-198.51.100.39"]
     assert (found["sources"], found["slot"], found["target"]) == (8, 2, 1000000)
     assert found["claim"] == [["198.51.100.33", "198.51.100.48"]]
     assert found["after"]["meets_target"]
@@ -82,7 +84,7 @@ class TestAddresses:
     def test_those_of_an_earlier_run_are_not_there(self) -> None:
         ours = address("198.51.100.33", last="198.51.100.39", count=7, prefix=32, ours=True)
         limits = limits_of(addresses={"list": [address("192.0.2.10"), ours]})
-        assert len(settings(limits, target_connections=90000, **POOL)["addresses"]) == 2
+        assert settings(limits, target_connections=90000, **POOL)["addresses"] == ["198.51.100.33-198.51.100.34"]
         assert settings(limits)["addresses"] == []
 
     def test_those_of_others_are_sources(self) -> None:
@@ -102,10 +104,10 @@ class TestAddresses:
 
     def test_a_list_goes_before_the_pool(self) -> None:
         found = plan(None, {"addresses": ["198.51.100.7-198.51.100.9"]}, target_connections=100000, **POOL)
-        assert found["settings"]["addresses"] == ["198.51.100.7", "198.51.100.8", "198.51.100.9"]
+        assert found["settings"]["addresses"] == ["198.51.100.7-198.51.100.9"]
 
     def test_a_prefix_that_is_local_as_a_whole_needs_none(self) -> None:
-        limits = limits_of(addresses={"anyip": [{"prefix": "198.51.100.0/24", "interface": "lo", "family": 4}]})
+        limits = limits_of(addresses={"anyip": [local("198.51.100.0-198.51.100.255")]})
         found = plan(limits, target_connections=2000000, processes=4, **POOL)
         assert (found["settings"]["addresses"], found["sources"]) == ([], 257)
 
@@ -390,12 +392,19 @@ class TestPredict:
 
     def test_neighbouring_addresses_are_one_range(self) -> None:
         listed = ["198.51.100.1-198.51.100.3", "198.51.100.9", "2001:db8::1"]
-        found = predict(limits_of(), {"addresses": listed, "interface": "eth1"})
+        settings = {"addresses": listed, "interface": "eth1", "addresses_method": "interface"}
+        found = predict(limits_of(), settings)
         ours = [one for one in found["addresses"]["list"] if one["ours"]]
         assert [(one["address"], one["last"], one["count"]) for one in ours] == [
             ("198.51.100.1", "198.51.100.3", 3),
             ("198.51.100.9", "198.51.100.9", 1),
             ("2001:db8::1", "2001:db8::1", 1),
+        ]
+        assert found["addresses"]["anyip"] == []
+        routed = predict(limits_of(), {"addresses": listed, "interface": "eth1", "addresses_method": "route"})
+        assert routed["addresses"]["anyip"] == [
+            local("198.51.100.1-198.51.100.3", "198.51.100.9", ours=True),
+            local("2001:db8::1", ours=True),
         ]
 
 
@@ -496,7 +505,10 @@ def test_one_address_less_would_not_do(limits: Limits, asked: dict[str, t.Any]) 
     found = planner.plan(limits, asked)
     if "refusal" in found or not found["settings"]["addresses"] or asked["explicit"].get("addresses"):
         return
-    fewer = dict(found["settings"], addresses=found["settings"]["addresses"][:-1])
+    *others, last = found["settings"]["addresses"]
+    first, dash, end = last.partition("-")
+    shorter = ["%s-%s" % (first, ipaddress.ip_address(end) - 1)] if dash else []
+    fewer = dict(found["settings"], addresses=others + shorter)
     assert ceilings.predict(predict(limits, fewer), asked)["advised"] < asked["target_connections"]
 
 

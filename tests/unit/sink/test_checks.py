@@ -12,7 +12,7 @@ import socket
 
 import pytest
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.host import tcp_sockets
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import route_lookup, tcp_sockets
 from ansible_collections.fourtuple.clients.plugins.module_utils.sink import (
     checks,
     control,
@@ -102,7 +102,7 @@ def test_what_can_be_listened_on(sink, free):
 def test_what_is_local():
     assert tun.is_local(ipaddress.ip_address("127.7.7.7")) is True
     assert tun.is_local(ipaddress.ip_address("192.0.2.77")) is False
-    assert tun.way_to(ipaddress.ip_address("127.0.0.1")) == (tun.LOCAL, tun.index("lo"))
+    assert route_lookup.way_to(ipaddress.ip_address("127.0.0.1")) == (route_lookup.LOCAL, tun.index("lo"))
     assert tun.is_up("lo")
     assert not tun.is_up("ftsink99")
     assert tun.device_of(os.getpid(), 0) is None

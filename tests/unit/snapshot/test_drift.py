@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import interface_addresses
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile.effective import Subjects
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import drift
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot.kernel_limits import Keys
@@ -182,4 +183,6 @@ def test_addresses_by_route(host):
 def ask_routes(host, live):
     routes = ["198.51.100.8/29", "198.51.100.16/32"]
     host.put("/var/lib/fourtuple/addresses.json", json.dumps({"added": [], "routes": routes}))
-    return ask(host, {"list": [], "anyip": [{"prefix": prefix, "interface": "lo", "family": 4} for prefix in live]})
+    anyip = [{"prefix": prefix, "interface": "lo", "family": 4} for prefix in live]
+    observed = {"addresses": [], "anyip": anyip, "default_routes": []}
+    return ask(host, interface_addresses.describe(observed, set(routes)))

@@ -25,11 +25,12 @@ def test_what_is_planned_is_looked_at():
 
 
 def test_the_plan_sets_what_the_rows_say_and_nothing_else():
+    # A slot of IPv6, which is routed to the host: it lies in no prefix of its interface.
     stated = {
         "target_connections": 200000,
-        "destinations": 1,
+        "destinations": ["[2001:db8::7]:443"],
         "binding": "bind_no_port",
-        "address_pool": ["198.18.0.0/24"],
+        "address_pool": ["2001:db8:1::/64"],
     }
     tracked = {"tracks_local": True, "count": 5, "why": "a rule"}
     limits = limits_of(conntrack=tracked, keys={sysctl_table.CONNTRACK_MAX: 65536})
