@@ -124,6 +124,11 @@ options:
         type: list
         elements: raw
         default: []
+      method:
+        description: Whether the addresses are local by a route or stand on the interface.
+        type: str
+        choices: [auto, route, interface]
+        default: auto
       provider:
         description: What keeps the addresses over a reboot.
         type: str
@@ -272,7 +277,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import owners, tuning
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_change import AddressesRequest, IpFailed
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.address_methods import AUTO, METHODS
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_change import AddressesRequest
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.ip_program import IpFailed
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
@@ -322,6 +329,7 @@ ARGUMENTS = {
         "options": {
             "interface": {"type": "str"},
             "list": {"type": "list", "elements": "raw", "default": []},
+            "method": {"type": "str", "choices": list(METHODS), "default": AUTO},
             "provider": {
                 "type": "str",
                 "choices": ["auto", "networkd", "networkmanager", "ifupdown", "none"],

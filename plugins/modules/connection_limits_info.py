@@ -801,7 +801,7 @@ limits:
               description: C(soft) and C(hard) of every unit, null where it sets none.
               type: dict
         addresses:
-          description: The source addresses that it added.
+          description: The source addresses that it added, as ranges.
           type: list
           elements: str
     drift:

@@ -8,10 +8,11 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: source_addresses
-short_description: Give an interface any number of source addresses in one call, and take them back
+short_description: Give a host any number of source addresses in one call, and take them back
 version_added: 0.1.0
 description:
-  - Adds the addresses to the running host, each as a C(/32) or C(/128), so that none depends on another.
+  - Adds the addresses to the running host, as routes that make prefixes local or each on the interface, as O(method)
+    says. On the interface each is a C(/32) or C(/128), so that none depends on another.
   - Reads with one C(ip -json address show), writes with one C(ip -batch), reads back.
   - Records what it adds under C(/var/lib/fourtuple/addresses.json) before it adds it, and removes only that.
   - Everything that is refused is refused before the first change.
@@ -37,7 +38,7 @@ attributes:
 options:
   interface:
     description:
-      - The interface that gets the addresses. Addresses that an earlier call put on another one move.
+      - The interface whose link the addresses are used on. Addresses that an earlier call put on another one move.
       - The interface of the default route when not given.
     type: str
   list:
@@ -56,11 +57,24 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  method:
+    description:
+      - How the host gets the addresses.
+      - V(route) makes prefixes local that cover exactly the addresses, by routes on C(lo) (AnyIP). No program that
+        manages the network removes them, and none has to be told; any number of addresses in a row is a handful of
+        routes. At most 4096 of them.
+      - V(interface) puts each on the interface, and has the interface's manager keep them.
+      - V(auto) is V(route) where that works, and V(interface) for the rest. That is IPv6 in a subnet of the interface,
+        any IPv6 while C(net.ipv6.ip_nonlocal_bind) is 0, and IPv4 where C(arp_ignore) is set.
+      - A program that must see the addresses on the interface needs V(interface).
+    type: str
+    choices: [auto, route, interface]
+    default: auto
   provider:
     description:
-      - The program that has to give the interface the addresses after a reboot.
+      - The program that has to give the interface the addresses after a reboot. Those by route need none.
       - V(auto) finds it out and refuses what it does not know.
-      - V(none) means until the next reboot only.
+      - V(none) means until the next reboot only, whatever O(method) is.
     type: str
     choices: [auto, networkd, networkmanager, ifupdown, none]
     default: auto
@@ -113,26 +127,39 @@ EXAMPLES = r"""
 
 RETURN = r"""
 interface:
-  description: The interface that has the addresses, null where none is wanted.
+  description: The interface whose link the addresses are used on, null where none is wanted.
   returned: always
   type: str
   sample: eth0
 added:
-  description: The addresses that were added, in check mode those that would be.
+  description: The addresses that were added, in check mode those that would be, as ranges.
   returned: always
   type: list
   elements: str
-  sample: [198.51.100.10/32]
+  sample: [198.51.100.10-198.51.100.29]
 removed:
-  description: The addresses that were removed, in check mode those that would be, from whichever interface.
+  description: The addresses that were removed, in check mode those that would be, as ranges.
   returned: always
   type: list
   elements: str
 kept:
-  description: The addresses wanted that an earlier call had added.
+  description: The addresses wanted that an earlier call had added, as ranges.
   returned: always
   type: list
   elements: str
+moved:
+  description:
+    - Of RV(kept) the addresses that are there another way now, in check mode those that would be, from the interface to
+      a route or from one interface to another. They are never missing meanwhile.
+  returned: always
+  type: list
+  elements: str
+routes:
+  description: The prefixes that routes make local, in check mode those that they would.
+  returned: always
+  type: list
+  elements: str
+  sample: [198.51.100.10/31, 198.51.100.12/30, 198.51.100.16/29, 198.51.100.24/30, 198.51.100.28/31]
 corrected:
   description:
     - Of RV(kept) the addresses of IPv6 that programs left from without binding to them, as an earlier version added
@@ -146,20 +173,31 @@ foreign:
   type: list
   elements: str
 provider:
-  description: The program that has to give the addresses after a reboot; V(none) for nobody.
+  description:
+    - Who has to give the addresses after a reboot, V(none) for nobody. Where some are on an interface, the manager of
+      that; else V(systemd) for a unit of this collection, or V(ifupdown) for a hook of it.
   returned: always
   type: str
-  sample: networkd
+  sample: systemd
 persist:
   description: What the next reboot has to read.
   returned: always
   type: dict
   contains:
     addresses:
-      description: The addresses with their prefix length, empty where nothing is to be written.
+      description: The addresses on an interface with their prefix length, empty where nothing is to be written.
       type: list
       elements: str
-      sample: [198.51.100.10/32]
+      sample: [2001:db8::10/128]
+    routes:
+      description: The prefixes that routes make local, empty where nothing is to be written.
+      type: list
+      elements: str
+      sample: [198.51.100.16/29]
+    ip:
+      description: The path of the program C(ip).
+      type: str
+      sample: /usr/sbin/ip
     files:
       description:
         - The files to write, by their kind. A C(drop_in) of systemd-networkd, or for ifupdown a C(hook) and the
@@ -189,7 +227,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import addresses_change, owners
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_change import AddressesRequest, IpFailed
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.address_methods import AUTO, METHODS
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_change import AddressesRequest
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.ip_program import Ip, IpFailed
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import locked
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
@@ -211,6 +251,7 @@ def main() -> None:
             "interface": {"type": "str"},
             "list": {"type": "list", "elements": "raw", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "method": {"type": "str", "choices": list(METHODS), "default": AUTO},
             "provider": {
                 "type": "str",
                 "choices": ["auto", "networkd", "networkmanager", "ifupdown", "none"],
@@ -248,10 +289,11 @@ def run(module: AnsibleModule) -> None:
         params["provider"],
         params["taken"],
         Names(params["variable_prefix"], params["variable_names"]),
+        params["method"],
     )
     try:
         owners.refuse_other(host, owners.ADDRESSES, params["owner"])
-        ip = addresses_change.Ip(programs(module))
+        ip = Ip(programs(module))
         plan = addresses_change.make_plan(host, request, ip)
     except (Refusal, IpFailed, NetlinkError, ValueError) as error:
         module.fail_json(msg=str(error))

@@ -86,6 +86,14 @@ options:
         description: Whether units that run with other limits are restarted.
         type: bool
         required: true
+      addresses_method:
+        description: How the host gets the source addresses.
+        type: str
+        required: true
+      addresses_probe:
+        description: Whether the link is asked for addresses that somebody has.
+        type: bool
+        required: true
       addresses_provider:
         description: What keeps the source addresses over a reboot.
         type: str
@@ -112,6 +120,8 @@ EXAMPLES = r"""
       reserve_listeners: true
       systemd_default: false
       restart_units: false
+      addresses_method: auto
+      addresses_probe: true
       addresses_provider: auto
   register: plan
 """

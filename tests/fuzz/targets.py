@@ -31,6 +31,8 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     cgroup_paths,
     interface_addresses,
+    link_frames,
+    link_probe,
     listening,
     mounts,
     netlink,
@@ -303,12 +305,26 @@ _DEFAULT = _message(
 _SOCKET = _message(
     18, struct.pack("=4BHH16s16s36x", 2, 1, 0, 0, 9999, 80, b"\xc0\0\2\1", b"\xc0\0\2\2") + _attribute(8, b"\0")
 )
+_LINK = _message(
+    16,
+    struct.pack("=BxHiII", 0, 1, 2, 0x41, 0)
+    + _attribute(3, b"eth0\0")
+    + _attribute(1, b"\2\0\0\0\0\1")
+    + _attribute(18, _attribute(4, b"bridge\0")),
+)
 _DONE = _message(netlink.NLMSG_DONE, bytes(4))
 _ERROR = _message(netlink.NLMSG_ERROR, struct.pack("=i", -2))
 _DUMPS = [
     _ADDRESS * 2 + _DONE, _ROUTE + _DEFAULT + _DONE, _SOCKET * 3, _SOCKET + _DONE, _ERROR, _DONE, _ROUTE + _ADDRESS,
+    _LINK * 2 + _DONE,
 ]  # fmt: skip
 _NAMES = {1: "lo", 2: "eth0"}
+
+_FRAMES = [
+    make(address, b"\2\0\0\0\0\1")
+    for make in (link_frames.question, link_frames.announcement)
+    for address in (b"\xc0\0\2\1", b"\x20\1\x0d\xb8" + bytes(11) + b"\1")
+]
 
 _IPV4_SYN = bytes.fromhex(
     "00000000000000000000"
@@ -363,6 +379,8 @@ BYTES: dict[str, Target] = {
     "host.interface_addresses.Neighbours.take": Target(
         _read(lambda: interface_addresses.Neighbours(_NAMES)), octets(*_DUMPS), (NetlinkError,)
     ),
+    "host.link_frames.parse": Target(link_frames.parse, octets(*_FRAMES)),
+    "host.link_probe.Links.take": Target(_read(link_probe.Links), octets(*_DUMPS), (NetlinkError,)),
     "host.socket_count._Peers.take": Target(_read(socket_count._Peers), octets(*_DUMPS), (NetlinkError,)),
     "host.tcp_sockets.Sockets.take": Target(_read(tcp_sockets.Sockets), octets(*_DUMPS), (NetlinkError,)),
     "sink.tun._Way.take": Target(_read(tun._Way), octets(*_DUMPS), (NetlinkError,)),

@@ -146,7 +146,7 @@ def test_recorded_addresses_are_ours(rich):
         "192.0.2.10": False,
         "198.51.100.1": True,
     }
-    assert limits["applied"]["addresses"] == ["198.51.100.1/32"]
+    assert limits["applied"]["addresses"] == ["198.51.100.1"]
 
 
 def test_an_empty_folder_is_no_crash(host):

@@ -12,6 +12,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import addresses_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import name_servers
+from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.modules import source_addresses
 
@@ -43,6 +45,8 @@ class Kernel:
         self.routes = [default_route(4, "eth0")]
         #: Those with the preferred lifetime 0.
         self.deprecated: set[str] = set()
+        #: What routes on lo make local.
+        self.local: set[str] = set()
         self.calls: list[list[str]] = []
         self.batches: list[str] = []
         #: The line of a batch at which the kernel says no, or the module is killed.
@@ -78,6 +82,11 @@ class Kernel:
         return {"ifindex": index, "ifname": name, "addr_info": infos}
 
     def _apply(self, words: list[str]) -> None:
+        if words[0] == "route":
+            known = {"append": "local {} dev lo proto kernel", "del": "local {} dev lo proto kernel table local"}
+            assert " ".join(words[2:]) == known[words[1]].format(words[3])
+            {"append": self.local.add, "del": self.local.remove}[words[1]](words[3])
+            return
         assert words[0] == "address"
         assert words[3] == "dev"
         how = ["nodad", "preferred_lft", "0"] if ":" in words[2] else ["scope", "host"]
@@ -106,7 +115,12 @@ def kernel(monkeypatch: pytest.MonkeyPatch, host: HostFolder) -> Kernel:
     monkeypatch.setattr(
         addresses_change.interface_addresses, "observe", lambda: {"default_routes": kernel.routes, "taken": []}
     )
+    monkeypatch.setattr(addresses_change.interface_addresses, "routes_of_lo", lambda: set(kernel.local))
+    # A folder stands for a host that runs.
+    monkeypatch.setattr(source_addresses, "Host", lambda root: Host(root, live=True))
+    monkeypatch.setattr(addresses_change, "around", lambda host, _own: name_servers.read(host))
     host.put("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "0\n")
+    host.put("/run/systemd/system/.keep", "")
     host.put("/run/systemd/netif/links/2", "ADMIN_STATE=configured\nNETWORK_FILE=%s\n" % NETWORK_FILE)
     host.put(NETWORK_FILE, "[Match]\nName=eth0\n")
     return kernel
@@ -117,11 +131,13 @@ class Run:
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.capsys = capsys
+        self.method = "interface"
 
     def __call__(self, *entries: object, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
         arguments = {
             "list": list(entries),
             "variable_prefix": "addresses_",
+            "method": self.method,
             "_ansible_check_mode": check,
             "_ansible_remote_tmp": "/tmp",
             "_ansible_keep_remote_files": False,
@@ -144,32 +160,39 @@ def outcome(result: dict[str, t.Any]) -> tuple[t.Any, ...]:
     return tuple(result[key] for key in ("changed", "added", "removed", "kept", "foreign"))
 
 
+def persist(result: dict[str, t.Any]) -> tuple[t.Any, ...]:
+    return tuple(result["persist"][key] for key in ("addresses", "routes", "files", "obsolete"))
+
+
 def recorded(host: HostFolder) -> list[list[str]]:
     return t.cast(list[list[str]], json.loads(host.text(STATE))["added"])
 
 
 def test_adds_keeps_and_removes(run: Run, kernel: Kernel, host: HostFolder) -> None:
     first = run("198.51.100.1-198.51.100.2", "2001:db8::1")
-    added = ["198.51.100.1/32", "198.51.100.2/32", "2001:db8::1/128"]
-    assert outcome(first) == (True, added, [], [], [])
+    added, ranges = (
+        ["198.51.100.1/32", "198.51.100.2/32", "2001:db8::1/128"],
+        ["198.51.100.1-198.51.100.2", "2001:db8::1"],
+    )
+    assert outcome(first) == (True, ranges, [], [], [])
     assert first["interface"] == "eth0"
     assert first["provider"] == "networkd"
-    assert first["persist"] == {"addresses": added, "files": {"networkd_drop_in": DROP_IN}, "obsolete": []}
+    assert persist(first) == (added, [], {"networkd_drop_in": DROP_IN}, [])
     assert first["diff"]["before"] == ""
-    assert first["diff"]["after"] == "".join("eth0 %s\n" % address for address in added)
+    assert first["diff"]["after"] == "".join("eth0 %s\n" % one for one in ranges)
     assert kernel.addresses["eth0"] == ["192.0.2.10/24", "198.51.100.3/32", *added]
     assert recorded(host) == [["eth0", address] for address in added]
     assert len(kernel.batches) == 1
 
     second = run("198.51.100.1-198.51.100.2", "2001:db8::1")
-    assert outcome(second) == (False, [], [], added, [])
+    assert outcome(second) == (False, [], [], ranges, [])
     assert second["persist"] == first["persist"]
     assert second["diff"]["before"] == second["diff"]["after"]
     assert len(kernel.batches) == 1
 
     third = run("198.51.100.2", "198.51.100.4")
-    gone = ["198.51.100.1/32", "2001:db8::1/128"]
-    assert outcome(third) == (True, ["198.51.100.4/32"], gone, ["198.51.100.2/32"], [])
+    gone = ["198.51.100.1", "2001:db8::1"]
+    assert outcome(third) == (True, ["198.51.100.4"], gone, ["198.51.100.2"], [])
     assert kernel.addresses["eth0"][2:] == ["198.51.100.2/32", "198.51.100.4/32"]
     assert recorded(host) == [["eth0", "198.51.100.2/32"], ["eth0", "198.51.100.4/32"]]
 
@@ -203,9 +226,9 @@ def test_corrects_what_an_earlier_version_added(run: Run, kernel: Kernel) -> Non
     kernel.deprecated.discard("2001:db8::2/128")
     for check in (True, False):
         result = run("2001:db8::1-2001:db8::2", "198.51.100.1", check=check)
-        assert outcome(result) == (True, [], [], ["2001:db8::1/128", "2001:db8::2/128", "198.51.100.1/32"], [])
-        assert result["corrected"] == ["2001:db8::2/128"]
-        assert "eth0 2001:db8::2/128 preferred\n" in result["diff"]["before"]
+        assert outcome(result) == (True, [], [], ["198.51.100.1", "2001:db8::1-2001:db8::2"], [])
+        assert result["corrected"] == ["2001:db8::2"]
+        assert "eth0 2001:db8::2 preferred\n" in result["diff"]["before"]
     assert kernel.batches[-1] == "address change 2001:db8::2/128 dev eth0 nodad preferred_lft 0\n"
     again = run("2001:db8::1-2001:db8::2", "198.51.100.1")
     assert (again["changed"], again["corrected"]) == (False, [])
@@ -228,20 +251,20 @@ def test_a_name_server_and_what_the_inventory_tells_are_refused(run: Run, kernel
     assert "Remove the entry '203.0.113.64/30'" in result["msg"]
     assert not kernel.batches
     # What somebody else has put on the interface stays, whosever it is said to be.
-    assert run("198.51.100.3", taken=[{"address": "198.51.100.3", "whose": "x"}])["foreign"] == ["198.51.100.3/32"]
+    assert run("198.51.100.3", taken=[{"address": "198.51.100.3", "whose": "x"}])["foreign"] == ["198.51.100.3"]
 
 
 def test_a_foreign_address_stays_foreign(run: Run, kernel: Kernel, host: HostFolder) -> None:
     result = run("198.51.100.3", "198.51.100.4")
-    assert outcome(result) == (True, ["198.51.100.4/32"], [], [], ["198.51.100.3/32"])
+    assert outcome(result) == (True, ["198.51.100.4"], [], [], ["198.51.100.3"])
     assert result["persist"]["addresses"] == ["198.51.100.4/32"]
-    assert "198.51.100.3/32" in str(result["warnings"])
-    assert outcome(run(state="absent"))[2] == ["198.51.100.4/32"]
+    assert "198.51.100.3" in str(result["warnings"])
+    assert outcome(run(state="absent"))[2] == ["198.51.100.4"]
     assert kernel.addresses["eth0"] == ["192.0.2.10/24", "198.51.100.3/32"]
     assert not host.exists(STATE)
     only = run("198.51.100.3")
-    assert outcome(only) == (False, [], [], [], ["198.51.100.3/32"])
-    assert only["persist"] == {"addresses": [], "files": {}, "obsolete": []}
+    assert outcome(only) == (False, [], [], [], ["198.51.100.3"])
+    assert persist(only) == ([], [], {}, [])
 
 
 @pytest.mark.parametrize("options", [{"state": "absent"}, {"state": "present"}, {"state": "absent", "interface": "no"}])
@@ -251,7 +274,7 @@ def test_nothing_wanted_on_an_untouched_host_changes_nothing(
     kernel.routes = []
     result = run(**options)
     assert outcome(result) == (False, [], [], [], [])
-    assert result["persist"] == {"addresses": [], "files": {}, "obsolete": []}
+    assert persist(result) == ([], [], {}, [])
     assert (result["interface"], result["provider"]) == (None, "none")
     assert not kernel.batches
     assert not host.exists("/var")
@@ -261,7 +284,7 @@ def test_absent_takes_back_and_says_which_files_go(run: Run, kernel: Kernel, hos
     run("198.51.100.1")
     host.put(DROP_IN, OWNER_MARK + "\n[Network]\nAddress=198.51.100.1/32\n")
     result = run(state="absent")
-    assert outcome(result) == (True, [], ["198.51.100.1/32"], [], [])
+    assert outcome(result) == (True, [], ["198.51.100.1"], [], [])
     assert result["persist"]["obsolete"] == [DROP_IN]
     assert kernel.addresses["eth0"] == ["192.0.2.10/24", "198.51.100.3/32"]
     assert not host.exists("/var/lib/fourtuple")
@@ -273,13 +296,14 @@ def test_a_change_of_provider_makes_the_old_files_obsolete(run: Run, host: HostF
     host.put(NETWORK_FILE + ".d/other.conf", "")
     result = run("198.51.100.1", provider="none")
     assert result["changed"] is False
-    assert result["persist"] == {"addresses": [], "files": {}, "obsolete": [DROP_IN]}
+    assert persist(result) == ([], [], {}, [DROP_IN])
 
 
 def test_addresses_move_with_the_interface(run: Run, kernel: Kernel, host: HostFolder) -> None:
     run("198.51.100.1")
     result = run("198.51.100.1", interface="eth1", provider="none")
-    assert outcome(result) == (True, ["198.51.100.1/32"], ["198.51.100.1/32"], [], [])
+    assert outcome(result) == (True, [], [], ["198.51.100.1"], [])
+    assert result["moved"] == ["198.51.100.1"]
     assert kernel.addresses["eth0"] == ["192.0.2.10/24", "198.51.100.3/32"]
     assert kernel.addresses["eth1"] == ["203.0.113.5/24", "198.51.100.1/32"]
     assert recorded(host) == [["eth1", "198.51.100.1/32"]]
@@ -317,7 +341,7 @@ def test_killed_between_record_and_file_then_rebooted(run: Run, kernel: Kernel, 
     run(state="absent")
     # The drop-in was not removed, and the host boots.
     kernel.addresses["eth0"].append("198.51.100.1/32")
-    assert outcome(run(state="absent"))[2] == ["198.51.100.1/32"]
+    assert outcome(run(state="absent"))[2] == ["198.51.100.1"]
     assert kernel.addresses["eth0"] == ["192.0.2.10/24", "198.51.100.3/32"]
 
 
@@ -327,14 +351,14 @@ def test_a_failure_says_what_was_done_and_is_recorded(run: Run, kernel: Kernel, 
     result = run("198.51.100.4-198.51.100.6")
     assert result["failed"] is True
     assert result["changed"] is True
-    assert result["added"] == ["198.51.100.4/32"]
-    assert result["not_added"] == ["198.51.100.5/32", "198.51.100.6/32"]
-    assert result["removed"] == ["198.51.100.1/32"]
-    assert result["not_removed"] == []
+    assert result["added"] == ["198.51.100.4-198.51.100.5"]
+    assert result["not_added"] == ["198.51.100.6"]
+    assert result["removed"] == []
+    assert result["not_removed"] == ["198.51.100.1"]
     assert "No buffer space" in result["msg"]
-    assert "1 added, 2 not added, 1 removed, 0 not removed" in result["msg"]
+    assert "2 added, 1 not added, 0 removed, 1 not removed" in result["msg"]
     kernel.fails_at = None
-    assert outcome(run(state="absent"))[2] == ["198.51.100.4/32"]
+    assert outcome(run(state="absent"))[2] == ["198.51.100.1", "198.51.100.4-198.51.100.5"]
     assert not host.exists(STATE)
 
 
@@ -343,7 +367,7 @@ def test_reads_back_what_it_wrote(run: Run, kernel: Kernel) -> None:
     result = run("198.51.100.1")
     assert result["failed"] is True
     assert result["changed"] is False
-    assert result["not_added"] == ["198.51.100.1/32"]
+    assert result["not_added"] == ["198.51.100.1"]
 
 
 @pytest.mark.parametrize(
@@ -404,3 +428,126 @@ def test_warns_of_a_network_file_that_may_match_more(run: Run, host: HostFolder)
 def test_a_broken_record_is_named(run: Run, host: HostFolder) -> None:
     host.put(STATE, "{")
     assert STATE in run("10.0.0.1")["msg"]
+
+
+UNIT = "/etc/systemd/system/fourtuple-addresses.service"
+TARGET = "/etc/systemd/system/sysinit.target.d/fourtuple-addresses.conf"
+
+
+@pytest.fixture
+def by_itself(run: Run) -> Run:
+    run.method = "auto"
+    return run
+
+
+def test_a_range_becomes_the_prefixes_that_hold_exactly_it(by_itself: Run, kernel: Kernel, host: HostFolder) -> None:
+    first = by_itself("198.51.100.10-198.51.100.20", "198.51.100.9")
+    cover = ["198.51.100.9/32", "198.51.100.10/31", "198.51.100.12/30", "198.51.100.16/30", "198.51.100.20/32"]
+    assert outcome(first) == (True, ["198.51.100.9-198.51.100.20"], [], [], [])
+    assert (first["routes"], first["provider"]) == (cover, "systemd")
+    assert persist(first) == ([], cover, {"boot_unit": UNIT, "boot_target": TARGET}, [])
+    assert first["diff"]["after"] == "route 198.51.100.9-198.51.100.20\n"
+    assert kernel.local == set(cover)
+    assert json.loads(host.text(STATE))["routes"] == cover
+    assert outcome(by_itself("198.51.100.9-198.51.100.20"))[:3] == (False, [], [])
+    assert len(kernel.batches) == 1
+
+    shorter = by_itself("198.51.100.10-198.51.100.19")
+    assert outcome(shorter)[1:4] == ([], ["198.51.100.9", "198.51.100.20"], ["198.51.100.10-198.51.100.19"])
+    assert kernel.local == set(cover[1:4])
+    assert outcome(by_itself(state="absent"))[2] == ["198.51.100.10-198.51.100.19"]
+    assert not kernel.local
+    assert not host.exists(STATE)
+
+
+def test_addresses_on_the_interface_become_routes_and_are_never_missing(run: Run, kernel: Kernel) -> None:
+    run("198.51.100.1-198.51.100.2")
+    run.method = "auto"
+    moved = run("198.51.100.1-198.51.100.2")
+    assert (outcome(moved)[0], moved["moved"]) == (True, ["198.51.100.1-198.51.100.2"])
+    assert [line.split()[1] for line in kernel.batches[-1].splitlines()] == ["append", "append", "del", "del"]
+    assert kernel.addresses["eth0"] == ["192.0.2.10/24", "198.51.100.3/32"]
+    run.method = "interface"
+    back = run("198.51.100.1-198.51.100.2")
+    assert (outcome(back)[1:3], back["moved"]) == (([], []), ["198.51.100.1-198.51.100.2"])
+    assert [line.split()[1] for line in kernel.batches[-1].splitlines()] == ["add", "add", "del", "del"]
+    assert not kernel.local
+
+
+def test_a_prefix_never_covers_what_the_interface_has_from_someone_else(by_itself: Run, kernel: Kernel) -> None:
+    found = by_itself("198.51.100.2-198.51.100.5")
+    assert found["foreign"] == ["198.51.100.3"]
+    assert kernel.local == {"198.51.100.2/32", "198.51.100.4/31"}
+
+
+def test_a_route_of_someone_else_stays(by_itself: Run, kernel: Kernel) -> None:
+    kernel.local.add("198.51.100.8/29")
+    assert by_itself("198.51.100.8-198.51.100.15")["changed"] is False
+    by_itself(state="absent")
+    assert kernel.local == {"198.51.100.8/29"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "way"),
+    [
+        ({}, "interface"),
+        ({"net/ipv6/ip_nonlocal_bind": "1"}, "route"),
+    ],
+)
+def test_ipv6_outside_the_subnet_goes_by_route_where_programs_can_bind(
+    by_itself: Run, kernel: Kernel, host: HostFolder, settings: dict[str, str], way: str
+) -> None:
+    kernel.addresses["eth0"].append("2001:db8:1::1/64")
+    for key, value in settings.items():
+        host.put("/proc/sys/" + key, value + "\n")
+    found = by_itself("2001:db8:1::5", "2001:db8:2::5")
+    assert found["added"] == ["2001:db8:1::5", "2001:db8:2::5"]
+    assert found["routes"] == (["2001:db8:2::5/128"] if way == "route" else [])
+    assert "2001:db8:1::5/128" in kernel.addresses["eth0"]
+
+
+def test_a_routed_prefix_of_ipv6_is_one_route_whatever_its_size(
+    by_itself: Run, kernel: Kernel, host: HostFolder
+) -> None:
+    message = by_itself("2001:db8:2::/64")["msg"]
+    assert "net.ipv6.ip_nonlocal_bind is 0" in message
+    host.put("/proc/sys/net/ipv6/ip_nonlocal_bind", "1\n")
+    # All but the subnet-router anycast address: a route for each bit.
+    assert len(by_itself("2001:db8:2::/64")["routes"]) == 64
+    assert len(by_itself("2001:db8:2::-2001:db8:2::ffff:ffff:ffff:ffff")["routes"]) == 1
+
+
+def test_arp_ignore_keeps_ipv4_on_the_interface(by_itself: Run, kernel: Kernel, host: HostFolder) -> None:
+    host.put("/proc/sys/net/ipv4/conf/all/arp_ignore", "1\n")
+    assert by_itself("198.51.100.1")["routes"] == []
+    assert "198.51.100.1/32" in kernel.addresses["eth0"]
+    by_itself.method = "route"
+    message = by_itself("198.51.100.1")["msg"]
+    assert "addresses_method is 'route'" in message
+    assert "arp_ignore is 1 on eth0" in message
+
+
+def test_addresses_that_stand_alone_are_too_many_routes(by_itself: Run, kernel: Kernel) -> None:
+    several = [str(ipaddress.ip_address("10.0.0.0") + 2 * number) for number in range(1, 4098)]
+    message = by_itself(*several)["msg"]
+    assert "addresses_list is '4097 prefixes'; allowed: at most 4096" in message
+    assert not kernel.batches
+
+
+def test_nobody_keeps_routes_without_systemd_and_ifupdown(by_itself: Run, kernel: Kernel, host: HostFolder) -> None:
+    host.below("/run/systemd/system/.keep").unlink()
+    host.below("/run/systemd/system").rmdir()
+    assert "Neither systemd nor ifupdown" in by_itself("198.51.100.1")["msg"]
+    assert persist(by_itself("198.51.100.1", provider="none")) == ([], [], {}, [])
+    host.put("/sbin/ifup", "")
+    hook = "/etc/network/if-up.d/fourtuple-addresses"
+    assert persist(by_itself("198.51.100.1")) == ([], ["198.51.100.1/32"], {"lo_hook": hook}, [])
+
+
+def test_what_our_unit_makes_local_at_boot_is_ours(by_itself: Run, kernel: Kernel, host: HostFolder) -> None:
+    host.put(UNIT, OWNER_MARK + "\nStandardInputText=route append local 198.51.100.8/29 dev lo proto kernel\n")
+    kernel.local.add("198.51.100.8/29")
+    gone = by_itself(state="absent")
+    assert outcome(gone)[2] == ["198.51.100.8-198.51.100.15"]
+    assert gone["persist"]["obsolete"] == [UNIT]
+    assert not kernel.local

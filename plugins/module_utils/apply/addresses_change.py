@@ -8,23 +8,29 @@ Planning reads and may refuse; only carrying out writes.
 
 from __future__ import annotations
 
-import json
 import os
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import address_methods
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.ip_program import Ip, IpChange, IpFailed
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     address_record,
+    boot_routes,
     network_providers,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.config.address_record import Recorded
+from ansible_collections.fourtuple.clients.plugins.module_utils.config.address_record import (
+    Recorded,
+    minus,
+    runs_of,
+    texts,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     interface_addresses,
     name_servers,
     ssh_session,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, ip_lines, taken_addresses
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, ranges, taken_addresses
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import (
     AddressesChange,
     Links,
@@ -35,56 +41,61 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.names imp
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 
-class IpFailed(Exception):
-    """The program ip is missing, or has failed: says what it said."""
-
-
 class AddressesRequest(t.NamedTuple):
-    """What is asked for, as the options of source_addresses name it; without addresses, that there be none of ours."""
+    """What is asked for, as the options of source_addresses name it; without addresses, that there be none of ours.
+
+    nonlocal_bind: the value that net.ipv6.ip_nonlocal_bind will have; what it is now when not given
+    """
 
     interface: t.Optional[str] = None
     entries: t.Sequence[object] = ()
     provider: str = "auto"
     taken: t.Sequence[t.Mapping[str, str]] = ()
     names: Names = Names()
+    method: str = address_methods.AUTO
+    nonlocal_bind: t.Optional[str] = None
 
 
-class Ip:
-    """The ip program, one call for any number of addresses."""
+class RoutesChange(t.NamedTuple):
+    """Prefixes that a route on lo makes local: what has to be done about them."""
 
-    def __init__(self, programs: Programs) -> None:
-        self._run = programs.run
-        path = programs.find("ip")
-        if path is None:
-            raise IpFailed("the program ip is not installed on this host; install the package iproute2 and retry")
-        self.path = path
+    add: t.List[str]
+    remove: t.List[str]
+    kept: t.List[str]
 
-    def run(self, *arguments: str, data: t.Optional[str] = None) -> str:
-        status, stdout, stderr = self._run([self.path, *arguments], data)
-        if status:
-            raise IpFailed("`ip %s` failed: %s" % (" ".join(arguments), (stderr or stdout).strip().rstrip(".")))
-        return str(stdout)
 
-    def links(self) -> Links:
-        return t.cast(Links, json.loads(self.run("-json", "address", "show") or "[]"))
+class Persistence(t.NamedTuple):
+    """What makes the addresses there again after a reboot.
 
-    def change(self, remove: t.Iterable[Pair], add: t.Iterable[Pair], correct: t.Iterable[Pair]) -> None:
-        lines = ["address del %s dev %s\n" % (address, interface) for interface, address in remove]
-        for verb, pairs in (("add", add), ("change", correct)):
-            lines += [ip_lines.for_interface(verb, address, interface) + "\n" for interface, address in pairs]
-        if lines:
-            self.run("-batch", "-", data="".join(lines))
+    provider: who does it, of addresses on the interface where there are any
+    files:    kind -> path
+    """
+
+    provider: str
+    files: t.Dict[str, str]
+    warnings: t.List[str]
+
+
+_NOTHING = Persistence(network_providers.NONE, {}, [])
 
 
 class Plan(t.NamedTuple):
     interface: t.Optional[str]
     change: AddressesChange
-    recorded: t.Set[Pair]
+    routes: RoutesChange
+    recorded: Recorded
     #: What this collection has on the host now: recorded, or given by its own files at boot.
-    before: t.Set[Pair]
+    before: Recorded
     #: What programs may leave from without binding to it.
     preferred: t.Set[Pair]
-    persistence: network_providers.Persistence
+    persistence: Persistence
+    ip: str
+
+    @property
+    def after(self) -> Recorded:
+        return Recorded(
+            frozenset([*self.change.kept, *self.change.add]), frozenset([*self.routes.kept, *self.routes.add])
+        )
 
     @property
     def correct(self) -> t.List[Pair]:
@@ -97,36 +108,69 @@ def make_plan(host: Host, request: AddressesRequest, ip: Ip) -> Plan:
     raises: Refusal, IpFailed, NetlinkError, ValueError for a broken record, OSError
     """
     names = request.names
-    pieces = address_set.pieces(names.of("list"), request.entries)
-    wanted = address_set.expand(names.of("list"), request.entries)
+    wanted = address_set.pieces(names.of("list"), request.entries)
     links = ip.links()
-    recorded = set(address_record.recorded(host).added)
-    ours = recorded | network_providers.persisted(host, links)
+    live = interface_addresses.routes_of_lo() if host.live else set()
+    recorded = address_record.recorded(host)
+    ours = recorded | Recorded(frozenset(network_providers.persisted(host, links)), boot_routes.persisted(host))
     interface = None
-    persistence = network_providers.Persistence(network_providers.NONE, {}, [])
+    divided = address_methods.Divided([], [])
     if wanted:
         interface = choose_interface(names.of("interface"), request.interface, links)
-        address_set.check_against_host(pieces, interface, links, ours)
-        refuse_taken(host, request, pieces, links, ours)
-        check_ipv6(host, pieces, interface)
-        persistence = network_providers.find(
-            host, names.of("provider"), request.provider, interface, links, names.of("method"), len(wanted)
+        address_set.check_against_host(wanted, interface, links, ours.added)
+        refuse_taken(host, request, wanted, links, ours.added)
+        check_ipv6(host, wanted, interface)
+        divided = address_methods.divide(
+            host, names, request.method, wanted, interface, links, ours.added, request.nonlocal_bind
         )
-    change = address_set.plan(wanted, interface, links, ours)
+    on_interface = [address for piece in divided.by_interface for address in piece.addresses()]
+    change = address_set.plan(on_interface, interface, links, ours.added)
+    # A prefix over an address that the interface has from someone else would stay when that address goes.
+    by_route = address_set.Finder(divided.by_route)
+    foreign = [one for one in address_set.foreign_on(interface, links, ours.added) if by_route.find_text(one)]
+    prefixes = address_methods.cover(address_set.without(divided.by_route, foreign))
+    change.foreign.extend((str(interface), one) for one in foreign)
+    routes = RoutesChange(
+        [prefix for prefix in prefixes if prefix not in live],
+        address_record.prefixes_in_order((live & ours.routes).difference(prefixes)),
+        [prefix for prefix in prefixes if prefix in live and prefix in ours.routes],
+    )
+    persistence = _NOTHING
+    if wanted and request.provider != network_providers.NONE:
+        persistence = _persistence(host, request, str(interface), links, bool(prefixes), len(change.kept + change.add))
+    before = Recorded(frozenset(address_set.live_pairs(links) & ours.added), frozenset(live & ours.routes))
     preferred = address_set.preferred_pairs(links)
-    return Plan(interface, change, recorded, address_set.live_pairs(links) & ours, preferred, persistence)
+    return Plan(interface, change, routes, recorded, before, preferred, persistence, ip.path)
+
+
+def _persistence(
+    host: Host, request: AddressesRequest, interface: str, links: Links, by_route: bool, on_interface: int
+) -> Persistence:
+    where, method = request.names.of("provider"), request.names.of("method")
+    found = _NOTHING
+    if by_route:
+        provider, files = boot_routes.find(host)
+        if provider is None:
+            remedy = "Neither systemd nor ifupdown starts this host, which could add them. Set it to none to have them "
+            allowed = "networkd, ifupdown or none"
+            raise Refusal(where, request.provider, allowed, remedy + "until the next reboot only.")
+        found = Persistence(provider, files, [])
+    if on_interface:
+        kept = network_providers.find(host, where, request.provider, interface, links, method, on_interface)
+        found = Persistence(kept.provider, {**found.files, **kept.files}, kept.warnings)
+    return found
 
 
 def refuse_taken(
     host: Host,
     request: AddressesRequest,
-    pieces: t.Iterable[Piece],
+    wanted: t.Iterable[Piece],
     links: Links,
     ours: t.AbstractSet[Pair],
 ) -> None:
     """Refuse addresses that somebody has. What the host has from someone else stays as it is."""
     live = address_set.live_pairs(links)
-    added = address_set.without(pieces, map(text_of, live - ours))
+    added = address_set.without(wanted, map(text_of, live - ours))
     taken = taken_addresses.Taken([*around(host, {text_of(pair) for pair in live}), *request.taken])
     taken_addresses.refuse(request.names.of("list"), request.entries, added, taken)
 
@@ -171,68 +215,98 @@ def check_ipv6(host: Host, pieces: t.Iterable[Piece], interface: str) -> None:
 
 def carry_out(host: Host, role: t.Optional[str], plan: Plan, ip: Ip) -> None:
     """Make the change; the record goes ahead of it, and shrinks only behind it."""
-    change = plan.change
-    after = set(change.kept) | set(change.add)
+    change, routes, after = plan.change, plan.routes, plan.after
     ahead = plan.recorded | plan.before | after
-    address_record.record(host, role, Recorded(frozenset(plan.recorded)), Recorded(frozenset(ahead)))
-    ip.change(change.remove, change.add, plan.correct)
+    address_record.record(host, role, plan.recorded, ahead)
+    ip.change(IpChange(routes.add, change.add, plan.correct, change.remove, routes.remove))
+    failed = bool(routes.add) and not after.routes <= interface_addresses.routes_of_lo()
     if change.add or plan.correct:
         links = ip.links()
-        if after - address_set.live_pairs(links) or after & address_set.preferred_pairs(links):
-            raise IpFailed("`ip -batch -` reported no error, yet addresses are missing or not as they should be")
-    address_record.record(host, role, Recorded(frozenset(ahead)), Recorded(frozenset(after)))
+        live = address_set.live_pairs(links)
+        failed = failed or bool(after.added - live or after.added & address_set.preferred_pairs(links))
+    if failed:
+        raise IpFailed("`ip -batch -` reported no error, yet addresses are missing or not as they should be")
+    address_record.record(host, role, ahead, after)
 
 
-def addresses(pairs: t.Iterable[Pair]) -> t.List[str]:
-    return [address for dummy, address in pairs]
+def _texts_of(pairs: t.Iterable[Pair]) -> t.List[str]:
+    return texts(runs_of(Recorded(frozenset(pairs))))
 
 
 def result(host: Host, plan: Plan) -> t.Dict[str, t.Any]:
-    change = plan.change
-    ours = change.kept + change.add
-    files = plan.persistence.files if ours else {}
+    ours = plan.after
+    before, after = runs_of(plan.before), runs_of(ours)
+    added, removed = minus(after, before), minus(before, after)
+    # What is there before and after, and changes its way.
+    came = runs_of(Recorded(frozenset(plan.change.add), frozenset(plan.routes.add)))
+    went = runs_of(Recorded(frozenset(plan.change.remove), frozenset(plan.routes.remove)))
+    files = plan.persistence.files if any(ours) else {}
     return {
         # A record whose addresses are gone, as after a reboot without persistence, is still removed.
-        "changed": bool(change.add or change.remove or plan.correct or (plan.recorded and not ours)),
+        "changed": ours != plan.before or bool(plan.correct or (any(plan.recorded) and not any(ours))),
         "interface": plan.interface,
-        "added": addresses(change.add),
-        "removed": addresses(change.remove),
-        "kept": addresses(change.kept),
-        "corrected": addresses(plan.correct),
-        "foreign": addresses(change.foreign),
+        "added": texts(added),
+        "removed": texts(removed),
+        "kept": texts(minus(after, added)),
+        "moved": texts(minus(minus(came, added), minus(came, went))),
+        "corrected": _texts_of(plan.correct),
+        "foreign": _texts_of(plan.change.foreign),
+        "routes": address_record.prefixes_in_order(ours.routes),
         "provider": plan.persistence.provider,
         "persist": {
-            "addresses": addresses(address_set.in_order(ours)) if files else [],
+            "addresses": [address for _interface, address in address_set.in_order(ours.added)] if files else [],
+            "routes": address_record.prefixes_in_order(ours.routes) if files else [],
             "files": files,
-            "obsolete": network_providers.obsolete(host, files.values()),
+            "ip": plan.ip,
+            "obsolete": [path for path in own_files(host) if path not in files.values()],
         },
         "diff": {
-            "before": listing(plan.before, plan.preferred),
-            "after": listing(ours),
+            "before": _listing(plan.before, plan.preferred),
+            "after": _listing(ours),
             "before_header": "source addresses, live",
             "after_header": "source addresses, live",
         },
     }
 
 
-def listing(pairs: t.Iterable[Pair], preferred: t.AbstractSet[Pair] = frozenset()) -> str:
-    marks = dict.fromkeys(preferred, " preferred")
-    return "".join("%s %s%s\n" % (*pair, marks.get(pair, "")) for pair in address_set.in_order(pairs))
+def own_files(host: Host) -> t.List[str]:
+    """Return the files of ours that give addresses at boot, in the order of removal."""
+    return [*boot_routes.own_files(host), *network_providers.own_files(host)]
+
+
+def has_any(host: Host) -> bool:
+    """Tell whether there is something of ours to take back. raises: ValueError for a broken record"""
+    return any(address_record.recorded(host)) or bool(own_files(host))
+
+
+def _listing(held: Recorded, preferred: t.AbstractSet[Pair] = frozenset()) -> str:
+    """Return a line for each range on an interface, and for each that routes make local."""
+    lines = ["route %s" % text for text in texts(runs_of(Recorded(routes=held.routes)))]
+    for interface in sorted({name for name, _address in held.added}):
+        for mark, pairs in (("", held.added - preferred), (" preferred", held.added & preferred)):
+            found = _texts_of(pair for pair in pairs if pair[0] == interface)
+            lines += ["%s %s%s" % (interface, text, mark) for text in found]
+    return "".join(line + "\n" for line in lines)
 
 
 def undone(plan: Plan, ip: Ip, error: IpFailed) -> t.Tuple[str, t.Dict[str, t.Any]]:
     """Return the message of a change that stopped midway, and which addresses are added and removed, and which not."""
-    live = address_set.live_pairs(ip.links())
-    change = plan.change
-    done: t.Dict[str, t.Any] = {
-        "added": addresses(pair for pair in change.add if pair in live),
-        "not_added": addresses(pair for pair in change.add if pair not in live),
-        "removed": addresses(pair for pair in change.remove if pair not in live),
-        "not_removed": addresses(pair for pair in change.remove if pair in live),
+    pairs, live = address_set.live_pairs(ip.links()), interface_addresses.routes_of_lo()
+    change, routes = plan.change, plan.routes
+    came = Recorded(frozenset(change.add) & pairs, frozenset(routes.add) & live)
+    stayed = Recorded(frozenset(change.remove) & pairs, frozenset(routes.remove) & live)
+    done = {
+        "added": came,
+        "not_added": Recorded(frozenset(change.add) - came.added, frozenset(routes.add) - came.routes),
+        "removed": Recorded(frozenset(change.remove) - stayed.added, frozenset(routes.remove) - stayed.routes),
+        "not_removed": stayed,
     }
-    counts = ", ".join("%d %s" % (len(found), name.replace("_", " ")) for name, found in done.items())
+    runs = {name: runs_of(held) for name, held in done.items()}
+    counts = ", ".join(
+        "%d %s" % (sum(map(ranges.count, held.values())), name.replace("_", " ")) for name, held in runs.items()
+    )
     message = "%s. %s. What was added is recorded: fix the cause and run again, or take it back with state absent."
-    return message % (error, counts), done
+    return message % (error, counts), {name: texts(held) for name, held in runs.items()}
 
 
 def warnings(plan: Plan, outcome: t.Mapping[str, t.Any]) -> t.List[str]:

@@ -30,6 +30,9 @@ _OF_ADDRESSES = (
     owned.IFUPDOWN_BATCH,
     owned.NETWORKMANAGER_DISPATCHER,
     owned.NETWORKMANAGER_BATCH,
+    owned.ROUTES_UNIT,
+    owned.ROUTES_TARGET,
+    owned.ROUTES_HOOK,
 )
 _FILES = (
     owned.SYSCTL_DROP_IN,
@@ -152,6 +155,10 @@ def _remove(host: Host, path: str) -> None:
 def _is_empty_directory(host: Host, path: str) -> bool:
     """Tell whether the file's directory is one of systemd's drop-ins, and empty: nobody reads anything there."""
     directory = os.path.dirname(path)
-    of_systemd = path in owned.MANAGER_DROP_INS or owned.unit_of(path) is not None or owned.is_networkd_drop_in(path)
+    of_systemd = (
+        path in (*owned.MANAGER_DROP_INS, owned.ROUTES_TARGET)
+        or owned.unit_of(path) is not None
+        or owned.is_networkd_drop_in(path)
+    )
     place = host.place(directory)
     return of_systemd and os.path.isdir(place) and not os.path.islink(place) and not host.list(directory)

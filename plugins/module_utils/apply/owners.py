@@ -11,7 +11,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.config import address_record, network_providers
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
+    address_record,
+    boot_routes,
+    network_providers,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import hard_limits
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import owned
@@ -35,7 +39,11 @@ def files_of(host: Host, part: str) -> t.List[str]:
     """Return the files of ours that a part of the host has."""
     if part == SYSCTL:
         return [path for path in (owned.SYSCTL_DROP_IN, owned.MODULES_LOAD) if host.exists(path)]
-    return hard_limits.own_files(host) if part == LIMITS else network_providers.own_files(host)
+    return (
+        hard_limits.own_files(host)
+        if part == LIMITS
+        else boot_routes.own_files(host) + network_providers.own_files(host)
+    )
 
 
 def owner(host: Host, part: str) -> t.Optional[t.Tuple[str, str]]:

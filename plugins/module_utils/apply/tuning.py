@@ -20,13 +20,13 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.apply import (
     owners,
     sysctl_change,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.address_methods import NONLOCAL_BIND
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_change import AddressesRequest
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.ip_program import Ip, IpFailed
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.owners import ADDRESSES, LIMITS, SYSCTL
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
-    address_record,
-    network_providers,
     sysctl_d,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import locked
@@ -80,14 +80,13 @@ class _Found(t.NamedTuple):
     def render(self) -> Json:
         """What the templates of the roles take, by the name of the step."""
         keys = self.results.get(SYSCTL) or {"persist": {}, "modules": []}
-        addresses = self.results.get(ADDRESSES) or {"persist": {"addresses": [], "files": {}}, "interface": None}
-        persist = addresses["persist"]
+        addresses = self.results.get(ADDRESSES) or {"persist": {}, "interface": None}
         return {
             SYSCTL: {"persist": keys["persist"], "modules": keys["modules"]},
             LIMITS: (self.results.get(LIMITS) or {"grants": {"domains": {}, "units": {}, "default": None}})["grants"],
             ADDRESSES: {
                 "interface": addresses["interface"],
-                "persist": {"addresses": persist["addresses"], "files": persist["files"]},
+                "persist": {"files": {}, **addresses["persist"], "obsolete": []},
             },
         }
 
@@ -109,8 +108,8 @@ class _Found(t.NamedTuple):
         found += [owned.LIMITS_DROP_IN] if grants["domains"] else []
         found += [owned.unit_drop_in(unit) for unit, grant in grants["units"].items() if grant]
         found += [owned.MANAGER_DROP_IN] if grants["default"] else []
-        # The batch before the hook that names it.
-        return found + sorted(render[ADDRESSES]["persist"]["files"].values())
+        # What another names comes before it.
+        return found + list(render[ADDRESSES]["persist"]["files"].values())
 
 
 def look(request: TuningRequest, programs: Programs) -> Json:
@@ -127,6 +126,7 @@ def _look(host: Host, request: TuningRequest, programs: Programs, modules_loadab
     _refuse_missing_interface(host, request.addresses)
     found = _Found({}, [], None)
     nr_open: t.Optional[str] = None
+    addresses = request.addresses
     for step in request.in_order():
         if step == SYSCTL:
             owners.refuse_other(host, SYSCTL, request.role)
@@ -137,6 +137,8 @@ def _look(host: Host, request: TuningRequest, programs: Programs, modules_loadab
             nr_open = result["keys"].get(hard_limits.NR_OPEN, {}).get("after") or sysctl_d.live(
                 host, hard_limits.NR_OPEN
             )
+            nonlocal_bind = result["keys"].get(NONLOCAL_BIND, {}).get("after")
+            addresses = addresses._replace(nonlocal_bind=nonlocal_bind)
         elif step == LIMITS:
             owners.refuse_other(host, LIMITS, request.role)
             # The nr_open that the limits will meet: what the step before makes of it, or in a container the machine's.
@@ -146,7 +148,7 @@ def _look(host: Host, request: TuningRequest, programs: Programs, modules_loadab
             continue
         else:
             owners.refuse_other(host, ADDRESSES, request.role)
-            plan = addresses_change.make_plan(host, request.addresses, addresses_change.Ip(programs))
+            plan = addresses_change.make_plan(host, addresses, Ip(programs))
             result = addresses_change.result(host, plan)
             found.warnings.extend(addresses_change.warnings(plan, result))
         found.results[step] = result
@@ -179,8 +181,7 @@ def _has_addresses(host: Host, request: TuningRequest) -> bool:
     if request.addresses.entries:
         return True
     keeper = owners.owner(host, ADDRESSES)
-    ours = any(address_record.recorded(host)) or network_providers.own_files(host)
-    return bool(ours) and (keeper is None or keeper[0] == request.role)
+    return addresses_change.has_any(host) and (keeper is None or keeper[0] == request.role)
 
 
 def _told(host: Host, found: _Found, programs: Programs) -> Json:
@@ -280,7 +281,7 @@ def _named(step: str, steps: t.Sequence[str]) -> t.Iterator[None]:
         yield
     except OSError as error:
         raise StepFailed("%s: %s" % (error.filename, error.strerror), steps[:place], steps[place:]) from error
-    except (Refusal, ValueError, NetlinkError, addresses_change.IpFailed, sysctl_change.WriteFailed) as error:
+    except (Refusal, ValueError, NetlinkError, IpFailed, sysctl_change.WriteFailed) as error:
         raise StepFailed(str(error), steps[:place], steps[place:]) from error
 
 
@@ -312,13 +313,13 @@ def _step_of(path: str) -> str:
 
 def _change_addresses(request: AddressesRequest, role: str, programs: Programs) -> None:
     host = Host()
-    ip = addresses_change.Ip(programs)
+    ip = Ip(programs)
     plan = addresses_change.make_plan(host, request, ip)
     try:
         addresses_change.carry_out(host, role, plan, ip)
-    except addresses_change.IpFailed as error:
+    except IpFailed as error:
         message, _done = addresses_change.undone(plan, ip, error)
-        raise addresses_change.IpFailed(message) from error
+        raise IpFailed(message) from error
 
 
 def take_back(request: TuningRequest, programs: Programs, check_mode: bool) -> Json:
@@ -381,9 +382,9 @@ def _look_back(
         change = sysctl_change.plan_absent(then)
         results[SYSCTL] = sysctl_change.result(then, change, change.keys)
     if ADDRESSES in request.steps:
-        results[ADDRESSES] = {"changed": False, "interface": None, "persist": {"addresses": [], "files": {}}}
-        if any(address_record.recorded(host)) or network_providers.own_files(host):
-            plan = addresses_change.make_plan(host, AddressesRequest(), addresses_change.Ip(programs))
+        results[ADDRESSES] = {"changed": False, "interface": None, "persist": {"files": {}}}
+        if addresses_change.has_any(host):
+            plan = addresses_change.make_plan(host, AddressesRequest(), Ip(programs))
             results[ADDRESSES] = addresses_change.result(host, plan)
     return _Found(results, [], change), plan
 

@@ -15,9 +15,18 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.files impor
     save_state,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Pair, in_order
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import ranges
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import (
+    MAKE,
+    Pair,
+    in_order,
+    run_of_network,
+)
 
 TOPIC = "addresses"
+
+#: First and last addresses as numbers, by version.
+Runs = t.Dict[int, t.List[ranges.Range]]
 
 
 class Recorded(t.NamedTuple):
@@ -34,6 +43,24 @@ class Recorded(t.NamedTuple):
         if not isinstance(other, Recorded):
             return NotImplemented
         return Recorded(self.added | other.added, self.routes | other.routes)
+
+
+def runs_of(held: Recorded) -> Runs:
+    """Return the addresses that are held, whichever way."""
+    found: Runs = {version: [] for version in MAKE}
+    for text in [*(address for _interface, address in held.added), *held.routes]:
+        version, first, last = run_of_network(text)
+        found[version].append((first, last))
+    return {version: ranges.merged(several) for version, several in found.items()}
+
+
+def minus(ones: Runs, others: Runs) -> Runs:
+    return {version: ranges.difference(several, others[version]) for version, several in ones.items()}
+
+
+def texts(runs: Runs) -> t.List[str]:
+    """Return ranges such as ``198.51.100.10-198.51.100.29``."""
+    return [ranges.text(one, MAKE[version]) for version, several in runs.items() for one in several]
 
 
 def recorded(host: Host) -> Recorded:

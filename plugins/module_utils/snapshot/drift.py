@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import originals
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     address_record,
+    boot_routes,
     network_providers,
     other_writers,
     pam_limits,
@@ -27,6 +28,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_s
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import place_of
 
 LIVE, AFTER_BOOT, FILE = "live", "after_boot", "file"
+
+#: Where an address is that no interface has.
+ROUTE = "route"
 
 _LIFETIME = "preferred lifetime of %s"
 
@@ -55,7 +59,7 @@ class Applied(t.NamedTuple):
 
     sysctl:    key -> value of the drop-in; floors: those that may be higher
     domains, units: name -> limit; default: DefaultLimitNOFILE=
-    recorded:  addresses that a run added; persisted: addresses that our files give at boot
+    recorded:  what a run added; persisted: what our files give at boot
     preferred: those of IPv6 that our files make the source of programs that do not bind, as an earlier version had it
     missing:   files that a record says are ours, and that are gone
     """
@@ -65,8 +69,8 @@ class Applied(t.NamedTuple):
     lines: t.List[pam_limits.Entry]
     units: t.Dict[str, t.Tuple[int, int]]
     default: t.Optional[t.Tuple[int, int]]
-    recorded: t.Set[Pair]
-    persisted: t.Set[Pair]
+    recorded: Recorded
+    persisted: Recorded
     preferred: t.Set[Pair]
     missing: t.List[str]
 
@@ -92,15 +96,15 @@ def applied(host: Host) -> Applied:
         host.attempt(owned.LIMITS_DROP_IN, lambda: _own_lines(host)) or [],
         _own_units(host),
         _own_limit(host, owned.MANAGER_DROP_INS, "Manager", "DefaultLimitNOFILE"),
-        set(added.added),
-        set(at_boot),
+        added,
+        Recorded(frozenset(at_boot), boot_routes.persisted(host)),
         {pair for pair, bound_only in at_boot.items() if not bound_only},
         missing,
     )
 
 
-def own_pairs(own: Applied) -> t.Set[Pair]:
-    """Return every address that is ours, as (interface, address with length)."""
+def own_addresses(own: Applied) -> Recorded:
+    """Return every address that is ours."""
     return own.recorded | own.persisted
 
 
@@ -119,7 +123,7 @@ def shown(own: Applied) -> t.Dict[str, t.Any]:
             "units": {name: _limit(pair) for name, pair in own.units.items()},
             "default": None if own.default is None else _limit(own.default),
         },
-        "addresses": [address for _interface, address in in_order(own_pairs(own))],
+        "addresses": address_record.texts(address_record.runs_of(own_addresses(own))),
     }
 
 
@@ -206,20 +210,29 @@ def _addresses(own: Applied, addresses: t.Optional[t.Mapping[str, t.Any]]) -> t.
     found = []
     if addresses is not None:
         live = _Ranges(addresses["list"])
+        live_routes = Recorded(routes=frozenset(entry["prefix"] for entry in addresses["anyip"]))
         # IPv4 never leaves from an address beside the first of its subnet; for IPv6 it takes preferred_lft 0.
         preferred = _Ranges(
             entry for entry in addresses["list"] if ":" in entry["address"] and not entry.get("deprecated")
         )
-        for interface, address in in_order(own_pairs(own)):
+        for interface, address in in_order(own_addresses(own).added):
             if not live.has(interface, address):
                 found.append(_entry("address %s" % address, interface, None, LIVE))
             elif preferred.has(interface, address):
                 found.append(_entry(_LIFETIME % address, 0, "forever", LIVE))
+        found += [_entry("address %s" % text, ROUTE, None, LIVE) for text in _without(own_addresses(own), live_routes)]
     found += [_entry(_LIFETIME % address, 0, "forever", AFTER_BOOT) for _interface, address in in_order(own.preferred)]
-    if own.persisted:
-        for interface, address in in_order(own.recorded - own.persisted):
+    if any(own.persisted):
+        for interface, address in in_order(own.recorded.added - own.persisted.added):
             found.append(_entry("address %s" % address, interface, None, FILE))
+        found += [_entry("address %s" % text, ROUTE, None, FILE) for text in _without(own.recorded, own.persisted)]
     return found
+
+
+def _without(own: Recorded, others: Recorded) -> t.List[str]:
+    """Return which addresses a route of ours makes local, and none of the others, as ranges."""
+    runs = (address_record.runs_of(Recorded(routes=held.routes)) for held in (own, others))
+    return address_record.texts(address_record.minus(*runs))
 
 
 class _Ranges:

@@ -120,7 +120,8 @@ def _addresses(
     # What another role keeps is the host's own to whoever plans.
     keeper = host.attempt("addresses of ours", lambda: owners.owner(host, owners.ADDRESSES))
     kept = keeper is None or keeper[0] == owners.TUNE
-    ours = {address for _interface, address in drift.own_pairs(applied)} if kept else set()
+    own = drift.own_addresses(applied)
+    ours = {*(address for _interface, address in own.added), *own.routes} if kept else set()
     servers = host.attempt("name servers", lambda: name_servers.read(host)) or []
     # An observation that was recorded by an earlier version has neither of both.
     taken = [*interfaces.get("taken", ()), *observation.get("session", ()), *servers]

@@ -170,6 +170,12 @@ def _run_of(text: str) -> t.Optional[Run]:
     return _hosts_of(ipaddress.ip_network(text))
 
 
+def run_of_network(text: str) -> Run:
+    """Return every address of a prefix, or the one of an address with a length: ``198.51.100.0/28``."""
+    network = ipaddress.ip_network(text, strict=False)
+    return network.version, int(network.network_address), int(network.broadcast_address)
+
+
 def with_length(address: Address) -> str:
     """Return ``address`` as it is added: with all bits as its prefix.
 
@@ -359,6 +365,11 @@ def check_against_host(
         allowed = "addresses that no interface of the host holds and no subnet reserves"
         what, remedy = taken[text]
         raise Refusal(piece.place, text, allowed, "It is %s. %s" % (what, remedy))
+
+
+def foreign_on(interface: t.Optional[str], links: Links, ours: t.AbstractSet[Pair]) -> t.List[str]:
+    """Return the addresses that the interface has from someone else."""
+    return [_text(pair) for pair in live_pairs(links) - ours if pair[0] == interface]
 
 
 class AddressesChange(t.NamedTuple):

@@ -39,6 +39,11 @@ IFUPDOWN_BATCH = "/etc/network/fourtuple.batch"
 #: NetworkManager runs the script on what happens to an interface (NetworkManager-dispatcher(8)), with the same batch.
 NETWORKMANAGER_DISPATCHER = "/etc/NetworkManager/dispatcher.d/fourtuple"
 NETWORKMANAGER_BATCH = "/etc/NetworkManager/fourtuple.batch"
+#: Makes prefixes local before any network is configured; and has systemd start it.
+ROUTES_UNIT = "%s/fourtuple-addresses.service" % UNIT_DIRECTORY
+ROUTES_TARGET = "%s/sysinit.target.d/fourtuple-addresses.conf" % UNIT_DIRECTORY
+#: The same without systemd, where ifupdown starts lo.
+ROUTES_HOOK = "/etc/network/if-up.d/fourtuple-addresses"
 
 
 def networkd_drop_in(network_file: str) -> str:

@@ -89,3 +89,18 @@ class Collected:
         (joined,) = merged([one, *known])
         self._firsts[begin:end], self._lasts[begin:end] = [joined[0]], [joined[1]]
         return without(one, known)
+
+
+def difference(ones: t.Iterable[Range], others: t.Iterable[Range]) -> t.List[Range]:
+    """Return the numbers of ``ones`` that are not in ``others``, in a time that grows with their number."""
+    found: t.List[Range] = []
+    holes = merged(others)
+    position = 0
+    for first, last in merged(ones):
+        while position < len(holes) and holes[position][1] < first:
+            position += 1
+        end = position
+        while end < len(holes) and holes[end][0] <= last:
+            end += 1
+        found += without((first, last), holes[position:end])
+    return found

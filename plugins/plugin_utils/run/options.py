@@ -29,6 +29,8 @@ _NAMES = {
     "systemd_default": "tune_systemd_default",
     "list": "tune_addresses",
     "interface": "tune_interface",
+    "method": "tune_addresses_method",
+    "probe": "tune_addresses_probe",
     "provider": "tune_addresses_provider",
 }
 
@@ -45,6 +47,8 @@ class HostOptions(t.NamedTuple):
     reserve_listeners: bool
     systemd_default: bool
     restart_units: bool
+    addresses_method: str
+    addresses_probe: bool
     addresses_provider: str
 
 
@@ -101,6 +105,8 @@ def of_plan(
     found["addresses"] = {
         "interface": settings["interface"],
         "list": settings["addresses"],
+        "method": options.addresses_method,
+        "probe": options.addresses_probe,
         "provider": options.addresses_provider,
         "taken": known.taken(table, host, settings["addresses"]),
     }

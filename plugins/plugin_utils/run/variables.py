@@ -15,6 +15,8 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import i
 OPTIONS = (
     "tune_address_pool",
     "tune_addresses",
+    "tune_addresses_method",
+    "tune_addresses_probe",
     "tune_addresses_provider",
     "tune_app_bytes",
     "tune_binding",

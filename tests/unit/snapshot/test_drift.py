@@ -46,7 +46,8 @@ LIVE = {
     "list": [
         {"address": "198.51.100.1", "last": "198.51.100.2", "count": 2, "prefix": 32, "interface": "eth0"},
         {"address": "192.0.2.1", "prefix": 24, "interface": "eth0"},
-    ]
+    ],
+    "anyip": [],
 }
 
 
@@ -67,9 +68,9 @@ def test_what_is_applied(tuned_host):
             "units": {"app.service": {"soft": 5000, "hard": None}},
             "default": {"soft": 1024, "hard": 600000},
         },
-        "addresses": ["198.51.100.1/32", "198.51.100.2/32"],
+        "addresses": ["198.51.100.1-198.51.100.2"],
     }
-    assert drift.own_pairs(own) == {("eth0", "198.51.100.1/32"), ("eth0", "198.51.100.2/32")}
+    assert drift.own_addresses(own).added == {("eth0", "198.51.100.1/32"), ("eth0", "198.51.100.2/32")}
 
 
 def test_nothing_applied(host):
@@ -125,7 +126,7 @@ def test_missing_files(tuned_host):
 
 def test_addresses(tuned_host):
     tuned_host.put(NETWORKD, MARK + "[Network]\nAddress=198.51.100.1/32\n")
-    live = {"list": [dict(LIVE["list"][0], last="198.51.100.1"), dict(LIVE["list"][0], interface="eth1")]}
+    live = {**LIVE, "list": [dict(LIVE["list"][0], last="198.51.100.1"), dict(LIVE["list"][0], interface="eth1")]}
     assert ask(tuned_host, live) == [
         ("address 198.51.100.2/32", "eth0", None, "live"),
         ("address 198.51.100.2/32", "eth0", None, "file"),
@@ -164,3 +165,21 @@ def test_a_user_whom_a_star_concerns(tuned_host):
 def test_a_unit_that_is_gone(tuned_host):
     (tuned_host.path / "usr/lib/systemd/system/app.service").unlink()
     assert ask(tuned_host) == []
+
+
+def test_addresses_by_route(host):
+    assert ask_routes(host, live=["198.51.100.8/29", "198.51.100.16/32"]) == []
+    assert ask_routes(host, live=["198.51.100.8/30"]) == [
+        ("address 198.51.100.12-198.51.100.16", "route", None, "live")
+    ]
+    unit = "# Managed by fourtuple.clients\nStandardInputText=route append local 198.51.100.8/29 dev lo proto kernel\n"
+    host.put("/etc/systemd/system/fourtuple-addresses.service", unit)
+    assert ask_routes(host, live=["198.51.100.8/29", "198.51.100.16/32"]) == [
+        ("address 198.51.100.16", "route", None, "file")
+    ]
+
+
+def ask_routes(host, live):
+    routes = ["198.51.100.8/29", "198.51.100.16/32"]
+    host.put("/var/lib/fourtuple/addresses.json", json.dumps({"added": [], "routes": routes}))
+    return ask(host, {"list": [], "anyip": [{"prefix": prefix, "interface": "lo", "family": 4} for prefix in live]})
