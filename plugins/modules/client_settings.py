@@ -129,6 +129,10 @@ options:
         type: str
         choices: [auto, route, interface]
         default: auto
+      probe:
+        description: Whether the link is asked who has the addresses.
+        type: bool
+        default: true
       provider:
         description: What keeps the addresses over a reboot.
         type: str
@@ -330,6 +334,7 @@ ARGUMENTS = {
             "interface": {"type": "str"},
             "list": {"type": "list", "elements": "raw", "default": []},
             "method": {"type": "str", "choices": list(METHODS), "default": AUTO},
+            "probe": {"type": "bool", "default": True},
             "provider": {
                 "type": "str",
                 "choices": ["auto", "networkd", "networkmanager", "ifupdown", "none"],

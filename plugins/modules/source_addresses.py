@@ -70,6 +70,16 @@ options:
     type: str
     choices: [auto, route, interface]
     default: auto
+  probe:
+    description:
+      - Whether the link is asked, before the first address is added, who has one of those that are new; who answers is
+        named in the refusal. All are asked at once, of IPv4 by ARP probes (RFC 5227), of IPv6 by duplicate address
+        detection (RFC 4862). A thousand take 2 seconds, 65536 half a minute.
+      - Addresses that were added are announced, so that a gateway which knew them of another host sends to this one.
+      - Switch it off where a switch limits how much ARP a port may send, or where a router answers for all addresses
+        (proxy ARP). A link that is no Ethernet is not asked.
+    type: bool
+    default: true
   provider:
     description:
       - The program that has to give the interface the addresses after a reboot. Those by route need none.
@@ -252,6 +262,7 @@ def main() -> None:
             "list": {"type": "list", "elements": "raw", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "method": {"type": "str", "choices": list(METHODS), "default": AUTO},
+            "probe": {"type": "bool", "default": True},
             "provider": {
                 "type": "str",
                 "choices": ["auto", "networkd", "networkmanager", "ifupdown", "none"],
@@ -290,6 +301,7 @@ def run(module: AnsibleModule) -> None:
         params["taken"],
         Names(params["variable_prefix"], params["variable_names"]),
         params["method"],
+        params["probe"],
     )
     try:
         owners.refuse_other(host, owners.ADDRESSES, params["owner"])
@@ -301,15 +313,16 @@ def run(module: AnsibleModule) -> None:
         module.fail_json(msg="%s cannot be read: %s" % (error.filename, error.strerror))
     # Before the change: what is obsolete depends on the host's files alone, and the record is part of `changed`.
     outcome = addresses_change.result(host, plan)
+    warnings: t.List[str] = []
     if not module.check_mode:
         try:
-            addresses_change.carry_out(host, params["owner"], plan, ip)
+            warnings = addresses_change.carry_out(host, params["owner"], plan, ip)
         except IpFailed as error:
             message, done = addresses_change.undone(plan, ip, error)
             module.fail_json(msg=message, changed=bool(done["added"] or done["removed"]), **done)
         except OSError as error:
             module.fail_json(msg="The record %s: %s" % (error.filename, error.strerror))
-    for warning in addresses_change.warnings(plan, outcome):
+    for warning in [*addresses_change.warnings(plan, outcome), *warnings]:
         module.warn(warning)
     module.exit_json(**outcome)
 

@@ -12,6 +12,7 @@ import time
 import typing as t
 
 import pytest
+from address_host import HOST
 from limits_builder import address, limits_of
 from namespaces import inside, needs_root
 from observed import OBSERVED
@@ -276,81 +277,6 @@ def test_name_servers_behind_a_stub(host: HostFolder) -> None:
 
 # --- the module, on a real kernel ---
 
-#: A host and a network beyond it, each in a network namespace of its own: ``ip(...)`` is the host's, ``beyond(...)`` a
-#: command of the gateway's. run(...) calls the module as Ansible would.
-HOST = r"""
-import contextlib, io, json, os, pathlib, socket, subprocess, sys, time
-sys.path[:0] = json.loads(sys.argv[1])
-import jinja2
-from ansible.module_utils.testing import patch_module_args
-from ansible_collections.fourtuple.clients.plugins.module_utils.host import interface_addresses
-from ansible_collections.fourtuple.clients.plugins.modules import source_addresses
-
-def shell(*words):
-    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-def ip(line):
-    return shell("ip", *line.split())
-
-other = subprocess.Popen(["unshare", "--net", "sleep", "60"])
-while os.readlink("/proc/%d/ns/net" % other.pid) == os.readlink("/proc/self/ns/net"):
-    time.sleep(0.01)
-
-def beyond(*words, **options):
-    return subprocess.Popen(["nsenter", "--net=/proc/%d/ns/net" % other.pid, *words], **options)
-
-def beyond_ip(line):
-    assert beyond("ip", *line.split()).wait() == 0
-
-# Nothing is left on the machine: what the module records and what the host asks for names.
-for folder in ("/var/lib", "/run"):
-    shell("mount", "-t", "tmpfs", "none", folder)
-pathlib.Path("/run/resolv.conf").write_text("nameserver 192.0.2.53\n")
-shell("mount", "--bind", "/run/resolv.conf", os.path.realpath("/etc/resolv.conf"))
-
-ip("link set lo up")
-ip("link add eth7 type veth peer name gw netns %d" % other.pid)
-ip("link set eth7 up")
-for line in ("link set lo up", "link set gw up", "addr add 192.0.2.1/24 dev gw", "addr add 203.0.113.1/32 dev lo",
-             "addr add 2001:db8::1/64 dev gw nodad", "addr add 2001:db8:9::1/128 dev lo nodad"):
-    beyond_ip(line)
-own = "addr add 192.0.2.10/24 dev eth7", "addr add 2001:db8::10/64 dev eth7 nodad"
-routes = "route add default via 192.0.2.1", "-6 route add default via 2001:db8::1"
-for line in own + routes:
-    ip(line)
-
-def run(*entries, **options):
-    arguments = {"list": list(entries), "provider": "none", "_ansible_remote_tmp": "/tmp",
-                 "_ansible_keep_remote_files": False, "_ansible_check_mode": options.pop("check", False), **options}
-    said = io.StringIO()
-    with patch_module_args(arguments), contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
-        source_addresses.main()
-    return json.loads(said.getvalue())
-
-def state():
-    "Not whether the kernel is still making sure of its link-local address."
-    (link,) = json.loads(ip("-json address show dev eth7"))
-    return [(one["local"], one["prefixlen"]) for one in link["addr_info"]], os.listdir("/var/lib")
-
-# Answers each connection with the address that it sees.
-SERVER = '''
-import socket
-s = socket.create_server(("::", 7000), family=socket.AF_INET6, dualstack_ipv6=True)
-print("ready", flush=True)
-while True:
-    connection, peer = s.accept()
-    connection.sendall(peer[0].encode())
-    connection.close()
-'''
-server = beyond(sys.executable, "-c", SERVER, stdout=subprocess.PIPE, text=True)
-assert server.stdout.readline() == "ready\n"
-
-def leaves_from(destination, source=None):
-    with socket.create_connection((destination, 7000), 3, (source, 0) if source else None) as client:
-        return client.makefile().read()
-"""
-
-
 #: Runs the rest as sshd starts a session, below a program that drops the variable, as sudo does.
 SESSION = r"""
 import os, subprocess, sys
@@ -410,7 +336,7 @@ for entry, address, what in wanted:
         start = "addresses_list[1] is %r; allowed: addresses that nobody else has. It is %s. " % (address, what)
         assert said.get("failed") and said["msg"].startswith(start), said
         assert state() == before
-assert run("192.0.2.8", "fe80::80", check=True, taken=taken)["added"] == ["192.0.2.8/32", "fe80::80/128"]
+assert run("192.0.2.8", "fe80::80", check=True, taken=taken)["added"] == ["192.0.2.8", "fe80::80"]
 """,
         60,
     )
@@ -464,11 +390,11 @@ def test_programs_that_do_not_bind_leave_from_the_host_s_own_address(checkout: t
         + r"""
 far, ours, own = "2001:db8:9::1", ["2001:db8::a1", "2001:db8::a2"], "2001:db8::10"
 assert leaves_from(far) == own
-added = run(*ours, "198.51.100.1")
-assert added["added"] == ["2001:db8::a1/128", "2001:db8::a2/128", "198.51.100.1/32"] and added["corrected"] == []
+added = run(*ours, "198.51.100.1", method="interface")
+assert added["added"] == ["198.51.100.1", "2001:db8::a1-2001:db8::a2"] and added["corrected"] == []
 assert leaves_from(far) == own
 assert [leaves_from(far, one) for one in ours] == ours
-assert not run(*ours, "198.51.100.1")["changed"]
+assert not run(*ours, "198.51.100.1", method="interface")["changed"]
 
 # As an earlier version added them: everybody leaves from ours. A connection from it lives through the correction.
 for one in ours:
@@ -477,18 +403,18 @@ assert leaves_from(far) in ours
 listener = socket.create_server((own, 0), family=socket.AF_INET6)
 held = socket.create_connection(listener.getsockname()[:2], 3, (ours[0], 0))
 accepted, _peer = listener.accept()
-predicted = run(*ours, "198.51.100.1", check=True)
+predicted = run(*ours, "198.51.100.1", method="interface", check=True)
 assert leaves_from(far) in ours
-done = run(*ours, "198.51.100.1")
+done = run(*ours, "198.51.100.1", method="interface")
 for result in (predicted, done):
     assert result["changed"] and result["added"] == [] and result["kept"] == added["added"]
-    assert result["corrected"] == ["2001:db8::a1/128", "2001:db8::a2/128"]
-    assert result["diff"]["before"].count(" preferred\n") == 2 and "preferred" not in result["diff"]["after"]
+    assert result["corrected"] == ["2001:db8::a1-2001:db8::a2"]
+    assert result["diff"]["before"].count(" preferred\n") == 1 and "preferred" not in result["diff"]["after"]
 assert leaves_from(far) == own
 assert [leaves_from(far, one) for one in ours] == ours
 held.sendall(b"still")
 assert accepted.recv(5) == b"still"
-again = run(*ours, "198.51.100.1")
+again = run(*ours, "198.51.100.1", method="interface")
 assert not again["changed"] and again["diff"]["before"] == again["diff"]["after"]
 shown = {one["address"]: one.get("deprecated") for one in interface_addresses.observe()["addresses"]}
 assert [shown[one] for one in (*ours, own, "198.51.100.1")] == [True, True, None, None]

@@ -14,6 +14,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import addresses_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import name_servers
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.owned import OWNER_MARK
 from ansible_collections.fourtuple.clients.plugins.modules import source_addresses
 
@@ -47,6 +48,10 @@ class Kernel:
         self.deprecated: set[str] = set()
         #: What routes on lo make local.
         self.local: set[str] = set()
+        #: What the link was asked and told, and which addresses others have.
+        self.asked: list[str] = []
+        self.announced: list[str] = []
+        self.answers: dict[address_set.Address, str] = {}
         self.calls: list[list[str]] = []
         self.batches: list[str] = []
         #: The line of a batch at which the kernel says no, or the module is killed.
@@ -54,6 +59,15 @@ class Kernel:
         self.killed_at: int | None = None
         self.ignores = False
         self.installed = True
+
+    def ask(self, interface: str, addresses: t.Iterable[address_set.Address]) -> dict[address_set.Address, str]:
+        assert interface in self.addresses
+        self.asked += map(str, addresses)
+        return {address: mac for address, mac in self.answers.items() if str(address) in self.asked}
+
+    def announce(self, interface: str, addresses: t.Iterable[address_set.Address]) -> None:
+        assert interface in self.addresses
+        self.announced += map(str, addresses)
 
     def run(self, _module: AnsibleModule, command: list[str], data: str | None = None) -> tuple[int, str, str]:
         self.calls.append(command[1:])
@@ -118,6 +132,9 @@ def kernel(monkeypatch: pytest.MonkeyPatch, host: HostFolder) -> Kernel:
     monkeypatch.setattr(addresses_change.interface_addresses, "routes_of_lo", lambda: set(kernel.local))
     # A folder stands for a host that runs.
     monkeypatch.setattr(source_addresses, "Host", lambda root: Host(root, live=True))
+    monkeypatch.setattr(addresses_change.link_probe, "obstacle", lambda _interface: None)
+    monkeypatch.setattr(addresses_change.link_probe, "probe", kernel.ask)
+    monkeypatch.setattr(addresses_change.link_probe, "announce", kernel.announce)
     monkeypatch.setattr(addresses_change, "around", lambda host, _own: name_servers.read(host))
     host.put("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "0\n")
     host.put("/run/systemd/system/.keep", "")
@@ -551,3 +568,48 @@ def test_what_our_unit_makes_local_at_boot_is_ours(by_itself: Run, kernel: Kerne
     assert outcome(gone)[2] == ["198.51.100.8-198.51.100.15"]
     assert gone["persist"]["obsolete"] == [UNIT]
     assert not kernel.local
+
+
+def test_the_link_is_asked_for_what_is_new_and_told_of_it(by_itself: Run, kernel: Kernel, host: HostFolder) -> None:
+    host.put("/proc/sys/net/ipv6/ip_nonlocal_bind", "1\n")
+    kernel.addresses["eth0"].append("2001:db8:1::1/64")
+    by_itself.check("198.51.100.1", "198.51.100.3", "2001:db8:1::5", "2001:db8:2::5")
+    # Neither what the interface has from someone else, nor what is routed to the host.
+    assert (kernel.asked, kernel.announced) == (["198.51.100.1", "2001:db8:1::5"], [])
+    by_itself("198.51.100.1", "2001:db8:1::5")
+    assert kernel.announced == ["198.51.100.1", "2001:db8:1::5"]
+    kernel.asked = []
+    by_itself("198.51.100.1-198.51.100.2", "2001:db8:1::5")
+    by_itself("198.51.100.1-198.51.100.2", "2001:db8:1::5", method="interface")
+    assert kernel.asked == ["198.51.100.2"]
+    by_itself("198.51.100.8", probe=False)
+    assert kernel.asked == kernel.announced[2:] == ["198.51.100.2"]
+
+
+def test_who_answers_is_named(by_itself: Run, kernel: Kernel) -> None:
+    kernel.answers = {ipaddress.ip_address("198.51.100.%d" % last): "02:00:00:00:00:0%d" % last for last in (5, 6)}
+    message = by_itself("198.51.100.1", "198.51.100.4-198.51.100.8")["msg"]
+    assert "addresses_list[1] is '198.51.100.5'" in message
+    assert "It is in use on the link of eth0 by the host with the MAC address 02:00:00:00:00:05." in message
+    assert "Write 198.51.100.4, 198.51.100.7-198.51.100.8 in place of '198.51.100.4-198.51.100.8'." in message
+    assert not kernel.batches
+
+
+def test_a_link_that_cannot_be_asked_is_a_warning(
+    by_itself: Run, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses_change.link_probe, "obstacle", lambda _interface: "eth0 uses no ARP")
+    result = by_itself("198.51.100.1")
+    assert "Nobody was asked whether he has one of the addresses: eth0 uses no ARP." in str(result["warnings"])
+    assert (kernel.asked, kernel.announced) == ([], [])
+
+
+def test_a_link_that_fails_stops_before_any_change(
+    by_itself: Run, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_interface: str, _addresses: object) -> t.NoReturn:
+        raise OSError(100, "eth0 has no carrier")
+
+    monkeypatch.setattr(addresses_change.link_probe, "probe", fail)
+    assert "eth0 has no carrier. Run again, or set addresses_probe to false." in by_itself("198.51.100.1")["msg"]
+    assert not kernel.batches

@@ -24,14 +24,18 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.config.address_r
     runs_of,
     texts,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.config.network_providers import Persistence
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
     interface_addresses,
+    link_probe,
     name_servers,
     ssh_session,
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import address_set, ranges, taken_addresses
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import (
+    MAKE,
+    Address,
     AddressesChange,
     Links,
     Pair,
@@ -44,6 +48,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal i
 class AddressesRequest(t.NamedTuple):
     """What is asked for, as the options of source_addresses name it; without addresses, that there be none of ours.
 
+    probe:         whether the link is asked who has the addresses, and told of those that are added
     nonlocal_bind: the value that net.ipv6.ip_nonlocal_bind will have; what it is now when not given
     """
 
@@ -53,6 +58,7 @@ class AddressesRequest(t.NamedTuple):
     taken: t.Sequence[t.Mapping[str, str]] = ()
     names: Names = Names()
     method: str = address_methods.AUTO
+    probe: bool = True
     nonlocal_bind: t.Optional[str] = None
 
 
@@ -62,18 +68,6 @@ class RoutesChange(t.NamedTuple):
     add: t.List[str]
     remove: t.List[str]
     kept: t.List[str]
-
-
-class Persistence(t.NamedTuple):
-    """What makes the addresses there again after a reboot.
-
-    provider: who does it, of addresses on the interface where there are any
-    files:    kind -> path
-    """
-
-    provider: str
-    files: t.Dict[str, str]
-    warnings: t.List[str]
 
 
 _NOTHING = Persistence(network_providers.NONE, {}, [])
@@ -90,6 +84,8 @@ class Plan(t.NamedTuple):
     preferred: t.Set[Pair]
     persistence: Persistence
     ip: str
+    #: Whether the link is told of what is added.
+    announce: bool
 
     @property
     def after(self) -> Recorded:
@@ -98,13 +94,23 @@ class Plan(t.NamedTuple):
         )
 
     @property
+    def new(self) -> t.List[Address]:
+        """What the link has to know of: not what only changes its way, nor IPv6 that is routed to the host."""
+        routes = frozenset(prefix for prefix in self.routes.add if ":" not in prefix)
+        runs = minus(runs_of(Recorded(frozenset(self.change.add), routes)), runs_of(self.before))
+        return [
+            MAKE[version](number) for version in runs for one in runs[version] for number in range(one[0], one[1] + 1)
+        ]
+
+    @property
     def correct(self) -> t.List[Pair]:
         return [pair for pair in self.change.kept if pair in self.preferred]
 
 
-def make_plan(host: Host, request: AddressesRequest, ip: Ip) -> Plan:
+def make_plan(host: Host, request: AddressesRequest, ip: Ip, ask: bool = True) -> Plan:
     """Look at the host and decide everything, or refuse. Changes nothing.
 
+    ask: whether the link is asked now, if the request has it so: once a run is enough
     raises: Refusal, IpFailed, NetlinkError, ValueError for a broken record, OSError
     """
     names = request.names
@@ -140,13 +146,37 @@ def make_plan(host: Host, request: AddressesRequest, ip: Ip) -> Plan:
         persistence = _persistence(host, request, str(interface), links, bool(prefixes), len(change.kept + change.add))
     before = Recorded(frozenset(address_set.live_pairs(links) & ours.added), frozenset(live & ours.routes))
     preferred = address_set.preferred_pairs(links)
-    return Plan(interface, change, routes, recorded, before, preferred, persistence, ip.path)
+    plan = Plan(interface, change, routes, recorded, before, preferred, persistence, ip.path, request.probe)
+    if request.probe and ask and host.live and plan.new:
+        plan.persistence.warnings.extend(_ask_link(str(interface), request, wanted, plan.new))
+    return plan
+
+
+def _ask_link(
+    interface: str, request: AddressesRequest, wanted: t.Iterable[Piece], new: t.Sequence[Address]
+) -> t.List[str]:
+    """Refuse addresses that somebody on the link has; return as warnings why it could not be asked.
+
+    raises: Refusal, IpFailed
+    """
+    try:
+        reason = link_probe.obstacle(interface)
+        if reason is not None:
+            return ["Nobody was asked whether he has one of the addresses: %s." % reason]
+        answers = link_probe.probe(interface, new)
+    except OSError as error:
+        remedy = "Run again, or set %s to false." % request.names.of("probe")
+        raise IpFailed("The link cannot be asked who has the addresses: %s. %s" % (error.strerror, remedy)) from None
+    whose = "in use on the link of %s by the host with the MAC address %s"
+    taken = [{"address": str(one), "whose": whose % (interface, mac)} for one, mac in answers.items()]
+    taken_addresses.refuse(request.names.of("list"), request.entries, wanted, taken_addresses.Taken(taken))
+    return []
 
 
 def _persistence(
     host: Host, request: AddressesRequest, interface: str, links: Links, by_route: bool, on_interface: int
 ) -> Persistence:
-    where, method = request.names.of("provider"), request.names.of("method")
+    where = request.names.of("provider")
     found = _NOTHING
     if by_route:
         provider, files = boot_routes.find(host)
@@ -156,7 +186,9 @@ def _persistence(
             raise Refusal(where, request.provider, allowed, remedy + "until the next reboot only.")
         found = Persistence(provider, files, [])
     if on_interface:
-        kept = network_providers.find(host, where, request.provider, interface, links, method, on_interface)
+        kept = network_providers.find(
+            host, where, request.provider, interface, links, request.names.of("method"), on_interface
+        )
         found = Persistence(kept.provider, {**found.files, **kept.files}, kept.warnings)
     return found
 
@@ -213,8 +245,11 @@ def check_ipv6(host: Host, pieces: t.Iterable[Piece], interface: str) -> None:
             raise Refusal(piece.place, str(next(piece.addresses())), "IPv4 addresses on %s" % interface, remedy)
 
 
-def carry_out(host: Host, role: t.Optional[str], plan: Plan, ip: Ip) -> None:
-    """Make the change; the record goes ahead of it, and shrinks only behind it."""
+def carry_out(host: Host, role: t.Optional[str], plan: Plan, ip: Ip) -> t.List[str]:
+    """Make the change; the record goes ahead of it, and shrinks only behind it.
+
+    Returns warnings.
+    """
     change, routes, after = plan.change, plan.routes, plan.after
     ahead = plan.recorded | plan.before | after
     address_record.record(host, role, plan.recorded, ahead)
@@ -227,6 +262,17 @@ def carry_out(host: Host, role: t.Optional[str], plan: Plan, ip: Ip) -> None:
     if failed:
         raise IpFailed("`ip -batch -` reported no error, yet addresses are missing or not as they should be")
     address_record.record(host, role, ahead, after)
+    return _tell_link(str(plan.interface), plan.new) if plan.announce and host.live and plan.new else []
+
+
+def _tell_link(interface: str, new: t.Sequence[Address]) -> t.List[str]:
+    """Announce addresses, so that who knows them of another host sends to this one at once."""
+    try:
+        if link_probe.obstacle(interface) is None:
+            link_probe.announce(interface, new)
+    except OSError as error:
+        return ["The addresses could not be announced: %s" % error.strerror]
+    return []
 
 
 def _texts_of(pairs: t.Iterable[Pair]) -> t.List[str]:

@@ -28,11 +28,11 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal i
 _OF_ADDRESSES = (
     owned.IFUPDOWN_HOOK,
     owned.IFUPDOWN_BATCH,
-    owned.NETWORKMANAGER_DISPATCHER,
-    owned.NETWORKMANAGER_BATCH,
     owned.ROUTES_UNIT,
     owned.ROUTES_TARGET,
     owned.ROUTES_HOOK,
+    owned.NETWORKMANAGER_DISPATCHER,
+    owned.NETWORKMANAGER_BATCH,
 )
 _FILES = (
     owned.SYSCTL_DROP_IN,

@@ -12,10 +12,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs i
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import ip_lines
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Links, Pair
 
-#: With another protocol systemd-networkd 257 removes it wherever a .network file matches lo: of the kernel's it does
-#: not (networkd-route.c, link_drop_foreign_routes).
-_ROUTE = "local %s dev lo proto kernel"
-
 
 class IpFailed(Exception):
     """The program ip is missing, or has failed: says what it said."""
@@ -56,13 +52,11 @@ class Ip:
         return t.cast(Links, json.loads(self.run("-json", "address", "show") or "[]"))
 
     def change(self, wanted: IpChange) -> None:
-        """Whatever comes before whatever goes, so that an address which changes its way is never missing: a route is
-        appended beside that of an address, and never replaces it, without which the host would be cut off.
-        """
-        lines = ["route append %s\n" % (_ROUTE % prefix) for prefix in wanted.append]
+        """Whatever comes before whatever goes, so that an address which changes its way is never missing."""
+        lines = [ip_lines.for_route("append", prefix) for prefix in wanted.append]
         for verb, pairs in (("add", wanted.add), ("change", wanted.correct)):
-            lines += [ip_lines.for_interface(verb, address, interface) + "\n" for interface, address in pairs]
-        lines += ["address del %s dev %s\n" % (address, interface) for interface, address in wanted.remove]
-        lines += ["route del %s table local\n" % (_ROUTE % prefix) for prefix in wanted.delete]
+            lines += [ip_lines.for_interface(verb, address, interface) for interface, address in pairs]
+        lines += ["address del %s dev %s" % (address, interface) for interface, address in wanted.remove]
+        lines += [ip_lines.for_route("del", prefix) for prefix in wanted.delete]
         if lines:
-            self.run("-batch", "-", data="".join(lines))
+            self.run("-batch", "-", data="".join(line + "\n" for line in lines))

@@ -121,7 +121,7 @@ def look(request: TuningRequest, programs: Programs) -> Json:
     return _told(host, _look(host, request, programs, modules_loadable=True), programs)
 
 
-def _look(host: Host, request: TuningRequest, programs: Programs, modules_loadable: bool) -> _Found:
+def _look(host: Host, request: TuningRequest, programs: Programs, modules_loadable: bool, ask: bool = True) -> _Found:
     _refuse_other_users(host)
     _refuse_missing_interface(host, request.addresses)
     found = _Found({}, [], None)
@@ -148,7 +148,7 @@ def _look(host: Host, request: TuningRequest, programs: Programs, modules_loadab
             continue
         else:
             owners.refuse_other(host, ADDRESSES, request.role)
-            plan = addresses_change.make_plan(host, addresses, Ip(programs))
+            plan = addresses_change.make_plan(host, addresses, Ip(programs), ask)
             result = addresses_change.result(host, plan)
             found.warnings.extend(addresses_change.warnings(plan, result))
         found.results[step] = result
@@ -243,7 +243,7 @@ def carry_out(request: TuningRequest, files: t.Mapping[str, str], render: Json, 
         warnings += sysctl_change.load_modules(Host(), request.keys, programs)
     with locked("/"):
         host = Host()
-        found = _look(host, request, programs, modules_loadable=False)
+        found = _look(host, request, programs, modules_loadable=False, ask=False)
         told = dict(_told(host, found, programs), stale=found.render != render, warnings=warnings + found.warnings)
         if told["stale"]:
             return told
@@ -295,7 +295,7 @@ def _carry_out(
         # Once more, now that nr_open is what it is: nothing is written unless every hard limit fits it.
         _checked(Host(), request.limits)
     elif step == ADDRESSES and ADDRESSES in found.results:
-        _change_addresses(request.addresses, request.role, programs)
+        found.warnings.extend(_change_addresses(request.addresses, request.role, programs))
     for path in found.wanted:
         if _step_of(path) == step:
             changed.write(path, files[path])
@@ -311,12 +311,12 @@ def _step_of(path: str) -> str:
     return LIMITS if limits else ADDRESSES
 
 
-def _change_addresses(request: AddressesRequest, role: str, programs: Programs) -> None:
+def _change_addresses(request: AddressesRequest, role: str, programs: Programs) -> t.List[str]:
     host = Host()
     ip = Ip(programs)
-    plan = addresses_change.make_plan(host, request, ip)
+    plan = addresses_change.make_plan(host, request, ip, ask=False)
     try:
-        addresses_change.carry_out(host, role, plan, ip)
+        return addresses_change.carry_out(host, role, plan, ip)
     except IpFailed as error:
         message, _done = addresses_change.undone(plan, ip, error)
         raise IpFailed(message) from error

@@ -36,14 +36,14 @@ NETWORKD_DIRECTORY = "/etc/systemd/network"
 #: ifupdown runs the hook after each stanza of an interface (interfaces(5)), and the hook has ip(8) read the batch.
 IFUPDOWN_HOOK = "/etc/network/if-up.d/fourtuple"
 IFUPDOWN_BATCH = "/etc/network/fourtuple.batch"
-#: NetworkManager runs the script on what happens to an interface (NetworkManager-dispatcher(8)), with the same batch.
-NETWORKMANAGER_DISPATCHER = "/etc/NetworkManager/dispatcher.d/fourtuple"
-NETWORKMANAGER_BATCH = "/etc/NetworkManager/fourtuple.batch"
 #: Makes prefixes local before any network is configured; and has systemd start it.
 ROUTES_UNIT = "%s/fourtuple-addresses.service" % UNIT_DIRECTORY
 ROUTES_TARGET = "%s/sysinit.target.d/fourtuple-addresses.conf" % UNIT_DIRECTORY
 #: The same without systemd, where ifupdown starts lo.
 ROUTES_HOOK = "/etc/network/if-up.d/fourtuple-addresses"
+#: NetworkManager runs the script on what happens to an interface (NetworkManager-dispatcher(8)), with the same batch.
+NETWORKMANAGER_DISPATCHER = "/etc/NetworkManager/dispatcher.d/fourtuple"
+NETWORKMANAGER_BATCH = "/etc/NetworkManager/fourtuple.batch"
 
 
 def networkd_drop_in(network_file: str) -> str:
