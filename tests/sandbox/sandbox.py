@@ -47,6 +47,11 @@ INTERFACE = "eth0"
 ADDRESS = "192.0.2.10/24"
 GATEWAY = "192.0.2.1"
 NETWORK_FILE = "/etc/systemd/network/10-eth0.network"
+ROUTES_UNIT = "/etc/systemd/system/fourtuple-addresses.service"
+ROUTES_TARGET = "/etc/systemd/system/sysinit.target.d/fourtuple-addresses.conf"
+#: Begins what a route makes local, among the addresses.
+ROUTE = "route "
+_OF_LO = "route %s local %s dev lo proto kernel"
 
 #: What every sandbox has beyond its image: a network of systemd-networkd's, a service of the operator's, and a
 #: systemctl that does without the service manager.
@@ -435,6 +440,7 @@ class Sandbox:
             for link in links
             for info in link["addr_info"]
         )
+        pairs += [ROUTE + prefix for prefix in self.local_prefixes()]
         return {"file": self._files(), "key": keys, "address": dict.fromkeys(pairs, "there")}
 
     def _files(self) -> dict[str, str]:
@@ -492,15 +498,32 @@ class Sandbox:
         drop_ins = sorted(self.path(NETWORK_FILE + ".d").glob("*.conf"))
         texts = [self.read(NETWORK_FILE) or "", *(path.read_text() for path in drop_ins)]
         found = re.findall(r"^Address=(\S+)$", "\n".join(texts), re.MULTILINE)
+        # What systemd pulls in, and what the unit gives to ip.
+        if "Wants=fourtuple-addresses.service" in (self.read(ROUTES_TARGET) or ""):
+            unit = self.read(ROUTES_UNIT) or ""
+            lines = re.findall(r"^StandardInputText=route append local (\S+) dev lo proto kernel$", unit, re.MULTILINE)
+            found += [ROUTE + prefix for prefix in lines]
         return list(dict.fromkeys(found))
 
     def _addresses(self) -> list[str]:
         links = json.loads(self.in_namespaces("ip -json address show dev " + INTERFACE).stdout)
-        return ["%s/%s" % (info["local"], info["prefixlen"]) for info in links[0]["addr_info"]]
+        shown = ["%s/%s" % (info["local"], info["prefixlen"]) for info in links[0]["addr_info"]]
+        return shown + [ROUTE + prefix for prefix in self.local_prefixes()]
+
+    def local_prefixes(self) -> list[str]:
+        """Return the prefixes that a route on lo makes local: those of an address name it as their source."""
+        shown = self.in_namespaces("ip -oneline route show table local type local dev lo proto kernel").stdout
+        prefixes = (line.split()[1] for line in shown.splitlines() if " src " not in line)
+        return sorted(prefix if "/" in prefix else prefix + "/32" for prefix in prefixes)
 
     def _give_addresses(self, addresses: t.Sequence[str]) -> None:
         lines = ["address flush dev %s" % INTERFACE]
-        lines += ["address add %s dev %s" % (address, INTERFACE) for address in addresses]
+        lines += [_OF_LO % ("del", prefix) + " table local" for prefix in self.local_prefixes()]
+        for address in addresses:
+            if address.startswith(ROUTE):
+                lines.append(_OF_LO % ("append", address[len(ROUTE) :]))
+            else:
+                lines.append("address add %s dev %s" % (address, INTERFACE))
         lines += ["route replace default via %s dev %s" % (GATEWAY, INTERFACE)]
         self.in_namespaces("ip -force -batch - <<'END'\n%s\nEND" % "\n".join(lines), status=None)
 

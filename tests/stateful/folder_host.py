@@ -25,13 +25,17 @@ from oracle import KERNEL, NETWORK_FILE
 from role_tasks import Play, Result, Stopped, TaskFailed, Variables
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import (
-    addresses_change,
     drop_in,
     sysctl_change,
     tuning,
 )
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import address_record
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import files as host_files
-from ansible_collections.fourtuple.clients.plugins.module_utils.host import interface_addresses, ssh_session
+from ansible_collections.fourtuple.clients.plugins.module_utils.host import (
+    interface_addresses,
+    link_probe,
+    ssh_session,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.nofile import safety_check
 from ansible_collections.fourtuple.clients.plugins.module_utils.snapshot import whole
@@ -49,6 +53,11 @@ _MODULES = {
 
 #: Those that take one.
 _SNAPSHOTS = (client_settings, connection_limits_info)
+
+#: Begins what a route makes local, among the addresses of the interface whose link it is used on.
+ROUTE = "route "
+ROUTES_UNIT = "/etc/systemd/system/fourtuple-addresses.service"
+ROUTES_TARGET = "/etc/systemd/system/sysinit.target.d/fourtuple-addresses.conf"
 
 #: Where files come and go; the rest of a host is the distribution's.
 MUTABLE = ("/etc", "/run/sysctl.d", "/run/fourtuple", "/var/lib/fourtuple")
@@ -204,14 +213,16 @@ class Folder(HostFolder):
             (basic.AnsibleModule, "exit_json", exit_json),
             (basic.AnsibleModule, "fail_json", fail_json),
             (basic.AnsibleModule, "run_command", lambda _module, words, data=None: self.run(words, data)),
-            (basic.AnsibleModule, "get_bin_path", lambda _module, name, **_options: "/sbin/" + name),
+            (basic.AnsibleModule, "get_bin_path", lambda _module, name, **_options: "/usr/sbin/" + name),
             (basic.AnsibleModule, "warn", lambda _module, warning: self.warnings.append(warning)),
             (safety_check, "report", report),
             (tuning, "Host", lambda *_given: self.look_live()),
             (tuning, "locked", lambda _root: host_files.locked(self.root)),
             (drop_in, "write", self._changing(drop_in.write)),
             (sysctl_change, "_write", self._changing(sysctl_change._write)),
-            (addresses_change, "record", self._changing(addresses_change.record)),
+            (address_record, "record", self._changing(address_record.record)),
+            (interface_addresses, "routes_of_lo", lambda: {one.partition(" ")[2] for one in self._routes()}),
+            (link_probe, "obstacle", lambda interface: "%s is a line in a file" % interface),
             (interface_addresses, "observe", lambda: self.observe()["interfaces"] | {"taken": []}),
             (interface_addresses, "neighbours", list),
             (ssh_session, "peers", lambda *_given: []),
@@ -253,10 +264,12 @@ class Folder(HostFolder):
             }
             for interface, texts in self.addresses.items()
             for text in texts
+            if not text.startswith(ROUTE)
         ]
+        anyip = [{"prefix": text.partition(" ")[2], "interface": "lo", "family": 4} for text in self._routes()]
         routes = [{"family": 4, "interface": "eth0", "metric": 0}]
         return self.observation | {
-            "interfaces": {"addresses": entries, "anyip": [], "default_routes": routes},
+            "interfaces": {"addresses": entries, "anyip": anyip, "default_routes": routes},
             "listeners": [22],
         }
 
@@ -270,6 +283,14 @@ class Folder(HostFolder):
             return 0, "NeedDaemonReload=no\n" * len(words[3:]), ""
         assert list(words[1:]) == ["-batch", "-"], words
         for line in (data or "").splitlines():
+            if line.startswith("route "):
+                _route, verb, _local, prefix = line.split()[:4]
+                if verb == "append":
+                    assert ROUTE + prefix not in self.addresses["eth0"], "RTNETLINK answers: File exists"
+                    self.addresses["eth0"].append(ROUTE + prefix)
+                else:
+                    self.addresses["eth0"].remove(ROUTE + prefix)
+                continue
             _address, verb, address, _dev, interface = line.split()[:5]
             held = self.addresses[interface]
             if verb == "add":
@@ -281,9 +302,14 @@ class Folder(HostFolder):
                 assert address in held, "RTNETLINK answers: Cannot assign requested address"
         return 0, "", ""
 
+    def _routes(self) -> list[str]:
+        return [text for text in self.addresses["eth0"] if text.startswith(ROUTE)]
+
     def _link(self, number: int, name: str) -> dict[str, t.Any]:
         infos = []
         for text in self.addresses[name]:
+            if text.startswith(ROUTE):
+                continue
             local, length = text.split("/")
             family = "inet6" if ":" in local else "inet"
             infos.append({"family": family, "local": local, "prefixlen": int(length), "scope": "global"})
@@ -403,6 +429,11 @@ class FolderHost(Folder):
         files = self.files("/etc/systemd/network")
         for path in [NETWORK_FILE, *sorted(path for path in files if path.startswith(NETWORK_FILE + ".d/"))]:
             found += re.findall(r"(?m)^Address=(\S+)$", files[path])
+        if "fourtuple-addresses.service" in self.files("/etc/systemd/system/sysinit.target.d").get(ROUTES_TARGET, ""):
+            unit = self.files("/etc/systemd/system").get(ROUTES_UNIT, "")
+            found += [
+                ROUTE + prefix for prefix in re.findall(r"(?m)^StandardInputText=route append local (\S+) ", unit)
+            ]
         return list(dict.fromkeys(found))
 
     def lockouts(self, files: oracle.Files | None = None) -> set[oracle.Lockout]:

@@ -109,6 +109,7 @@ REQUESTS = st.fixed_dictionaries(
             ]
         ),
         "tune_reserved_ports": st.sampled_from([["30000-30009"], [8080, "30005-30020"]]),
+        "tune_addresses_method": st.sampled_from(["route", "interface"]),
         "tune_addresses": st.sampled_from([["198.51.100.250"], ["203.0.113.200-203.0.113.203"]]),
     },
 )

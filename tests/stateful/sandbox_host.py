@@ -13,7 +13,7 @@ import typing as t
 import oracle
 from folder_host import MUTABLE
 from oracle import KERNEL
-from sandbox import BOOT_VALUES, PASSING, Sandbox
+from sandbox import BOOT_VALUES, PASSING, ROUTE, Sandbox
 
 IMAGES = {"debian-12": "bookworm", "debian-13": "trixie"}
 
@@ -106,13 +106,15 @@ class SandboxHost:
     @property
     def addresses(self) -> dict[str, list[str]]:
         shown = self.sandbox.run("ip", "-oneline", "-4", "address", "show", "dev", "eth0").stdout
-        return {"eth0": re.findall(r" inet (\S+) ", shown)}
+        return {"eth0": re.findall(r" inet (\S+) ", shown) + [ROUTE + one for one in self.sandbox.local_prefixes()]}
 
     def add_address(self, address: str) -> None:
         self.sandbox.run("ip", "address", "add", address, "dev", "eth0")
 
     def remove_address(self, address: str) -> None:
-        self.sandbox.run("ip", "address", "del", address, "dev", "eth0")
+        words = ["route", "del", "local", address[len(ROUTE) :], "dev", "lo", "table", "local"]
+        of_interface = ["address", "del", address, "dev", "eth0"]
+        self.sandbox.run("ip", *(words if address.startswith(ROUTE) else of_interface))
 
     # --- processes ---
 

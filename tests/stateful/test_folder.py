@@ -143,6 +143,7 @@ def test_addresses_go_with_a_request_that_needs_fewer(begun: machine.Life) -> No
         "tune_binding": "bind",
         "tune_processes": 1,
         "tune_address_pool": ["198.51.100.0/26"],
+        "tune_addresses_method": "interface",
         "tune_slot": 1,
     }
     begun.somebody_adds_an_address(number=1)

@@ -90,7 +90,7 @@ def test_a_folder_and_a_real_run_come_to_the_same(both: tuple[machine.Host, mach
     folder, sandbox = outcomes
     assert folder == sandbox
     assert folder[0] == "done"
-    assert len(folder[1]) == 6 + 1
+    assert len(folder[1]) == 7 + 1
 
 
 class SandboxLife(machine.Life):

@@ -613,3 +613,17 @@ def test_a_link_that_fails_stops_before_any_change(
     monkeypatch.setattr(addresses_change.link_probe, "probe", fail)
     assert "eth0 has no carrier. Run again, or set addresses_probe to false." in by_itself("198.51.100.1")["msg"]
     assert not kernel.batches
+
+
+def test_the_way_out_of_an_unknown_manager_works_when_followed(run: Run, kernel: Kernel, host: HostFolder) -> None:
+    host.put("/run/systemd/netif/links/2", "ADMIN_STATE=unmanaged\n")
+    message = run("198.51.100.1")["msg"]
+    assert "Set addresses_method to route" in message
+    assert run("198.51.100.1", method="route")["changed"]
+    # No route works for it.
+    kernel.addresses["eth0"].append("2001:db8:1::1/64")
+    for method in ("auto", "interface"):
+        message = run("2001:db8:1::5", method=method)["msg"]
+        assert "addresses_provider is 'auto'" in message
+        assert "route" not in message
+    assert run("2001:db8:1::5", method="auto", provider="none")["changed"]

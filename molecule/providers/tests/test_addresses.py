@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import typing as t
 
-SECONDARIES = {
-    "bookworm": {"203.0.113.%d/32" % number for number in (10, 11, 12, 20)}
-    | {"192.0.2.65/32", "192.0.2.66/32", "2001:db8::10/128", "2001:db8::11/128"},
-    "trixie": {"203.0.113.%d/32" % number for number in (30, 31, 32, 40)}
-    | {"192.0.2.69/32", "192.0.2.70/32", "2001:db8::20/128", "2001:db8::21/128"},
-    "sysvinit": {"203.0.113.%d/32" % number for number in (50, 51, 52, 60)}
-    | {"192.0.2.73/32", "192.0.2.74/32", "2001:db8::30/128", "2001:db8::31/128"},
+#: IPv6 stands on the interface, as programs cannot bind to it otherwise.
+ON_INTERFACE = {
+    "bookworm": {"2001:db8::10/128", "2001:db8::11/128"},
+    "trixie": {"2001:db8::20/128", "2001:db8::21/128"},
+    "sysvinit": {"2001:db8::30/128", "2001:db8::31/128"},
+}
+LOCAL = {
+    "bookworm": {"203.0.113.10/31", "203.0.113.12", "203.0.113.20", "192.0.2.65", "192.0.2.66"},
+    "trixie": {"203.0.113.30/31", "203.0.113.32", "203.0.113.40", "192.0.2.69", "192.0.2.70"},
+    "sysvinit": {"203.0.113.50/31", "203.0.113.52", "203.0.113.60", "192.0.2.73", "192.0.2.74"},
 }
 
 
@@ -27,7 +30,9 @@ def test_addresses_are_live(host, platform: str) -> None:
     shown = ["%s/%d" % (info["local"], info["prefixlen"]) for info in addresses(host)]
     assert shown[0] == "198.51.100.10/24"
     assert len(shown) == len(set(shown))
-    assert set(shown[1:]) == SECONDARIES[platform]
+    assert set(shown[1:]) == ON_INTERFACE[platform]
+    routes = host.check_output("ip -oneline route show table local type local dev lo proto kernel").splitlines()
+    assert {line.split()[1] for line in routes if " src " not in line} == LOCAL[platform]
 
 
 def test_nobody_leaves_from_an_ipv6_address_who_does_not_bind(host) -> None:

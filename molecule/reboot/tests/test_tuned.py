@@ -35,15 +35,16 @@ KEYS = {
 }
 
 #: With the primary one, four: 100,000 connections, for each source address half of its 64,512 ports.
-ADDRESSES = [("203.0.113.%d" % last, 32) for last in (1, 2, 3)]
+LOCAL = {"local %s dev lo table local proto kernel scope host" % prefix for prefix in ("203.0.113.1", "203.0.113.2/31")}
 
 FILES = {
     "/etc/security/limits.d/99-zz-fourtuple.conf",
     "/etc/sysctl.d/99-zz-fourtuple.conf",
-    "/etc/systemd/network/20-wired.network.d",
-    "/etc/systemd/network/20-wired.network.d/fourtuple.conf",
     "/etc/systemd/system/client.service.d",
     "/etc/systemd/system/client.service.d/zzzz-fourtuple.conf",
+    "/etc/systemd/system/fourtuple-addresses.service",
+    "/etc/systemd/system/sysinit.target.d",
+    "/etc/systemd/system/sysinit.target.d/fourtuple-addresses.conf",
 }
 
 
@@ -75,10 +76,8 @@ def test_no_other_key_has_changed(state: State, untouched: State) -> None:
 
 
 def test_source_addresses_are_there(state: State, untouched: State) -> None:
-    had, has = (one["address"]["eth0"] for one in (untouched, state))
-    added = [entry for entry in has if entry not in had]
-    assert [entry for entry in had if entry not in has] == []
-    assert [(entry["local"], entry["prefixlen"]) for entry in added] == ADDRESSES
+    assert untouched["address"] == state["address"]
+    assert {route for route in state["route"] if route not in untouched["route"]} == LOCAL
 
 
 def test_no_file_but_its_own_has_changed(state: State, untouched: State) -> None:

@@ -20,7 +20,6 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_s
     Pair,
     Piece,
 )
-from ansible_collections.fourtuple.clients.plugins.module_utils.values.names import Names
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
 AUTO, ROUTE, INTERFACE = "auto", "route", "interface"
@@ -40,8 +39,8 @@ class Divided(t.NamedTuple):
     by_interface: t.List[Piece]
 
 
-class _Host(t.NamedTuple):
-    """What decides the way.
+class Ways(t.NamedTuple):
+    """What decides on a host which way works.
 
     on_link:       prefixes that the interface's own addresses are of
     arp_ignore:    of the interface, as it counts
@@ -54,65 +53,72 @@ class _Host(t.NamedTuple):
     nonlocal_bind: bool
 
 
-def divide(
+def look(
     host: Host,
-    names: Names,
-    method: str,
-    wanted: t.Iterable[Piece],
     interface: str,
     links: Links,
     ours: t.AbstractSet[Pair],
     nonlocal_bind: t.Optional[str] = None,
-) -> Divided:
-    """Return which of the wanted addresses go by route, and which on the interface; refuse what works neither way.
+) -> Ways:
+    """Look at what decides.
 
-    names:         what the person wrote, for messages
     ours:          the addresses on interfaces that are ours: their subnets are none
     nonlocal_bind: the value that net.ipv6.ip_nonlocal_bind will have; what it is now when not given
-    raises: Refusal
     """
-    seen = _Host(
+    return Ways(
         interface,
         _on_link(address_set.find_link(links, interface) or {}, ours),
         max(_number(host, "net/ipv4/conf/%s/arp_ignore" % one) for one in ("all", interface)),
         (nonlocal_bind or str(_number(host, "net/ipv6/ip_nonlocal_bind"))).strip() == "1",
     )
+
+
+def divide(ways: Ways, where: str, method: str, wanted: t.Iterable[Piece]) -> Divided:
+    """Return which of the wanted addresses go by route, and which on the interface; refuse what works neither way.
+
+    where: the variable that names the method
+    raises: Refusal
+    """
     found = Divided([], [])
     for piece in wanted:
         if method == INTERFACE:
             found.by_interface.append(piece)
             continue
-        for part, why in _parts(piece, seen):
+        for part, why in _parts(piece, ways):
             if why is None:
                 found.by_route.append(part)
             elif method == ROUTE:
                 remedy = "%s Set it to auto." % why
-                raise Refusal(names.of("method"), method, "a way that works for %s" % _text(part), remedy)
+                raise Refusal(where, method, "a way that works for %s" % _text(part), remedy)
             else:
                 _refuse_many(part, why)
                 found.by_interface.append(part)
     return found
 
 
-def _parts(piece: Piece, seen: _Host) -> t.Iterator[t.Tuple[Piece, t.Optional[str]]]:
+def works_by_route(ways: Ways, wanted: t.Iterable[Piece]) -> bool:
+    return all(why is None for piece in wanted for _part, why in _parts(piece, ways))
+
+
+def _parts(piece: Piece, ways: Ways) -> t.Iterator[t.Tuple[Piece, t.Optional[str]]]:
     """Yield what of a piece works by route, with None, and what does not, with the reason."""
     if piece.version == 4:
         reason = (
             "arp_ignore is %d on %s, so that the kernel answers ARP for addresses of the interface alone."
-            % (seen.arp_ignore, seen.interface)
-            if seen.arp_ignore
+            % (ways.arp_ignore, ways.interface)
+            if ways.arp_ignore
             else None
         )
         yield piece, reason
         return
-    subnets = [(int(one.network_address), int(one.broadcast_address)) for one in seen.on_link if one.version == 6]
+    subnets = [(int(one.network_address), int(one.broadcast_address)) for one in ways.on_link if one.version == 6]
     on_link = filter(None, (ranges.overlap(piece.run[1:], subnet) for subnet in ranges.merged(subnets)))
     for first, last in on_link:
-        reason = "Of IPv6 the kernel answers neighbour solicitations for addresses of %s alone." % seen.interface
+        reason = "Of IPv6 the kernel answers neighbour solicitations for addresses of %s alone." % ways.interface
         yield piece._replace(first=first, last=last), reason
     for first, last in ranges.without(piece.run[1:], subnets):
         reason = "No program can bind to an address of IPv6 that no interface has: %s is 0." % NONLOCAL_BIND
-        yield piece._replace(first=first, last=last), None if seen.nonlocal_bind else reason
+        yield piece._replace(first=first, last=last), None if ways.nonlocal_bind else reason
 
 
 def _refuse_many(part: Piece, why: str) -> None:

@@ -121,14 +121,16 @@ def make_plan(host: Host, request: AddressesRequest, ip: Ip, ask: bool = True) -
     ours = recorded | Recorded(frozenset(network_providers.persisted(host, links)), boot_routes.persisted(host))
     interface = None
     divided = address_methods.Divided([], [])
+    method = None
     if wanted:
         interface = choose_interface(names.of("interface"), request.interface, links)
         address_set.check_against_host(wanted, interface, links, ours.added)
         refuse_taken(host, request, wanted, links, ours.added)
         check_ipv6(host, wanted, interface)
-        divided = address_methods.divide(
-            host, names, request.method, wanted, interface, links, ours.added, request.nonlocal_bind
-        )
+        ways = address_methods.look(host, interface, links, ours.added, request.nonlocal_bind)
+        divided = address_methods.divide(ways, names.of("method"), request.method, wanted)
+        # Advice that works when followed.
+        method = names.of("method") if address_methods.works_by_route(ways, divided.by_interface) else None
     on_interface = [address for piece in divided.by_interface for address in piece.addresses()]
     change = address_set.plan(on_interface, interface, links, ours.added)
     # A prefix over an address that the interface has from someone else would stay when that address goes.
@@ -143,7 +145,8 @@ def make_plan(host: Host, request: AddressesRequest, ip: Ip, ask: bool = True) -
     )
     persistence = _NOTHING
     if wanted and request.provider != network_providers.NONE:
-        persistence = _persistence(host, request, str(interface), links, bool(prefixes), len(change.kept + change.add))
+        number = len(change.kept + change.add)
+        persistence = _persistence(host, request, str(interface), links, bool(prefixes), number, method)
     before = Recorded(frozenset(address_set.live_pairs(links) & ours.added), frozenset(live & ours.routes))
     preferred = address_set.preferred_pairs(links)
     plan = Plan(interface, change, routes, recorded, before, preferred, persistence, ip.path, request.probe)
@@ -174,8 +177,21 @@ def _ask_link(
 
 
 def _persistence(
-    host: Host, request: AddressesRequest, interface: str, links: Links, by_route: bool, on_interface: int
+    host: Host,
+    request: AddressesRequest,
+    interface: str,
+    links: Links,
+    by_route: bool,
+    on_interface: int,
+    method: t.Optional[str],
 ) -> Persistence:
+    """Return what keeps addresses over a reboot.
+
+    by_route:     whether some are local by a route
+    on_interface: how many are on the interface
+    method:       the variable that has them there, where a route would do as well
+    raises: Refusal
+    """
     where = request.names.of("provider")
     found = _NOTHING
     if by_route:
@@ -186,9 +202,7 @@ def _persistence(
             raise Refusal(where, request.provider, allowed, remedy + "until the next reboot only.")
         found = Persistence(provider, files, [])
     if on_interface:
-        kept = network_providers.find(
-            host, where, request.provider, interface, links, request.names.of("method"), on_interface
-        )
+        kept = network_providers.find(host, where, request.provider, interface, links, method, on_interface)
         found = Persistence(kept.provider, {**found.files, **kept.files}, kept.warnings)
     return found
 

@@ -51,13 +51,13 @@ class Question(t.NamedTuple):
 
     where:    the variable that names the provider
     provider: what it says
-    method:   the variable that names the method
+    method:   the variable that names the method, where the route is one that works for all of them
     number:   of addresses
     """
 
     where: str
     provider: str
-    method: str
+    method: t.Optional[str]
     interface: Interface
     number: int
     allowed: str
@@ -68,9 +68,10 @@ class Question(t.NamedTuple):
     @property
     def otherwise(self) -> str:
         """What works on every host."""
-        return "Set %s to route, which works with every manager, or set this to none to have the addresses until " % (
-            self.method
-        ) + ("the next reboot only.")
+        none = "this to none to have the addresses until the next reboot only."
+        if self.method is None:
+            return "Set %s" % none
+        return "Set %s to route, which works with every manager, or set %s" % (self.method, none)
 
 
 class Manager(t.NamedTuple):

@@ -53,13 +53,19 @@ def manager_of(host: Host, interface: Interface) -> t.Optional[t.Tuple[Manager, 
 
 
 def find(
-    host: Host, where: str, provider: str, interface: str, links: Links, method: str = "method", count: int = 0
+    host: Host,
+    where: str,
+    provider: str,
+    interface: str,
+    links: Links,
+    method: t.Optional[str] = None,
+    count: int = 0,
 ) -> Persistence:
     """Return where addresses on ``interface`` persist, or refuse.
 
     where:    the variable that names the provider, for messages
     provider: one of providers(), or AUTO
-    method:   the variable that says that the addresses are on an interface
+    method:   the variable that has them on an interface, where a route would do as well
     count:    how many addresses it is to have
     raises: Refusal
     """
