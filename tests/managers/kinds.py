@@ -240,7 +240,7 @@ _NEW_LEASE = (
     "do sleep 0.5; done'"
 )
 #: Who can be told to ask at once.
-HURRIED = {
+_HURRIED = {
     "networkd": "networkctl renew eth0;",
     "netplan-networkd": "networkctl renew eth0;",
     "dhcpcd": "dhcpcd --rebind eth0;",
@@ -250,4 +250,4 @@ HURRIED = {
 def new_lease(kind: Kind) -> Event:
     """Return the event that a host gets another address by DHCP."""
     lost = frozenset([IF4]) if kind.keeps == "ifupdown" else frozenset[str]()
-    return Event("new lease", _NEW_LEASE % HURRIED.get(kind.name, ""), lost, renewed=True)
+    return Event("new lease", _NEW_LEASE % _HURRIED.get(kind.name, ""), lost, renewed=True)

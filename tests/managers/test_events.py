@@ -15,7 +15,7 @@ import time
 import typing as t
 
 import pytest
-from kinds import HURRIED, IF4, IF6, KINDS, ROUTE, Event, Kind, new_lease
+from kinds import IF4, IF6, KINDS, ROUTE, Event, Kind, new_lease
 from managed_host import OWN4, OWN6, ManagedHost, Network
 
 LIST4, ONE4 = ["198.51.100.20-198.51.100.22"], "198.51.100.20"
@@ -49,7 +49,7 @@ def _cases() -> t.Iterator[Case]:
 
 #: Of each way to keep addresses one, in one image; the others are left to `make nightly`.
 QUICK = {
-    "netplan-networkd-trixie-leased-auto",
+    "netplan-networkd-trixie-static-auto",
     "NetworkManager-trixie-static-interface",
     "ifupdown-trixie-static-interface",
 }
@@ -199,7 +199,7 @@ def test_events(case: Case, tmp_path: pathlib.Path) -> None:
             assert watch.there(kind, True), (kind, vars(host.look()))
         for event in case.kind.events:
             watch.event(event)
-        if leased and (case.kind.name in HURRIED or str(case) not in QUICK):
+        if leased:
             watch.event(new_lease(case.kind))
         watch.reboot()
         watch.fewer()
