@@ -44,7 +44,8 @@ million: root $(environment) images ## a million real connections, in one run of
 # others' disposable hosts (FOURTUPLE_GATE), and nothing runs beside `first-host`, which remounts the machine's cgroup2,
 # or `million`, which takes its memory. The longest go first, so that no core waits for them in the end.
 two_at_a_time = $(MAKE) --jobs=2 --output-sync=target side_by_side=yes \
-    profile="$(profile)" trees='$(trees)' faults='$(faults)' releases='$(releases)' controllers='$(controllers)'
+    profile="$(profile)" trees='$(trees)' faults='$(faults)' releases='$(releases)' controllers='$(controllers)' \
+    managers='$(managers)' managers_images='$(managers_images)'
 export FOURTUPLE_GATE = $@
 
 quick_gates := unit-quick lint examples packaging
@@ -52,7 +53,7 @@ quick_gates := unit-quick lint examples packaging
 test: root $(environment) system-containers system-machines system-browser ## the gates that fit into a run of CI, as .ci/run does
 	@$(two_at_a_time) machines images unit fuzz lint sanity playbooks packaging report examples
 	@$(MAKE) first-host
-	@$(two_at_a_time) scenarios reboot crash site differential stateful controllers demo adoption
+	@$(two_at_a_time) scenarios reboot crash site differential stateful controllers managers demo adoption
 	@$(MAKE) million
 
 .PHONY: test-quick
@@ -62,10 +63,14 @@ test-quick: $(environment) ## without root, for every change: lint, unit-quick, 
 # `make test` leaves out some gates, and a part of what others can generate and combine.
 cases := --release bookworm -m "not nightly"
 controllers := -m "not nightly"
+managers := -m "not nightly"
+managers_images := trixie-managers
 releases := bookworm
 .PHONY: nightly
 nightly: cases :=
 nightly: controllers :=
+nightly: managers :=
+nightly: managers_images := bookworm-managers trixie-managers bookworm-ifupdown2 trixie-ifupdown2
 nightly: releases := bookworm trixie
 nightly: trees := --trees 2000 --seed random
 nightly: faults := --all-faults
@@ -155,6 +160,12 @@ controllers: root $(environment) images ## the playbooks with the oldest and the
 adoption: root $(environment) images ## the example of a Molecule scenario, in a repository and an environment of its own
 	@echo "adoption: the example of a Molecule scenario, with the commands of its CI jobs"
 	pytest tests/adoption
+
+.PHONY: managers
+managers: root $(environment) system-containers ## source addresses in the life of a host under real network managers; nightly under each
+	@echo "managers: source addresses in the life of a host under real network managers; nightly under each"
+	tests/images/build $(managers_images)
+	pytest tests/managers $(managers)
 
 .PHONY: lockout
 lockout: root $(environment) machines ## what the article warns of, done to virtual machines; and refused beforehand
