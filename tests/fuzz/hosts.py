@@ -16,6 +16,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.apply import dro
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     address_record,
+    boot_routes,
     network_providers,
     systemd_limits,
 )
@@ -63,6 +64,7 @@ def _drop_ins(root: str) -> object:
 
 def _providers(root: str) -> object:
     found: list[object] = [network_providers.obsolete(Host(root), []), network_providers.persisted(Host(root), LINKS)]
+    found += [boot_routes.persisted(Host(root)), boot_routes.find(Host(root))]
     for provider in (*network_providers.providers(), "auto"):
         with contextlib.suppress(Refusal):
             found.append(network_providers.find(Host(root), "provider", provider, "eth0", LINKS, "method", 5000))
@@ -102,7 +104,7 @@ READERS: dict[str, t.Callable[[str], object]] = {
     "drop_in": _drop_ins,
     "source_addresses": _providers,
     "its session": lambda root: ssh_session.peers(Host(root), 77),
-    "its record": lambda root: address_record.recorded(Host(root)),
+    "its record": lambda root: address_record.prefixes_in_order(address_record.recorded(Host(root)).routes),
     "sums": _sums,
 }
 

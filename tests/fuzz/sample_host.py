@@ -172,7 +172,11 @@ FILES: dict[str, str] = {
             },
         }
     ),
-    "/var/lib/fourtuple/addresses.json": json.dumps({"added": [["eth0", "198.51.100.1/32"]]}),
+    "/var/lib/fourtuple/addresses.json": json.dumps(
+        {"added": [["eth0", "198.51.100.1/32"]], "routes": ["203.0.113.8/29"]}
+    ),
+    "/etc/systemd/system/fourtuple-addresses.service": _MARK % "addresses"
+    + "[Service]\nStandardInputText=route append local 203.0.113.8/29 dev lo proto kernel\n",
     # --- the kernel's tables ---
     "/proc/sys/net/ipv4/tcp_mem": "180000\t240000\t360000\n",
     "/proc/sys/net/ipv4/ip_unprivileged_port_start": "1024\n",
