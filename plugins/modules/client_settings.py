@@ -138,11 +138,6 @@ options:
         type: str
         choices: [auto, networkd, networkmanager, ifupdown, none]
         default: auto
-      destinations:
-        description: Where clients will connect to, which a snapshot asks the kernel the way to.
-        type: list
-        elements: str
-        default: []
       taken:
         description: Addresses that others have.
         type: list
@@ -161,6 +156,11 @@ options:
     description: The option of M(fourtuple.clients.connection_limits_info) of this name, for O(state=read).
     type: bool
     default: false
+  destinations:
+    description: The option of M(fourtuple.clients.connection_limits_info) of this name, for O(state=read).
+    type: list
+    elements: str
+    default: []
   files:
     description: The texts of RV(files), by their paths.
     type: dict
@@ -364,7 +364,6 @@ ARGUMENTS = {
                 "choices": ["auto", "networkd", "networkmanager", "ifupdown", "none"],
                 "default": "auto",
             },
-            "destinations": {"type": "list", "elements": "str", "default": []},
             "taken": {
                 "type": "list",
                 "elements": "dict",
@@ -377,6 +376,7 @@ ARGUMENTS = {
         },
     },
     "pressure": {"type": "bool", "default": False},
+    "destinations": {"type": "list", "elements": "str", "default": []},
     "files": {"type": "dict"},
     "render": {"type": "dict"},
     "role": {"type": "str", "default": owners.TUNE},
@@ -393,7 +393,6 @@ def read(params: t.Mapping[str, t.Any]) -> tuning.TuningRequest:
     names = Names(renamed=params["variable_names"])
     limits, addresses = dict(params["limits"]), dict(params["addresses"])
     entries = addresses.pop("list", ())
-    addresses.pop("destinations", None)
     return tuning.TuningRequest(
         params["steps"],
         KeysRequest(
@@ -413,9 +412,9 @@ def limits_of(host: Host, params: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """Return the snapshot."""
     options = ("users", "units", "ways", "allow_missing")
     wanted: t.Dict[str, t.Any] = {name: params["limits"][name] for name in options if params["limits"]}
-    destinations = params["addresses"].get("destinations", ())
     names = Names(renamed=params["variable_names"])
-    request = SnapshotRequest(names=names, pressure=params["pressure"], destinations=destinations, **wanted)
+    wanted.update(pressure=params["pressure"], destinations=params["destinations"])
+    request = SnapshotRequest(names=names, **wanted)
     observed = observe(request.all_users, request.servers, request.pressure)
     return {"limits": snapshot(host, observed, request), "warnings": []}
 

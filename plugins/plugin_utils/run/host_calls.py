@@ -39,8 +39,8 @@ class HostCalls:
         """Return a snapshot of the host's limits."""
         limits = {"users": list(options.users), "units": list(options.units), "ways": list(options.logins)}
         stated = request.get("destinations")
-        addresses = {"destinations": stated if isinstance(stated, list) else []}
-        return self.settings({"state": "read", "limits": limits, "addresses": addresses, "variable_names": {}})
+        destinations = stated if isinstance(stated, list) else []
+        return self.settings({"state": "read", "limits": limits, "destinations": destinations, "variable_names": {}})
 
     def reload_systemd(self) -> Json:
         return self._run("ansible.builtin.systemd_service", {"daemon_reload": True})
