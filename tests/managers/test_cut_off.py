@@ -26,6 +26,8 @@ def start(folder: pathlib.Path, kind: str, release: str, more: t.Mapping[str, st
     files = {**one.files("static"), **(more or {})}
     host = ManagedHost(folder, "%s-%s" % (release, one.image), one.units, files, leased=False)
     assert host.wait(lambda: None not in host.network().leaves_from, 30), host.network()
+    # An address of IPv6 has its routes when the kernel has made sure that nobody else has it.
+    assert host.wait(lambda: not host.run("ip address show tentative dev eth0", None), 30)
     return host
 
 

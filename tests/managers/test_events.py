@@ -47,11 +47,10 @@ def _cases() -> t.Iterator[Case]:
                     yield Case(kind, release, addressing, method)
 
 
-#: Of each way to keep addresses one, in one image; the others are left to `make nightly`.
+#: In one image; the others are left to `make nightly`. Scenario providers has ifupdown.
 QUICK = {
     "netplan-networkd-trixie-static-auto",
     "NetworkManager-trixie-static-interface",
-    "ifupdown-trixie-static-interface",
 }
 CASES = [pytest.param(case, marks=() if str(case) in QUICK else pytest.mark.nightly, id=str(case)) for case in _cases()]
 
