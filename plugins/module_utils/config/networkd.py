@@ -75,6 +75,7 @@ def _keep(host: Host, question: Question) -> Persistence:
             ", ".join(sharing),
         )
         raise question.refusal(why + "Give %s a .network file of its own. " % interface.name + question.otherwise)
+    _refuse_gateway_alone(host, question, network_file)
     warnings = []
     if not _matches_one(host, network_file):
         warnings.append(
@@ -84,6 +85,20 @@ def _keep(host: Host, question: Question) -> Persistence:
     return Persistence(
         NAME, {"networkd_drop_in": owned.networkd_drop_in(name)}, warnings + _limited(host, question, network_file)
     )
+
+
+def _refuse_gateway_alone(host: Host, question: Question, network_file: str) -> None:
+    """Refuse a gateway that is on link only as long as the .network file states no address.
+
+    To such a one systemd-networkd adds GatewayOnLink= by itself (networkd-route.c, route_section_verify). With ours in
+    the drop-in it does not, and a gateway outside the subnet of the lease would be unreachable after the next boot.
+    """
+    text = "\n".join(_texts(host, network_file))
+    states = {key: re.search(r"^\s*%s\s*=\s*\S" % key, text, re.MULTILINE) for key in ("Gateway", "GatewayOnLink")}
+    if states["Gateway"] and not states["GatewayOnLink"] and not _stated(host, network_file):
+        why = "%s has a Gateway= and no Address=, so that systemd-networkd takes the gateway to be on the link, and no "
+        why += "longer with the drop-in. Write GatewayOnLink=yes there (netplan: on-link: true). "
+        raise question.refusal(why % network_file + question.otherwise)
 
 
 def _limited(host: Host, question: Question, network_file: str) -> t.List[str]:
@@ -123,11 +138,16 @@ def _maximum(version: str) -> t.Optional[int]:
 
 def _stated(host: Host, network_file: str) -> int:
     """Return how many addresses a .network file and its drop-ins but ours state."""
+    texts = _texts(host, network_file)
+    return sum(len(re.findall(r"^\s*Address\s*=\s*\S", text, re.MULTILINE)) for text in texts)
+
+
+def _texts(host: Host, network_file: str) -> t.List[str]:
+    """Return what a .network file and its drop-ins but ours say."""
     name = os.path.basename(network_file)
     folders = ["%s/%s.d" % (directory, name) for directory in _DIRECTORIES]
     drop_ins = ["%s/%s" % (folder, one) for folder in folders for one in host.list(folder) if one.endswith(".conf")]
-    texts = [host.read(path) or "" for path in (network_file, *drop_ins) if path != owned.networkd_drop_in(name)]
-    return sum(len(re.findall(r"^\s*Address\s*=\s*\S", text, re.MULTILINE)) for text in texts)
+    return [host.read(path) or "" for path in (network_file, *drop_ins) if path != owned.networkd_drop_in(name)]
 
 
 def _links_of(host: Host, name: str, links: Links) -> t.List[str]:

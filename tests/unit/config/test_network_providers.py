@@ -134,6 +134,21 @@ def test_refuses_a_network_file_of_several_interfaces(host: HostFolder) -> None:
     assert "applies to eth0, eth1, interface 9," in message
 
 
+def test_refuses_a_gateway_that_would_no_longer_be_on_link(host: HostFolder) -> None:
+    networkd(host)
+    leased = "[Match]\nName=eth0\n[Network]\nDHCP=yes\n%s[Route]\nGateway=10.0.0.1\n"
+    for more, refused in (("", True), ("Address=192.0.2.9/24\n", False)):
+        host.put(NETWORK_FILE, leased % more)
+        if refused:
+            assert "Write GatewayOnLink=yes there (netplan: on-link: true)" in refusal(host)
+        else:
+            find(host)
+    host.put(NETWORK_FILE, leased % "" + "GatewayOnLink=yes\n")
+    assert find(host).provider == "networkd"
+    host.put(NETWORK_FILE, "[Match]\nName=eth0\n[Network]\nDHCP=yes\n")
+    assert find(host).provider == "networkd"
+
+
 def test_a_network_file_of_another_interface_does_not_count(host: HostFolder) -> None:
     networkd(host)
     networkd(host, index=3, network_file="/etc/systemd/network/20-eth1.network")
