@@ -55,6 +55,8 @@ ExecStart=/bin/sleep infinity
 WantedBy=multi-user.target
 """
 
+#: On link, explicitly: systemd-networkd makes a gateway so by itself only while the file states no address, and the
+#: drop-in states ours.
 _NETWORKD = """[Match]
 Name=eth0
 
@@ -63,6 +65,7 @@ DHCP=ipv4
 
 [Route]
 Gateway=192.0.2.2
+GatewayOnLink=yes
 """
 
 _KEYFILE = """[connection]
@@ -84,7 +87,7 @@ _NETPLAN = """network:
   ethernets:
     eth0:
       dhcp4: true
-      routes: [{to: default, via: 192.0.2.2}]
+      routes: [{to: default, via: 192.0.2.2%s}]
 """
 
 
@@ -143,7 +146,7 @@ MANAGERS = {
     ),
     "netplan, networkd": Manager(
         "/etc/netplan/50-wired.yaml",
-        _NETPLAN % "networkd",
+        _NETPLAN % ("networkd", ", on-link: true"),
         "600",
         "systemd-networkd.service",
         "",
@@ -152,7 +155,7 @@ MANAGERS = {
     ),
     "netplan, networkmanager": Manager(
         "/etc/netplan/50-wired.yaml",
-        _NETPLAN % "NetworkManager",
+        _NETPLAN % ("NetworkManager", ""),
         "600",
         "NetworkManager.service",
         "NetworkManager.service NetworkManager-dispatcher.service NetworkManager-wait-online.service",
