@@ -45,7 +45,7 @@ million: root $(environment) images ## a million real connections, in one run of
 # or `million`, which takes its memory. The longest go first, so that no core waits for them in the end.
 two_at_a_time = $(MAKE) --jobs=2 --output-sync=target side_by_side=yes \
     profile="$(profile)" trees='$(trees)' faults='$(faults)' releases='$(releases)' controllers='$(controllers)' \
-    managers='$(managers)' managers_images='$(managers_images)'
+    managers='$(managers)' managers_images='$(managers_images)' cases='$(cases)'
 export FOURTUPLE_GATE = $@
 
 quick_gates := unit-quick lint examples packaging
@@ -201,10 +201,11 @@ scenarios: root $(environment) images
 
 .PHONY: reboot
 reboot: root $(environment) machines
-	@echo "reboot: the roles in a virtual machine that reboots"
+	@echo "reboot: the roles in virtual machines that reboot, and source addresses there; nightly under each manager"
 	for release in $(releases); do
 	    FOURTUPLE_RELEASE=$$release tests/molecule/run reboot
 	done
+	pytest tests/reboot $(cases)
 
 .PHONY: clean
 clean: ## remove what make made in this folder; images and system packages stay

@@ -26,6 +26,20 @@ hypothesis.settings.load_profile("fourtuple")
 CHECKOUT = pathlib.Path(__file__).parents[1]
 
 
+#: Of the virtual machines.
+RELEASES = ("bookworm", "trixie")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--release", action="append", choices=RELEASES, help="Debian's release; may be repeated")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "release" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--release") or RELEASES
+        metafunc.parametrize("release", chosen, scope="session")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     # For who has no root, and so runs `make unit` or less; `make test` refuses to begin without it, so CI skips none.
     if item.get_closest_marker("root") and os.geteuid():
