@@ -45,7 +45,7 @@ million: root $(environment) images ## a million real connections, in one run of
 # or `million`, which takes its memory. The longest go first, so that no core waits for them in the end.
 two_at_a_time = $(MAKE) --jobs=2 --output-sync=target side_by_side=yes \
     profile="$(profile)" trees='$(trees)' faults='$(faults)' releases='$(releases)' controllers='$(controllers)' \
-    managers='$(managers)' managers_images='$(managers_images)' cases='$(cases)'
+    managers='$(managers)' managers_images='$(managers_images)'
 export FOURTUPLE_GATE = $@
 
 quick_gates := unit-quick lint examples packaging
@@ -77,7 +77,7 @@ nightly: faults := --all-faults
 nightly: profile := --hypothesis-profile=nightly
 nightly: export FOURTUPLE_STATEFUL_SEQUENCES := 1000
 nightly: export FOURTUPLE_SANDBOX_SEQUENCES := 8
-nightly: test lockout ## every gate with all its cases, releases and faults, and far more that are generated
+nightly: test lockout manager-reboots ## every gate with all its cases, releases and faults, and far more that are generated
 
 .PHONY: lint
 lint: $(environment) ## ansible-lint, yamllint, ruff, vermin, mypy, shellcheck
@@ -201,11 +201,18 @@ scenarios: root $(environment) images
 
 .PHONY: reboot
 reboot: root $(environment) machines
-	@echo "reboot: the roles in virtual machines that reboot, and source addresses there; nightly under each manager"
+	@echo "reboot: the roles in a virtual machine that reboots"
 	for release in $(releases); do
 	    FOURTUPLE_RELEASE=$$release tests/molecule/run reboot
 	done
-	pytest tests/reboot $(cases)
+
+.PHONY: manager-reboots
+manager-reboots: root $(environment) system-machines ## source addresses through reboots of virtual machines under each network manager
+	@echo "manager-reboots: source addresses through reboots of virtual machines under each network manager"
+	tests/vm/build $(addsuffix -managers,$(releases))
+	for release in $(releases); do
+	    pytest tests/reboot --release $$release
+	done
 
 .PHONY: clean
 clean: ## remove what make made in this folder; images and system packages stay

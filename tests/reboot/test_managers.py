@@ -164,9 +164,6 @@ MANAGERS = {
     ),
 }
 
-#: Both at once: netplan writes what NetworkManager reads.
-IN_CI = "netplan, networkmanager"
-
 
 class Machine(VirtualMachine):
     """A machine whose network another program can manage."""
@@ -210,7 +207,7 @@ class Machine(VirtualMachine):
 @pytest.fixture(scope="session")
 def machine(release: str) -> t.Iterator[Machine]:
     """Start a machine, and save the state "fresh"."""
-    with virtual_machine.started(Machine, "reboot", release, 768) as made:
+    with virtual_machine.started(Machine, "reboot", release + "-managers", 768) as made:
         made.write({"/etc/systemd/system/client.service": _CLIENT})
         made.must("systemctl --quiet --no-reload enable client.service")
         made.save("fresh")
@@ -270,9 +267,7 @@ def assert_in_time(machine: Machine, manager: Manager) -> None:
     assert routes_at_start(machine) >= LOCAL
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == IN_CI else [pytest.mark.nightly]) for name in MANAGERS]
-)
+@pytest.mark.parametrize("name", MANAGERS)
 def test_source_addresses_and_the_hosts_own_outlive_reboots(run: Run, machine: Machine, name: str) -> None:
     """On the interface, then moved to routes, as a host moves that release 0.1.0 has tuned; and taken back."""
     manager = MANAGERS[name]
