@@ -84,7 +84,7 @@ options:
   pressure:
     description:
       - Whether RV(limits.pressure) is returned, what the clients of this host use of its local ports. This takes about
-        twice as long as the kernel takes to describe the sockets there are, two seconds for a million.
+        two to three times as long as the kernel takes to describe the sockets there are.
     type: bool
     default: false
   variable_prefix:

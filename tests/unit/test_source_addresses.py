@@ -600,7 +600,7 @@ def test_a_link_that_cannot_be_asked_is_a_warning(
 ) -> None:
     monkeypatch.setattr(addresses_change.link_probe, "obstacle", lambda _interface: "eth0 uses no ARP")
     result = by_itself("198.51.100.1")
-    assert "Nobody was asked whether he has one of the addresses: eth0 uses no ARP." in str(result["warnings"])
+    assert "The link was not asked who has the addresses: eth0 uses no ARP." in str(result["warnings"])
     assert (kernel.asked, kernel.announced) == ([], [])
 
 

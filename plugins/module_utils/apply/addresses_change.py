@@ -151,7 +151,8 @@ def make_plan(host: Host, request: AddressesRequest, ip: Ip, ask: bool = True) -
     preferred = address_set.preferred_pairs(links)
     plan = Plan(interface, change, routes, recorded, before, preferred, persistence, ip.path, request.probe)
     if request.probe and ask and host.live and plan.new:
-        plan.persistence.warnings.extend(_ask_link(str(interface), request, wanted, plan.new))
+        said = _ask_link(str(interface), request, wanted, plan.new)
+        plan = plan._replace(persistence=persistence._replace(warnings=[*persistence.warnings, *said]))
     return plan
 
 
@@ -165,7 +166,7 @@ def _ask_link(
     try:
         reason = link_probe.obstacle(interface)
         if reason is not None:
-            return ["Nobody was asked whether he has one of the addresses: %s." % reason]
+            return ["The link was not asked who has the addresses: %s." % reason]
         answers = link_probe.probe(interface, new)
     except OSError as error:
         remedy = "Run again, or set %s to false." % request.names.of("probe")
@@ -198,7 +199,7 @@ def _persistence(
         provider, files = boot_routes.find(host)
         if provider is None:
             remedy = "Neither systemd nor ifupdown starts this host, which could add them. Set it to none to have them "
-            allowed = "networkd, ifupdown or none"
+            allowed = "none, or any on a host that systemd or ifupdown starts"
             raise Refusal(where, request.provider, allowed, remedy + "until the next reboot only.")
         found = Persistence(provider, files, [])
     if on_interface:
