@@ -257,6 +257,8 @@ def carry_out(
         for step in steps:
             with _named(step, steps):
                 _carry_out(step, request, found, files, programs, changed)
+        # With what the steps have added to the warnings.
+        told["warnings"] = warnings + found.warnings
         return dict(told, changed_files=changed.paths, reload=told["reload"] or changed.of_systemd)
 
 
