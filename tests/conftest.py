@@ -35,7 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "release" in metafunc.fixturenames:
+    # Other tests have releases of their own.
+    if {"machine", "release"} <= set(metafunc.fixturenames):
         chosen = metafunc.config.getoption("--release") or RELEASES
         metafunc.parametrize("release", chosen, scope="session")
 
