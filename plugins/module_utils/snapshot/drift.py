@@ -92,6 +92,7 @@ def applied(host: Host) -> Applied:
     topic = address_record.TOPIC
     added = host.attempt(owned.state_path(topic), lambda: address_record.recorded(host)) or Recorded()
     links = _links(host)
+    routes_at_boot = host.attempt("our boot unit", lambda: boot_routes.persisted(host)) or frozenset()
     at_boot = host.attempt("our address files", lambda: network_providers.at_boot(host, links)) or {}
     missing = [owned.SYSCTL_DROP_IN] if record and drop_in is None else []
     if any(map(sysctl_table.module_of, keys)) and _own_text(host, owned.MODULES_LOAD) is None:
@@ -103,7 +104,7 @@ def applied(host: Host) -> Applied:
         _own_units(host),
         _own_limit(host, owned.MANAGER_DROP_INS, "Manager", "DefaultLimitNOFILE"),
         added,
-        Recorded(frozenset(at_boot), boot_routes.persisted(host)),
+        Recorded(frozenset(at_boot), routes_at_boot),
         {pair for pair, bound_only in at_boot.items() if not bound_only},
         missing,
     )
