@@ -25,7 +25,7 @@ NR_OPEN = int(pathlib.Path("/proc/sys/fs/nr_open").read_text())
 #: What each step changes, as --diff names it.
 KEYS = ["sysctl, live", "/etc/sysctl.d"]
 LIMITS = ["/etc/security/limits.d"]
-ADDRESSES = ["source addresses, live", "/etc/systemd/network/client0.network.d"]
+ADDRESSES = ["source addresses, live", "/etc/systemd/system", "/etc/systemd/system/sysinit.target.d"]
 
 
 @contextlib.contextmanager
