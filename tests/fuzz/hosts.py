@@ -63,7 +63,7 @@ def _drop_ins(root: str) -> object:
 
 
 def _providers(root: str) -> object:
-    found: list[object] = [network_providers.obsolete(Host(root), []), network_providers.persisted(Host(root), LINKS)]
+    found: list[object] = [network_providers.own_files(Host(root)), network_providers.persisted(Host(root), LINKS)]
     found += [boot_routes.persisted(Host(root)), boot_routes.find(Host(root))]
     for provider in (*network_providers.providers(), "auto"):
         with contextlib.suppress(Refusal):

@@ -65,6 +65,7 @@ _OF_NETWORKD = (
     Event("reload after a change", "for f in /etc/systemd/network/*.network /run/systemd/network/*.network; do "
           "[ ! -e $f ] || echo '# changed' >>$f; done; networkctl reload"),
     Event("reconfigure", "networkctl reconfigure eth0"),
+    # With addresses that somebody wrote there is no lease: the event is then that it says so.
     Event("renew", "networkctl renew eth0 || true"),
     Event("networkctl down and up", "networkctl down eth0; sleep 1; networkctl up eth0"),
     Event("link down and up", _LINK),

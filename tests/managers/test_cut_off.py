@@ -91,7 +91,7 @@ def test_a_host_that_changes_its_manager(tmp_path: pathlib.Path) -> None:
     """What the one before has left decides nothing: its files, and an interface that it had configured."""
     (interfaces,) = BY_NAME["ifupdown"].files("static").items()
     # Debian's NetworkManager leaves alone what has a stanza in /etc/network/interfaces.
-    left = BY_NAME["NetworkManager"].files("static") | {"/root/interfaces": interfaces[1]}
+    left = BY_NAME["NetworkManager"].files("static") | {"/srv/interfaces": interfaces[1]}
     with start(tmp_path, "networkd", "trixie", left) as host:
         addresses = {"list": ["198.51.100.20", "2001:db8:0:1::20"], "method": "interface"}
         host.role(**addresses)
@@ -105,7 +105,7 @@ def test_a_host_that_changes_its_manager(tmp_path: pathlib.Path) -> None:
             "/etc/NetworkManager/fourtuple.batch",
         ]
         host.run("systemctl disable --now NetworkManager NetworkManager-dispatcher; ip address flush dev eth0")
-        host.run("cp /root/interfaces %s; systemctl enable --now networking" % interfaces[0])
+        host.run("cp /srv/interfaces %s; systemctl enable --now networking" % interfaces[0])
         host.role(**addresses)
         assert host.run(OURS).split() == ["/etc/network/fourtuple.batch", "/etc/network/if-up.d/fourtuple"]
         host.boot()

@@ -163,6 +163,7 @@ class Watch:
         self.own = self.own._replace(addresses=addresses, leaves_from=(OWN4, self.own.leaves_from[1]))
         self._network_is_back(Event("reboot", ""))
         for kind in self.kinds():
+            # mypy infers no type for a parameter that keeps the value of this turn of the loop.
             if not self.host.wait(lambda kind=kind: self.there(kind, True), 10):  # type: ignore[misc]
                 self.wrong("reboot", "%s: not there: %s" % (kind, vars(self.host.look())))
 
@@ -178,6 +179,7 @@ class Watch:
         left = [one for one in look.held if one.startswith("198.51.100.")] + [*look.local]
         if left or look.network() != self.own:
             self.wrong("absent", "%s, %s" % (left, look.network()))
+        # Where it finds nothing, as it has to, grep ends with 1.
         files = self.host.run("grep -rls 'Managed by fourtuple' /etc || true")
         if files:
             self.wrong("absent", files)

@@ -116,11 +116,6 @@ def own_files(host: Host) -> t.List[str]:
     return [path for _manager, path in _own(host)]
 
 
-def obsolete(host: Host, needed: t.Iterable[str]) -> t.List[str]:
-    """Return our files that are not needed, in the order of removal."""
-    return [path for path in own_files(host) if path not in set(needed)]
-
-
 def persisted(host: Host, links: Links) -> t.Set[Pair]:
     """Return the addresses that our files give at boot, with the interface that gets them.
 

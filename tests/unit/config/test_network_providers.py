@@ -486,19 +486,17 @@ def test_knows_its_own_files(host: HostFolder) -> None:
     host.put("/etc/network/fourtuple.batch", OWNER_MARK + "\n")
     files = [DROP_IN, "/etc/network/if-up.d/fourtuple", "/etc/network/fourtuple.batch"]
     assert network_providers.own_files(host.look()) == files
-    assert network_providers.obsolete(host.look(), []) == files
-    assert network_providers.obsolete(host.look(), files[:1]) == files[1:]
 
 
 def test_what_a_killed_run_left_of_a_file_is_its_own_too(host: HostFolder) -> None:
     host.put("/etc/network/if-up.d/.fourtuple.new", "#!")
-    assert network_providers.obsolete(host.look(), []) == ["/etc/network/if-up.d/fourtuple"]
+    assert network_providers.own_files(host.look()) == ["/etc/network/if-up.d/fourtuple"]
     host.put("/etc/network/if-up.d/fourtuple", "#!/bin/sh\n# somebody's\n")
-    assert network_providers.obsolete(host.look(), []) == []
+    assert network_providers.own_files(host.look()) == []
 
 
 def test_an_untouched_host_has_nothing_of_ours(host: HostFolder) -> None:
-    assert network_providers.obsolete(host.look(), []) == []
+    assert network_providers.own_files(host.look()) == []
     assert network_providers.persisted(host.look(), LINKS) == set()
 
 

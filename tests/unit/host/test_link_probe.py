@@ -106,6 +106,7 @@ def test_a_thousand_take_two_seconds_and_ten_thousand_less_than_ten() -> None:
 @pytest.mark.parametrize("call", [link_probe.probe, link_probe.announce])
 def test_an_interface_that_is_not_there(call: object) -> None:
     with pytest.raises(OSError, match="there is no interface fourtuple9"):
+        # Either of two functions with different results.
         call("fourtuple9", [])  # type: ignore[operator]
 
 
