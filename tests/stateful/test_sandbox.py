@@ -44,6 +44,18 @@ THEIRS = {
     "/etc/security/limits.d/10-site.conf": "@ops hard nofile 1200000\n",
     "/etc/systemd/system/app.service.d/10-site.conf": "[Service]\nLimitNOFILE=4096:1100000\n",
 }
+#: What REQUEST leaves on a host.
+OURS = {
+    machine.OUR_SYSCTL,
+    machine.OUR_LIMITS,
+    machine.OUR_UNIT,
+    machine.OUR_DEFAULT,
+    machine.ASKED,
+    machine.STATE + "/sysctl.json",
+    machine.STATE + "/addresses.json",
+    "/etc/systemd/system/fourtuple-addresses.service",
+    "/etc/systemd/system/sysinit.target.d/fourtuple-addresses.conf",
+}
 #: Keys whose value follows the machine's memory.
 _BY_MEMORY = ("fs.epoll.max_user_watches",)
 
@@ -90,7 +102,7 @@ def test_a_folder_and_a_real_run_come_to_the_same(both: tuple[machine.Host, mach
     folder, sandbox = outcomes
     assert folder == sandbox
     assert folder[0] == "done"
-    assert len(folder[1]) == 7 + 1
+    assert set(folder[1]) == OURS
 
 
 class SandboxLife(machine.Life):
