@@ -44,8 +44,8 @@ million: root $(environment) images ## a million real connections, in one run of
 # others' disposable hosts (FOURTUPLE_GATE), and nothing runs beside `first-host`, which remounts the machine's cgroup2,
 # or `million`, which takes its memory. The longest go first, so that no core waits for them in the end.
 two_at_a_time = $(MAKE) --jobs=2 --output-sync=target side_by_side=yes \
-    profile="$(profile)" trees='$(trees)' faults='$(faults)' releases='$(releases)' controllers='$(controllers)' \
-    managers='$(managers)' managers_images='$(managers_images)'
+    profile="$(profile)" trees='$(trees)' faults='$(faults)' releases='$(releases)' chosen='$(chosen)' \
+    managers_images='$(managers_images)'
 export FOURTUPLE_GATE = $@
 
 quick_gates := unit-quick lint examples packaging
@@ -62,14 +62,13 @@ test-quick: $(environment) ## without root, for every change: lint, unit-quick, 
 
 # `make test` leaves out some gates, and a part of what others can generate and combine.
 cases := --release bookworm -m "not nightly"
-controllers := -m "not nightly"
-managers := -m "not nightly"
+chosen := -m "not nightly"
+trees := --trees 150
 managers_images := trixie-managers
 releases := bookworm
 .PHONY: nightly
 nightly: cases :=
-nightly: controllers :=
-nightly: managers :=
+nightly: chosen :=
 nightly: managers_images := bookworm-managers trixie-managers bookworm-ifupdown2 trixie-ifupdown2
 nightly: releases := bookworm trixie
 nightly: trees := --trees 2000 --seed random
@@ -134,7 +133,7 @@ report: $(environment) system-browser ## the report: printed, written, and its p
 .PHONY: site
 site: root $(environment) images ## role tune in somebody's site.yml, what a run asks of a host, and the README word for word
 	@echo "site: role tune beside other roles, what a run asks of a host, and the README word for word"
-	pytest tests/site
+	pytest tests/site $(chosen)
 
 .PHONY: differential
 differential: root $(environment) images ## generated configuration, resolved by us and by the real thing
@@ -154,7 +153,7 @@ stateful: root $(environment) images ## the promises after every step of a rando
 .PHONY: controllers
 controllers: root $(environment) images ## the playbooks with the oldest and the newest ansible-core; nightly with each release
 	@echo "controllers: the playbooks with the oldest and the newest ansible-core; nightly with each release, on hosts of each Python"
-	pytest tests/ansible_core $(controllers)
+	pytest tests/ansible_core $(chosen)
 
 .PHONY: adoption
 adoption: root $(environment) images ## the example of a Molecule scenario, in a repository and an environment of its own
@@ -165,7 +164,7 @@ adoption: root $(environment) images ## the example of a Molecule scenario, in a
 managers: root $(environment) system-containers ## source addresses in the life of a host under real network managers; nightly under each
 	@echo "managers: source addresses in the life of a host under real network managers; nightly under each"
 	tests/images/build $(managers_images)
-	pytest tests/managers $(managers)
+	pytest tests/managers $(chosen)
 
 .PHONY: lockout
 lockout: root $(environment) machines ## what the article warns of, done to virtual machines; and refused beforehand

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import subprocess
 import typing as t
@@ -102,7 +101,14 @@ SMALL: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
 WITH_ADDRESSES = NEED | {"tune_addresses": ["198.51.100.8"]}
 
 
-@pytest.mark.parametrize(("small", "first"), itertools.product(SMALL, [True, False]))
+@pytest.mark.parametrize(
+    ("small", "first"),
+    [
+        pytest.param(small, first, marks=() if first or small == "addresses" else pytest.mark.nightly)
+        for small in SMALL
+        for first in (True, False)
+    ],
+)
 def test_two_roles_that_keep_one_part_are_refused_before_the_second_changes_anything(
     site: Site, small: str, first: bool
 ) -> None:
@@ -124,8 +130,15 @@ def test_two_roles_that_keep_one_part_are_refused_before_the_second_changes_anyt
     assert changed(site.play(roles(TUNE), **asked).expect(0)) == 0
 
 
-@pytest.mark.parametrize("order", [[TUNE, "fourtuple.clients.addresses"], ["fourtuple.clients.addresses", TUNE]])
-@pytest.mark.parametrize("provider", ["auto", "none"])
+@pytest.mark.parametrize(
+    ("order", "provider"),
+    [
+        ([TUNE, "fourtuple.clients.addresses"], "auto"),
+        (["fourtuple.clients.addresses", TUNE], "none"),
+        pytest.param([TUNE, "fourtuple.clients.addresses"], "none", marks=pytest.mark.nightly),
+        pytest.param(["fourtuple.clients.addresses", TUNE], "auto", marks=pytest.mark.nightly),
+    ],
+)
 def test_a_part_that_tune_does_not_keep_is_another_role_s(site: Site, order: list[str], provider: str) -> None:
     of_small = SMALL["addresses"][0] | {"addresses_provider": provider}
     site.play(roles(*order), **NEED, **of_small).expect(0)
