@@ -173,7 +173,7 @@ lockout: root $(environment) machines ## what the article warns of, done to virt
 	pytest tests/lockout $(cases)
 
 .PHONY: bench
-bench: root $(environment) images system-compiler ## a second run against ping, counting against ss, connecting against a loop in C, and what looking up costs
+bench: root $(environment) images system-compiler ## a run against ping and against loops of tasks, a fleet, counting against ss, connecting against a loop in C, and what looking up costs
 	@echo "bench: a million sockets, counted by connection_limits_info and by ss"
 	tests/bench/count_sockets
 	@echo "bench: the ports that a million sockets use, against the kernel's own dump"
@@ -182,6 +182,10 @@ bench: root $(environment) images system-compiler ## a second run against ping, 
 	tests/bench/connect_rate
 	@echo "bench: a second run of tune_clients.yml, as a multiple of ansible -m ping"
 	tests/bench/round_trips
+	@echo "bench: one host with up to 65,536 source addresses, against a playbook of loops"
+	tests/bench/one_host
+	@echo "bench: what each host of a fleet costs the controller"
+	tests/bench/fleet
 	@echo "bench: round trips among a thousand connections, and among a million"
 	tests/bench/lookup_cost
 
