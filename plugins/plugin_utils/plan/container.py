@@ -21,6 +21,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_ta
     CONNTRACK_MAX,
     NONLOCAL_BIND_IPV6,
     NR_OPEN,
+    PORT_RANGE,
     RESERVED_PORTS,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import HOST, MACHINE, Limits
@@ -114,9 +115,12 @@ def _values(limits: Limits, request: ClientRequest, settings: Settings, host: bo
     """Return every key that is planned, as one line of text each."""
     planned = {**settings["sysctl_floors"], **settings["sysctl_values"]}
     values = {sysctl_keys.normalize(key): " ".join(str(value).split()) for key, value in planned.items()}
-    if not host and NONLOCAL_BIND_IPV6 not in request.explicit.sysctl_values:
-        # It is for source addresses of the host, which a container with a network of its own has not.
-        values.pop(NONLOCAL_BIND_IPV6, None)
+    if not host:
+        # A network of its own has a range that can be set, even where that of the host cannot.
+        values.setdefault(PORT_RANGE, "%d %d" % request.port_range)
+        if NONLOCAL_BIND_IPV6 not in request.explicit.sysctl_values:
+            # It is for source addresses of the host, which such a network has not.
+            values.pop(NONLOCAL_BIND_IPV6, None)
     named = port_set.format_kernel_list(port_set.parse_ports("tune_reserved_ports", settings["reserved_ports"]))
     # Who listens on the host is nobody who listens in a container.
     reserved = predict(limits, settings)["ports"]["reserved"] if host else named

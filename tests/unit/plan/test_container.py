@@ -136,6 +136,12 @@ class TestOfAProgram:
         assert given["nofile"] == {"soft": settings["nofile_soft"], "hard": settings["nofile_hard"]}
         assert int(given["machine"]["fs.nr_open"]) == settings["nofile_hard"]
 
+    def test_a_host_that_cannot_widen_its_range_may_have_a_container_that_can(self):
+        limits = container(host={"container_kind": "lxc"}, keys={RANGE: {"writable": False}})
+        found = plan(limits, {"target_connections": 9000, "container_engine": "docker"})
+        assert RANGE not in found["settings"]["sysctl_values"]
+        assert found["container"]["sysctls"] == {RANGE: "1024 65535"}
+
     def test_the_hosts_plan_is_as_without(self):
         found = plan(limits_of(), dict(NEED, container_engine="docker"))
         assert {key: value for key, value in found.items() if key != "container"} == plan(limits_of(), NEED)
