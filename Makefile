@@ -43,9 +43,7 @@ million: root $(environment) images ## a million real connections, in one run of
 # What two gates at a time must not do to each other: a gate that compares the machine before and after leaves out the
 # others' disposable hosts (FOURTUPLE_GATE), and nothing runs beside `first-host`, which remounts the machine's cgroup2,
 # or `million`, which takes its memory. The longest go first, so that no core waits for them in the end.
-two_at_a_time = $(MAKE) --jobs=2 --output-sync=target side_by_side=yes \
-    profile="$(profile)" trees='$(trees)' faults='$(faults)' releases='$(releases)' chosen='$(chosen)' \
-    managers_images='$(managers_images)'
+two_at_a_time = $(MAKE) --jobs=2 --output-sync=target side_by_side=yes
 export FOURTUPLE_GATE = $@
 
 quick_gates := unit-quick lint examples packaging
@@ -53,7 +51,7 @@ quick_gates := unit-quick lint examples packaging
 test: root $(environment) system-containers system-machines system-browser ## the gates that fit into a run of CI, as .ci/run does
 	@$(two_at_a_time) machines images unit fuzz lint sanity playbooks packaging report examples
 	@$(MAKE) first-host
-	@$(two_at_a_time) scenarios reboot crash site differential stateful controllers managers demo adoption
+	@$(two_at_a_time) scenarios reboot crash site differential stateful controllers managers engines demo adoption
 	@$(MAKE) million
 
 .PHONY: test-quick
@@ -61,22 +59,28 @@ test-quick: $(environment) ## without root, for every change: lint, unit-quick, 
 	@$(two_at_a_time) $(quick_gates)
 
 # `make test` leaves out some gates, and a part of what others can generate and combine.
-cases := --release bookworm -m "not nightly"
+ifeq ($(with),everything)
+releases := bookworm trixie
+cases :=
+chosen :=
+trees := --trees 2000 --seed random
+faults := --all-faults
+profile := --hypothesis-profile=nightly
+managers_images := bookworm-managers trixie-managers bookworm-ifupdown2 trixie-ifupdown2
+engines_images := trixie-engines
+export FOURTUPLE_STATEFUL_SEQUENCES := 1000
+export FOURTUPLE_SANDBOX_SEQUENCES := 8
+else
+releases := bookworm
 chosen := -m "not nightly"
+cases := --release bookworm $(chosen)
 trees := --trees 150
 managers_images := trixie-managers
-releases := bookworm
+endif
+
 .PHONY: nightly
-nightly: cases :=
-nightly: chosen :=
-nightly: managers_images := bookworm-managers trixie-managers bookworm-ifupdown2 trixie-ifupdown2
-nightly: releases := bookworm trixie
-nightly: trees := --trees 2000 --seed random
-nightly: faults := --all-faults
-nightly: profile := --hypothesis-profile=nightly
-nightly: export FOURTUPLE_STATEFUL_SEQUENCES := 1000
-nightly: export FOURTUPLE_SANDBOX_SEQUENCES := 8
-nightly: test lockout manager-reboots ## every gate with all its cases, releases and faults, and far more that are generated
+nightly: ## every gate with all its cases, releases and faults, and far more that are generated
+	@$(MAKE) with=everything test lockout manager-reboots
 
 .PHONY: lint
 lint: $(environment) ## ansible-lint, yamllint, ruff, vermin, mypy, shellcheck
@@ -165,6 +169,12 @@ managers: root $(environment) system-containers ## source addresses in the life 
 	@echo "managers: source addresses in the life of a host under real network managers; nightly under each"
 	tests/images/build $(managers_images)
 	pytest tests/managers $(chosen)
+
+.PHONY: engines
+engines: root $(environment) images ## what container engines are told, told to the real ones; nightly also to those of Debian 13
+	@echo "engines: what container engines are told, told to the real ones"
+	if [ -n "$(engines_images)" ]; then tests/images/build $(engines_images); fi
+	pytest tests/engines $(chosen)
 
 .PHONY: lockout
 lockout: root $(environment) machines ## what the article warns of, done to virtual machines; and refused beforehand

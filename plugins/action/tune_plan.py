@@ -26,7 +26,7 @@ _ARGUMENTS: dict[str, t.Any] = {
 
 
 #: What is returned of a plan.
-_OF_PLAN = ("claim", "target", "settings", "sources")
+_OF_PLAN = ("claim", "target", "settings", "sources", "container")
 
 
 class ActionModule(ActionBase):

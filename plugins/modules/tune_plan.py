@@ -159,6 +159,10 @@ sources:
   returned: when the host is planned
   type: list
   elements: str
+container:
+  description: What only the outside of a container can set, as the filter P(fourtuple.clients.plan#filter) returns it.
+  returned: when the host is read; null where it is no container, and no engine is stated
+  type: dict
 options:
   description: The options of M(fourtuple.clients.client_settings) that carry the plan out.
   returned: when nothing speaks against the plan

@@ -28,6 +28,10 @@ _MAX_CHURN = 10**7
 _MAX_BYTES = 2**40
 _MAX_DESCRIPTORS = 2**31
 
+#: What starts containers, and is told what they need (plan/engine_text.py).
+DOCKER, PODMAN, COMPOSE, KUBERNETES = "docker", "podman", "compose", "kubernetes"
+ENGINES = (DOCKER, PODMAN, COMPOSE, KUBERNETES)
+
 _CLOSES_FIRST = (CLIENT, SERVER, RESET)
 
 #: How source addresses are made the host's: by a route on lo, on the interface, or each as it can be.
@@ -66,6 +70,7 @@ class ClientRequest(t.NamedTuple):
     raises_nofile: whether the program raises its soft nofile to the hard one, or by itself to at least so many
     closes_first: CLIENT, SERVER or RESET, of the connections that are closed
     addresses_method: ROUTE, INTERFACE or AUTO
+    container_engine: what starts the container that the host is, or that the program runs in; None where not stated
     """
 
     target: int | None
@@ -97,6 +102,7 @@ class ClientRequest(t.NamedTuple):
     raises_nofile: bool | int
     closes_first: str
     addresses_method: str
+    container_engine: str | None
 
 
 _DEFAULTS: dict[str, t.Any] = {
@@ -128,6 +134,7 @@ _DEFAULTS: dict[str, t.Any] = {
     "raises_nofile": False,
     "closes_first": CLIENT,
     "addresses_method": AUTO,
+    "container_engine": None,
 }
 _EXPLICIT_DEFAULTS = Explicit({}, {}, (), None, None, None, ())
 
@@ -184,6 +191,7 @@ def parse(stated: t.Mapping[str, t.Any]) -> ClientRequest:
         addresses_method=_one_of(
             "tune_addresses_method", given["addresses_method"], _METHODS, "Write auto for what fits each address."
         ),
+        container_engine=_engine(given["container_engine"]),
     )
 
 
@@ -340,6 +348,11 @@ def _raises_nofile(value: object) -> bool | int:
         return _yes_or_no("tune_raises_nofile", value)
     remedy = "Write true for a program that raises its soft limit to the hard one, else false."
     return whole_number("tune_raises_nofile", value, 1, _MAX_DESCRIPTORS, remedy)
+
+
+def _engine(value: object) -> str | None:
+    remedy = "Write what starts the container, or leave it out."
+    return None if value is None else _one_of("tune_container_engine", value, ENGINES, remedy)
 
 
 def _one_of(where: str, value: object, allowed: t.Sequence[str], remedy: str) -> str:

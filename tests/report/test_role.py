@@ -13,6 +13,9 @@ import typing as t
 import jsonschema
 import pytest
 import sample
+from limits_builder import container
+
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.planner import plan
 
 if t.TYPE_CHECKING:
     from conftest import Run
@@ -43,6 +46,9 @@ def play(run: Run, checkout: pathlib.Path, tmp_path: pathlib.Path) -> t.Callable
     results = {"client1": sample.refused("client1"), "client2": sample.tuned("client2")}
     # As a managed host may send it: nothing of this is a template.
     results["client2"]["warnings"] = ["{{ 7 * 7 }} <b>"]
+    told = plan(container(), {"target_connections": 50000, "destinations": 4})["container"]
+    results["client2"]["container"] = {**told, "sysctls": {"net.x": "{{ 7 * 7 }} <b>"}}
+    results["client2"]["container"]["texts"][0]["text"] = "--sysctl 'net.x={{ 7 * 7 }} <b>'\n"
     (tmp_path / "results.json").write_text(json.dumps(results))
 
     def play_it(*options: str) -> str:
@@ -82,7 +88,12 @@ def test_the_files_are_written_and_no_host_changed(
     jsonschema.validate(document, schema, jsonschema.Draft202012Validator)
     assert [host["host"] for host in document["hosts"]] == ["client1", "client3", "client2"]
     assert document["title"] == "A & B"
+    assert {path.name for path in folder.iterdir()} == {"report.json", "report.html", "client2.container.podman.txt"}
+    pasted = (folder / "client2.container.podman.txt").read_text()
+    assert "\n# podman run\n" in pasted
+    assert "\n--sysctl 'net.x={{ 7 * 7 }} <b>'\n" in pasted
     page = (folder / "report.html").read_text()
+    assert '<pre tabindex="0">--sysctl &#39;net.x={{ 7 * 7 }} &lt;b&gt;&#39;\n</pre>' in page
     assert "<h1><bdi>A &amp; B</bdi></h1>" in page
     assert "{{ 7 * 7 }} &lt;b&gt;" in page
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}

@@ -7,6 +7,15 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.values import sysctl_table
+
+#: What Docker and Podman take of --sysctl beside net.* (github.com/docker/cli, opts/opts.go, ValidateSysctl;
+#: github.com/containers/common, pkg/sysctl, Validate): keys of an IPC namespace. A kubelet takes the same.
+_OF_IPC = frozenset(
+    "kernel." + name for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced")
+)
+_PREFIX_OF_IPC = "fs.mqueue."
+
 #: Where container managers take the limits of a container from.
 NOFILE_OPTIONS = (
     "lxc.prlimit.nofile of LXC and Proxmox, limits.kernel.nofile of LXD and Incus, --ulimit nofile= of Podman and "
@@ -29,3 +38,11 @@ def start_with_sysctl(key: str, value: str) -> str:
         "or with a /proc/sys that it may write (--security-opt; unmask=/proc/sys of Podman, "
         "systempaths=unconfined of Docker)"
     ) % (key, value)
+
+
+def is_containers_own(key: str) -> bool:
+    """Tell whether an engine can give a container a value of ``key`` that is the container's alone."""
+    if key in _OF_IPC or key.startswith(_PREFIX_OF_IPC):
+        return True
+    row = sysctl_table.KEYS.get(key)
+    return key.startswith("net.") and (row is None or row.namespaces == sysctl_table.OWN)

@@ -38,7 +38,8 @@ INT, UINT, ULONG, U8, JIFFIES, RANGE, PORTS, TEXT = (
 
 #: Whose a key of net.* is: each network namespace's own, by default; registered for the first one only, so that other
 #: namespaces do not have it (net/ipv4/sysctl_net_ipv4.c, ipv4_table; net/core/sysctl_net_core.c, net_core_table); or
-#: shown in each, read-only, with the value of the first (net/netfilter/nf_conntrack_standalone.c).
+#: shown in each, read-only, with the value of the first (net/netfilter/nf_conntrack_standalone.c; net/core/
+#: sysctl_net_core.c, sysctl_core_net_init, of which older kernels show nothing).
 OWN, FIRST_ONLY, SHOWN = "own", "first_only", "shown"
 
 #: How a key is planned: raised and never lowered, set as it is, or a list of ports that grows.
@@ -70,6 +71,8 @@ class Key(t.NamedTuple):
 
 _ANY_INT = Key(INT)
 _NOT_NEGATIVE = Key(INT, 0)
+#: One table for all network namespaces (net/core/neighbour.c, neigh_sysctl_register).
+_NEIGHBOURS = _NOT_NEGATIVE._replace(namespaces=FIRST_ONLY)
 _LONG = Key(ULONG, 0, (2**63 - 1, 2**31 - 1))
 _BYTE = Key(U8)
 _SECONDS = Key(JIFFIES)
@@ -113,12 +116,12 @@ KEYS: t.Dict[str, Key] = {
     "net.core.netdev_budget_usecs": Key(TEXT, namespaces=FIRST_ONLY),
     "net.core.netdev_max_backlog": _ANY_INT._replace(namespaces=FIRST_ONLY, snapshot=True),
     "net.core.optmem_max": _NOT_NEGATIVE,
-    "net.core.rmem_default": _RECEIVE,
-    "net.core.rmem_max": _RECEIVE,
+    "net.core.rmem_default": _RECEIVE._replace(namespaces=SHOWN),
+    "net.core.rmem_max": _RECEIVE._replace(namespaces=SHOWN),
     "net.core.rps_sock_flow_entries": Key(TEXT, namespaces=FIRST_ONLY),
     "net.core.somaxconn": _NOT_NEGATIVE._replace(snapshot=True),
-    "net.core.wmem_default": _SEND,
-    "net.core.wmem_max": _SEND,
+    "net.core.wmem_default": _SEND._replace(namespaces=SHOWN),
+    "net.core.wmem_max": _SEND._replace(namespaces=SHOWN),
     "net.ipv4.inet_peer_threshold": Key(TEXT, namespaces=FIRST_ONLY),
     # Linux 5.7.
     AUTOBIND_REUSE: Key(U8, 0, 1, snapshot=True),
@@ -130,9 +133,9 @@ KEYS: t.Dict[str, Key] = {
     RESERVED_PORTS: Key(PORTS, snapshot=True, planned=(RESERVED, "listeners keep their ports in the wider range")),
     "net.ipv4.ip_nonlocal_bind": _BYTE._replace(snapshot=True),
     UNPRIVILEGED_START: Key(INT),
-    "net.ipv4.neigh.default.gc_thresh1": _NOT_NEGATIVE,
-    "net.ipv4.neigh.default.gc_thresh2": _NOT_NEGATIVE,
-    NEIGHBOURS[4]: _NOT_NEGATIVE._replace(snapshot=True),
+    "net.ipv4.neigh.default.gc_thresh1": _NEIGHBOURS,
+    "net.ipv4.neigh.default.gc_thresh2": _NEIGHBOURS,
+    NEIGHBOURS[4]: _NEIGHBOURS._replace(snapshot=True),
     "net.ipv4.tcp_abort_on_overflow": _BYTE,
     "net.ipv4.tcp_child_ehash_entries": Key(UINT, 0, 2**24, snapshot=True, place=("established_hash", "child_entries")),
     "net.ipv4.tcp_comp_sack_delay_ns": Key(ULONG),
@@ -170,7 +173,7 @@ KEYS: t.Dict[str, Key] = {
     NONLOCAL_BIND_IPV6: _BYTE._replace(
         snapshot=True, planned=(VALUE, "routed addresses of IPv6 are bound to without being on an interface")
     ),
-    NEIGHBOURS[6]: _NOT_NEGATIVE._replace(snapshot=True),
+    NEIGHBOURS[6]: _NEIGHBOURS._replace(snapshot=True),
     "net.netfilter.nf_conntrack_buckets": _BUCKETS._replace(namespaces=SHOWN, module=_CONNTRACK, snapshot=True),
     CONNTRACK_MAX: _NOT_NEGATIVE._replace(
         namespaces=SHOWN,
@@ -184,7 +187,7 @@ KEYS: t.Dict[str, Key] = {
     "net.netfilter.nf_conntrack_tcp_timeout_fin_wait": _SECONDS._replace(module=_CONNTRACK),
     "net.netfilter.nf_conntrack_tcp_timeout_time_wait": _SECONDS._replace(module=_CONNTRACK),
     # The same number by its old name.
-    "net.nf_conntrack_max": _NOT_NEGATIVE._replace(module=_CONNTRACK),
+    "net.nf_conntrack_max": _NOT_NEGATIVE._replace(namespaces=FIRST_ONLY, module=_CONNTRACK),
     "vm.max_map_count": _NOT_NEGATIVE,
 }
 

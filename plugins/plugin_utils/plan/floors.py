@@ -35,12 +35,12 @@ def floors_of(limits: Limits, request: ClientRequest, planned_for: int, hard: in
     descriptors = planned_for * request.descriptors_per_connection
     needed = {
         NR_OPEN: hard,
-        FILE_MAX: descriptors + _room(other_files(limits)),
+        FILE_MAX: descriptors + room(other_files(limits)),
         EPOLL_WATCHES: descriptors + request.processes * request.app_descriptors,
     }
     if limits["conntrack"]["tracks_local"]:
         closed = tracked_after_close(request)
-        needed[CONNTRACK_MAX] = descriptors + closed + _room(other_entries(limits))
+        needed[CONNTRACK_MAX] = descriptors + closed + room(other_entries(limits))
     explicit = request.explicit
     floors: dict[str, t.Any] = {
         key: floor
@@ -58,6 +58,6 @@ def _may_hold(limits: Limits, key: str, floor: int) -> bool:
     return is_settable(limits, key) or int(limits["keys"][key]["now"]) >= floor
 
 
-def _room(others: int) -> int:
+def room(others: int) -> int:
     """Return what to leave to others: twice what they have, in steps, so that the plan does not follow each of them."""
     return _ROOM * max(1, math.ceil(2 * others / _ROOM))

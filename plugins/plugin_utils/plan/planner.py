@@ -35,7 +35,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.descriptors import descriptors_needed
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory import bytes_of_connection
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import usable_sources
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import methods
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import container, methods
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.addresses import (
     Others,
     addresses_of_slice,
@@ -79,16 +79,41 @@ def plan(
         warnings: what only a person can judge
         lines: those of them that name lines of others, as they stand on the host now
     or ``refusal`` and ``before``, which is that of an empty request where the request itself is refused.
+    With either ``container``, what only the outside of a container can set (container.of_plan()), where the host is a
+    container or the program runs in one; not where not even that would meet the request.
     """
     try:
         request = parse(stated)
     except Refusal as refusal:
         return {"refusal": str(refusal), "before": ceilings.predict(limits, {})}
+
+    def planned(snapshot: Limits) -> dict[str, t.Any]:
+        try:
+            return _plan(snapshot, request, Others(snapshot, request, table or {}, host))
+        except Refusal as refusal:
+            return {"refusal": str(refusal)}
+
     before = ceilings_of(limits, request)
-    try:
-        return dict(_plan(limits, request, Others(limits, request, table or {}, host)), before=before)
-    except Refusal as refusal:
-        return {"refusal": str(refusal), "before": before}
+    found = dict(planned(limits), before=before)
+    outside = _outside(limits, request, found, planned)
+    return found if outside is None else dict(found, container=outside)
+
+
+def _outside(
+    limits: Limits,
+    request: ClientRequest,
+    found: t.Mapping[str, t.Any],
+    planned: t.Callable[[Limits], t.Mapping[str, t.Any]],
+) -> dict[str, t.Any] | None:
+    """Return what only the outside can set. A container is planned once more, as if its engine had set everything."""
+    engine = container.engine_of(limits, request)
+    if engine is None:
+        return None
+    is_host = container.is_host(limits, engine)
+    if is_host:
+        limits = container.as_its_machine(limits)
+        found = planned(limits)
+    return None if "refusal" in found else container.of_plan(limits, request, found, engine, is_host)
 
 
 def _plan(limits: Limits, request: ClientRequest, others: Others) -> dict[str, t.Any]:

@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import pressure
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import outside
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import MAXIMUM, is_unset
 
 SCHEMA = 1
@@ -82,8 +83,8 @@ def binding(ceilings: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
 def notes(host: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
     """Return what is to be said of a host beside its figures: pairs of a kind and a text, the gravest first.
 
-    Kinds: a verdict of VERDICTS, ``measured``, ``drift``, ``warning``, ``pressure``, ``unknown`` (a constraint),
-    ``unread`` (a file).
+    Kinds: a verdict of VERDICTS, ``measured``, ``drift``, ``warning``, ``pressure``, ``container`` (what its engine is
+    to give it), ``unknown`` (a constraint), ``unread`` (a file).
     """
     found = []
     if host["message"]:
@@ -99,6 +100,7 @@ def notes(host: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
     found += [("drift", _drift(one)) for one in host["drift"]]
     found += [("warning", text) for text in host["warnings"]]
     found += [("pressure", text) for text in _pressure(host["pressure"])]
+    found += [("container", outside.sentence(one)) for one in [host["container"]] if one]
     found += [("unknown", "%s: %s" % (one["name"], one["why"])) for one in (now or {}).get("unknown", [])]
     found += [("unread", "%s: %s" % (one["what"], one["why"])) for one in host["unread"]]
     return found
@@ -167,6 +169,7 @@ def _host(result: t.Mapping[str, t.Any]) -> Json:
         "host_facts": facts,
         "measured": result.get("measured") or None,
         "pressure": result.get("pressure") or None,
+        "container": result.get("container") or None,
     }
     return {**host, "outlook": _outlook(host)}
 

@@ -189,11 +189,13 @@ def _host(host: t.Mapping[str, t.Any], scale: Scale, number: int, domain: str) -
         "notes": [
             {"kind": kind, "text": text, "weight": _WEIGHTS.get(kind, "")}
             for kind, text in reports.notes(host)
-            # It has a table of its own.
-            if kind != "pressure"
+            # They have a place of their own.
+            if kind not in ("pressure", "container")
         ],
         "constraints": _constraints(before, now, changed, scale),
         "pairs": [_pair(pair) for pair in (host["pressure"] or {}).get("pairs", ())],
+        "engine": (host["container"] or {}).get("engine"),
+        "outside": (host["container"] or {}).get("texts", []),
     }
 
 

@@ -181,7 +181,7 @@ def _notes(hosts: t.Iterable[t.Mapping[str, t.Any]], width: int) -> list[str]:
     return lines
 
 
-_GRAVITY = (*reports.VERDICTS, "measured", "drift", "warning", "pressure", "unknown", "unread")
+_GRAVITY = (*reports.VERDICTS, "measured", "drift", "warning", "pressure", "container", "unknown", "unread")
 
 
 def _named(hosts: t.Sequence[str], maximum: int) -> str:

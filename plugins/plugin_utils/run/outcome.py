@@ -47,6 +47,7 @@ def planned(
         "drift": limits["drift"],
         "unread": limits["unread"],
         "sources": plan.get("sources"),
+        "container": plan.get("container"),
         # Where it was asked for: by an audit.
         "pressure": limits.get("pressure"),
         "host_facts": {

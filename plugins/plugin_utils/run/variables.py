@@ -22,6 +22,7 @@ OPTIONS = (
     "tune_binding",
     "tune_churn",
     "tune_closes_first",
+    "tune_container_engine",
     "tune_descriptors_per_connection",
     "tune_destinations",
     "tune_domains",
