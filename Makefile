@@ -45,7 +45,8 @@ million: root $(environment) images ## a million real connections, in one run of
 # or `million`, which takes its memory. The longest go first, so that no core waits for them in the end.
 two_at_a_time = $(MAKE) --jobs=2 --output-sync=target side_by_side=yes \
     profile="$(profile)" trees='$(trees)' faults='$(faults)' releases='$(releases)' controllers='$(controllers)' \
-    managers='$(managers)' managers_images='$(managers_images)'
+    managers='$(managers)' managers_images='$(managers_images)' \
+    monitoring='$(monitoring)' monitoring_images='$(monitoring_images)'
 export FOURTUPLE_GATE = $@
 
 quick_gates := unit-quick lint examples packaging
@@ -53,7 +54,7 @@ quick_gates := unit-quick lint examples packaging
 test: root $(environment) system-containers system-machines system-browser ## the gates that fit into a run of CI, as .ci/run does
 	@$(two_at_a_time) machines images unit fuzz lint sanity playbooks packaging report examples
 	@$(MAKE) first-host
-	@$(two_at_a_time) scenarios reboot crash site differential stateful controllers managers demo adoption
+	@$(two_at_a_time) scenarios reboot crash site differential stateful controllers managers demo adoption monitoring
 	@$(MAKE) million
 
 .PHONY: test-quick
@@ -65,12 +66,16 @@ cases := --release bookworm -m "not nightly"
 controllers := -m "not nightly"
 managers := -m "not nightly"
 managers_images := trixie-managers
+monitoring := -m "not nightly"
+monitoring_images := trixie-monitoring
 releases := bookworm
 .PHONY: nightly
 nightly: cases :=
 nightly: controllers :=
 nightly: managers :=
 nightly: managers_images := bookworm-managers trixie-managers bookworm-ifupdown2 trixie-ifupdown2
+nightly: monitoring :=
+nightly: monitoring_images := bookworm-monitoring trixie-monitoring
 nightly: releases := bookworm trixie
 nightly: trees := --trees 2000 --seed random
 nightly: faults := --all-faults
@@ -166,6 +171,12 @@ managers: root $(environment) system-containers ## source addresses in the life 
 	@echo "managers: source addresses in the life of a host under real network managers; nightly under each"
 	tests/images/build $(managers_images)
 	pytest tests/managers $(managers)
+
+.PHONY: monitoring
+monitoring: root $(environment) system-containers ## the metrics under Debian's node exporter and Prometheus, with rules, dashboard and timer
+	@echo "monitoring: the metrics under Debian's node exporter and Prometheus, with rules, dashboard and timer"
+	tests/images/build $(monitoring_images)
+	pytest tests/monitoring $(monitoring)
 
 .PHONY: lockout
 lockout: root $(environment) machines ## what the article warns of, done to virtual machines; and refused beforehand

@@ -16,5 +16,6 @@ class FilterModule:
         return {
             "report": imported("report.hosts", "of_hosts"),
             "report_table": imported("report.table", "render"),
+            "report_metrics": imported("report.metrics", "render"),
             "report_page": imported("report.page", "content"),
         }
