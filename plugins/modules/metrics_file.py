@@ -13,6 +13,7 @@ version_added: 0.1.0
 description:
   - Writes C(fourtuple.prom) into the directory of the node exporter's textfile collector, or removes it.
   - The file takes its name once it is complete and on disk, so that the node exporter never reads a part of it.
+  - A file that is new or removed is a change of the host; metrics that are renewed are none.
   - A file of that name that this collection has not written is refused, and left alone by O(state=absent).
   - The host remembers in C(/var/lib/fourtuple/metrics.json) where the file is. So one that was written to another
     directory earlier goes, and M(fourtuple.clients.client_settings) with C(state=absent) removes it with all the rest.
@@ -65,10 +66,6 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-changed:
-  description: Whether the file is new, or one was removed. Metrics that are renewed are no change of the host.
-  returned: always
-  type: bool
 path:
   description: The file; null with O(state=absent).
   returned: always
