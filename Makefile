@@ -51,7 +51,7 @@ quick_gates := unit-quick lint examples packaging
 test: root $(environment) system-containers system-machines system-browser ## the gates that fit into a run of CI, as .ci/run does
 	@$(two_at_a_time) machines images unit fuzz lint sanity playbooks packaging report examples
 	@$(MAKE) first-host
-	@$(two_at_a_time) scenarios reboot crash site differential stateful controllers managers engines demo adoption
+	@$(two_at_a_time) scenarios reboot crash site differential stateful controllers managers engines demo adoption monitoring
 	@$(MAKE) million
 
 .PHONY: test-quick
@@ -68,6 +68,7 @@ faults := --all-faults
 profile := --hypothesis-profile=nightly
 managers_images := bookworm-managers trixie-managers bookworm-ifupdown2 trixie-ifupdown2
 engines_images := trixie-engines
+monitoring_images := bookworm-monitoring trixie-monitoring
 export FOURTUPLE_STATEFUL_SEQUENCES := 1000
 export FOURTUPLE_SANDBOX_SEQUENCES := 8
 else
@@ -76,6 +77,7 @@ chosen := -m "not nightly"
 cases := --release bookworm $(chosen)
 trees := --trees 150
 managers_images := trixie-managers
+monitoring_images := trixie-monitoring
 endif
 
 .PHONY: nightly
@@ -175,6 +177,12 @@ engines: root $(environment) images ## what container engines are told, told to 
 	@echo "engines: what container engines are told, told to the real ones"
 	if [ -n "$(engines_images)" ]; then tests/images/build $(engines_images); fi
 	pytest tests/engines $(chosen)
+
+.PHONY: monitoring
+monitoring: root $(environment) system-containers ## the metrics under Debian's node exporter and Prometheus, with rules, dashboard and timer
+	@echo "monitoring: the metrics under Debian's node exporter and Prometheus, with rules, dashboard and timer"
+	tests/images/build $(monitoring_images)
+	pytest tests/monitoring $(chosen)
 
 .PHONY: lockout
 lockout: root $(environment) machines ## what the article warns of, done to virtual machines; and refused beforehand

@@ -17,5 +17,6 @@ class FilterModule:
             "report": imported("report.hosts", "of_hosts"),
             "container_files": imported("report.outside", "files"),
             "report_table": imported("report.table", "render"),
+            "report_metrics": imported("report.metrics", "render"),
             "report_page": imported("report.page", "content"),
         }

@@ -17,6 +17,7 @@ description:
     O(files) the module only looks at the host, and returns what to render the files from (RV(render)), and which there
     are to be. With O(files) and O(render) it carries everything out, or changes nothing where the files would be other
     ones by now (RV(stale)).
+  - With O(state=absent) and all O(steps), the file of M(fourtuple.clients.metrics_file) goes, too.
   - The role C(fourtuple.clients.tune) makes these calls.
 author:
   - the fourtuple.clients contributors (@fourtuple)
@@ -184,6 +185,7 @@ seealso:
   - module: fourtuple.clients.nofile_check
   - module: fourtuple.clients.source_addresses
   - module: fourtuple.clients.drop_in
+  - module: fourtuple.clients.metrics_file
 """
 
 EXAMPLES = r"""

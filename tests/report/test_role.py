@@ -15,6 +15,8 @@ import pytest
 import sample
 from limits_builder import container
 
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.planner import plan
 
 if t.TYPE_CHECKING:
@@ -112,3 +114,29 @@ def test_a_folder_that_cannot_be_made_is_refused_once(play: t.Callable[..., str]
     assert len(re.findall(r"fatal: .*report_dir is ", said)) == 1
     assert "Name a folder on the controller" in said
     assert "VERDICT" in said
+
+
+@pytest.mark.parametrize("mode", [(), ("--check",)], ids=["run", "check"])
+def test_the_metrics_of_all_hosts_are_written_on_the_controller(
+    play: t.Callable[..., str], tmp_path: pathlib.Path, mode: tuple[str, ...]
+) -> None:
+    (tmp_path / "metrics").mkdir()
+    where = ("-e", "report_metrics_dir=%s/metrics" % tmp_path)
+    said = play("-e", "report_metrics=controller", *where, *mode)
+    assert set(re.findall(r"changed=(\d+)", said)) == {"0"}
+    (file,) = (tmp_path / "metrics").iterdir()
+    assert (file.name, file.stat().st_mode & 0o777) == ("fourtuple.prom", 0o644)
+    found = {
+        (one.name, one.labels["host"]): one.value
+        for family in text_string_to_metric_families(file.read_text())
+        for one in family.samples
+        if one.labels.keys() == {"host"}
+    }
+    assert {host for _name, host in found} == {"client1", "client2", "client3"}
+    assert found["fourtuple_ceiling_connections", "client2"] == 258_048
+    assert found["fourtuple_warnings", "client2"] == 1
+    refused = play("-e", "report_metrics=hosts", *where)
+    assert "value of report_metrics must be one of: none, controller, host, absent, got: hosts" in refused
+    # Check mode removes nothing.
+    play("-e", "report_metrics=absent", *where, "--check", "-e", "ansible_become=false")
+    assert file.exists()

@@ -69,6 +69,7 @@ BOOT_VALUES = {
     "trixie": {"fs.nr_open": "1073741816", "fs.file-max": str(2**63 - 1)},
     "forky": {"fs.nr_open": "1073741816", "fs.file-max": str(2**63 - 1)},
 }
+BOOT_VALUES.update({name + "-monitoring": BOOT_VALUES[name] for name in ("bookworm", "trixie")})
 
 #: Parts of the host that are no trace of a run: what a boot empties, and Ansible's own temporary files.
 PASSING = ("/tmp", "/run/systemctl.log", "/root/.ansible", "/var/tmp")

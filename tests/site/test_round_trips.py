@@ -81,3 +81,21 @@ def test_untuning_asks_once_and_tells_systemd(asked: t.Callable[..., tuple[list[
     asked()
     assert asked(playbook="untune_clients.yml")[0] == ["client_settings", "systemd_service"]
     assert asked(playbook="untune_clients.yml")[0] == ["client_settings"]
+
+
+def test_metrics_are_one_call_where_they_are_asked_for(
+    asked: t.Callable[..., tuple[list[str], Played]], site: Site
+) -> None:
+    site.host.path("/var/lib/prometheus/node-exporter").mkdir(parents=True)
+    for where, modules in [
+        ("none", ["client_settings"]),
+        ("host", ["client_settings", "metrics_file"]),
+        ("absent", ["client_settings", "metrics_file"]),
+    ]:
+        audit = {"tune_target_connections": 1}
+        options = [
+            word
+            for name, value in {**audit, "report_metrics": where}.items()
+            for word in ("-e", "%s=%s" % (name, value))
+        ]
+        assert asked(*options, playbook="audit_clients.yml")[0] == modules

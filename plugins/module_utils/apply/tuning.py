@@ -19,6 +19,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.apply import (
     addresses_change,
     asked,
     drop_in,
+    metrics_file,
     owners,
     sysctl_change,
 )
@@ -337,22 +338,29 @@ def take_back(request: TuningRequest, programs: Programs, check_mode: bool) -> J
     with contextlib.nullcontext() if check_mode else locked("/"):
         host = Host()
         _refuse_other_users(host)
+        # With a part alone, the report goes on.
+        metrics = metrics_file.plan_back(host) if set(request.steps) == set(STEPS) else None
         kept = [(part, owners.owner(host, part)) for part in request.in_order()]
         left = [part for part, keeper in kept if keeper is not None and keeper[0] != request.role]
         request = request._replace(steps=[step for step in request.steps if step not in left])
         steps = request.in_order(reverse=True)
         found, plan = _look_back(host, request, programs)
         before = {path: host.read(path) or "" for path in found.removals}
+        before.update(metrics.removals if metrics else {})
         changed = _Changed()
         for step in [] if check_mode else steps:
             with _named(step, steps):
                 _take_back(step, request.role, found, plan, programs, changed)
         if not check_mode:
             asked.forget(host)
+            if metrics:
+                metrics_file.carry_out(host, metrics)
         live = [found.results[step]["diff"] for step in steps if found.results[step].get("changed")]
         limits = found.results.get(LIMITS, {})
         return {
-            "changed": bool(live or (found.removals if check_mode else changed.paths)),
+            "changed": bool(
+                live or (metrics and metrics.removals) or (found.removals if check_mode else changed.paths)
+            ),
             "parts": found.results,
             "diff": live + [_gone(path, text) for path, text in before.items()],
             "reload": changed.of_systemd or _is_behind(limits, programs),

@@ -45,6 +45,14 @@ ROUTES_HOOK = "/etc/network/if-up.d/fourtuple-addresses"
 NETWORKMANAGER_DISPATCHER = "/etc/NetworkManager/dispatcher.d/fourtuple"
 NETWORKMANAGER_BATCH = "/etc/NetworkManager/fourtuple.batch"
 
+#: For the textfile collector of the Prometheus node exporter, in the directory that it reads. The text begins with the
+#: HELP of its first metric, which says whose it is: OpenMetrics has no other comments.
+METRICS_NAME = "fourtuple.prom"
+METRICS_DIRECTORY = "/var/lib/prometheus/node-exporter"
+METRICS_FIRST = "fourtuple_report_timestamp_seconds"
+METRICS_MARK = "Managed by fourtuple.clients."
+_METRICS_BEGIN = "# HELP %s %s" % (METRICS_FIRST, METRICS_MARK)
+
 
 def networkd_drop_in(network_file: str) -> str:
     """Return the path of our drop-in for a file of systemd-networkd, such as ``eth0.network``."""
@@ -83,6 +91,10 @@ def is_ours(text: str) -> bool:
     """Tell whether a file's text is one that this collection has written. A script names its interpreter first."""
     first, _newline, rest = text.partition("\n")
     return (rest if first.startswith("#!") else first).startswith(OWNER_MARK)
+
+
+def is_our_metrics(text: str) -> bool:
+    return text.startswith(_METRICS_BEGIN)
 
 
 def role_of(text: str) -> t.Optional[str]:
