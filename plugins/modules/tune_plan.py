@@ -155,10 +155,9 @@ settings:
   returned: when the host is planned
   type: dict
 sources:
-  description: The source addresses that the application will have.
+  description: How many source addresses the application will have.
   returned: when the host is planned
-  type: list
-  elements: str
+  type: int
 options:
   description: The options of M(fourtuple.clients.client_settings) that carry the plan out.
   returned: when nothing speaks against the plan

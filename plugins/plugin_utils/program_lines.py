@@ -63,6 +63,7 @@ class Syntax(t.NamedTuple):
 
     extension: of the name of the file
     body:      its lines
+    what:      they are, for people; Markdown
     comment:   what a line of comment begins with, and ends with
     first:     the lines before any comment
     advice:    what else has to be known, each a line of comment
@@ -74,6 +75,7 @@ class Syntax(t.NamedTuple):
 
     extension: str
     body: Body
+    what: str = "a function that connects from the next address"
     comment: tuple[str, str] = ("# ", "")
     first: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
@@ -411,7 +413,8 @@ def _with_ports(command: str, ports: str | None) -> str:
 
 
 def _shell(command: str, *advice: str) -> Syntax:
-    return Syntax("sh", _loop(command), first=("#!/bin/sh",), advice=advice, pairs=True)
+    what = "a command for each pair of address and destination"
+    return Syntax("sh", _loop(command), what, first=("#!/bin/sh",), advice=advice, pairs=True)
 
 
 #: Java's literals have at most 65,535 bytes (JVMS 4.4.7), an address 39.
@@ -666,35 +669,64 @@ SYNTAXES: dict[str, Syntax] = {
     "nginx": Syntax(
         "conf",
         _per_family(_nginx),
+        "`split_clients` for `proxy_bind`, and an `upstream` with `max_fails=0`",
         advice=("Include this file in the http block, or in the stream block.",),
     ),
     "haproxy": Syntax(
-        "cfg", _per_family(_haproxy), advice=("A frontend names it as its default_backend.",), pairs=True
+        "cfg",
+        _per_family(_haproxy),
+        "a backend with a `server` for each pair of address and destination",
+        advice=("A frontend names it as its default_backend.",),
+        pairs=True,
     ),
     "envoy": Syntax(
         "yaml",
         _envoy,
+        "a cluster with `upstream_bind_config` for each address, and a listener that spreads connections over them",
         advice=("A configuration that is complete: what connects to the listener goes on to the destinations.",),
         pairs=True,
     ),
-    "squid": Syntax("conf", _per_family(_squid), servers=False),
-    "caddy": Syntax("Caddyfile", _per_family(_caddy), advice=(_SPREAD,), maximum=_MAX_LISTENERS),
+    "squid": Syntax("conf", _per_family(_squid), "an acl and a `tcp_outgoing_address` for each address", servers=False),
+    "caddy": Syntax(
+        "Caddyfile",
+        _per_family(_caddy),
+        "a site with `local_address` for each address",
+        advice=(_SPREAD,),
+        maximum=_MAX_LISTENERS,
+    ),
     "apache": Syntax(
         "conf",
         _per_family(_apache),
+        "a virtual host with `ProxySourceAddress` for each address, and a balancer with `retry=0`",
         advice=(
             _SPREAD,
             "Needs the modules proxy, proxy_http, proxy_balancer and lbmethod_byrequests, and ssl for https.",
         ),
         maximum=_MAX_LISTENERS,
     ),
-    "tinyproxy": Syntax("conf", _tinyproxy, servers=False),
-    "stunnel": Syntax("conf", _per_family(_stunnel), advice=(_SPREAD,), maximum=_MAX_LISTENERS),
+    "tinyproxy": Syntax("conf", _tinyproxy, "`Bind` for each address", servers=False),
+    "stunnel": Syntax(
+        "conf",
+        _per_family(_stunnel),
+        "a service with `local` for each address",
+        advice=(_SPREAD,),
+        maximum=_MAX_LISTENERS,
+    ),
     "ab": _shell('ab -B "$source" -n REQUESTS -c CONNECTIONS "http://$endpoint/"', _CAPITALS),
-    "k6": Syntax("sh", _k6, first=("#!/bin/sh",), advice=(_CAPITALS,), servers=False, whole=True),
-    "locust": _python(_LOCUST),
-    "artillery": Syntax("js", _code(_ARTILLERY), _SLASHES, servers=False),
-    "tsung": Syntax("xml", _tsung, _XML, servers=False),
+    "k6": Syntax(
+        "sh",
+        _k6,
+        "a command with `--local-ips`, as ranges",
+        first=("#!/bin/sh",),
+        advice=(_CAPITALS,),
+        servers=False,
+        whole=True,
+    ),
+    "locust": _python(_LOCUST)._replace(what="a user whose adapter of requests binds, for the locustfile"),
+    "artillery": Syntax(
+        "js", _code(_ARTILLERY), "a processor that sets `localAddress` of each request", _SLASHES, servers=False
+    ),
+    "tsung": Syntax("xml", _tsung, "`<ip value>` for each address", _XML, servers=False),
     "iperf3": _shell('iperf3 -B "$source" -c "$server" -p "$port" -P CONNECTIONS', _CAPITALS),
     "mosquitto": _shell('mosquitto_sub -A "$source" -h "$server" -p "$port" -t TOPIC', _CAPITALS),
     "paho-mqtt": _python(_PAHO),
@@ -708,11 +740,11 @@ SYNTAXES: dict[str, Syntax] = {
     "python": _python(_HTTP_CLIENT),
     "trio": _python(_TRIO),
     "pycurl": _python(_PYCURL),
-    "php": Syntax("php", _code(_PHP), _SLASHES, first=("<?php",), servers=False),
-    "node": Syntax("js", _code(_NODE), _SLASHES, servers=False),
-    "go": Syntax("go", _code(_GO), _SLASHES, servers=False),
-    "java": Syntax("java", _code(_JAVA, '""", """'), _SLASHES, servers=False),
-    "erlang": Syntax("erl", _code(_ERLANG), _PERCENT, advice=("Save it as sources.erl.",), servers=False),
+    "php": Syntax("php", _code(_PHP), comment=_SLASHES, first=("<?php",), servers=False),
+    "node": Syntax("js", _code(_NODE), comment=_SLASHES, servers=False),
+    "go": Syntax("go", _code(_GO), comment=_SLASHES, servers=False),
+    "java": Syntax("java", _code(_JAVA, '""", """'), comment=_SLASHES, servers=False),
+    "erlang": Syntax("erl", _code(_ERLANG), comment=_PERCENT, advice=("Save it as sources.erl.",), servers=False),
     "perl": Syntax("pl", _code(_PERL), servers=False),
     "ruby": Syntax("rb", _code(_RUBY), servers=False),
 }
