@@ -133,8 +133,22 @@ target:
   returned: with O(state=present), of a host that is tuned
   type: int
 sources:
-  description: The source addresses that the application has.
+  description: The source addresses that connections to the destinations can have; null where they could not be read.
   returned: with O(state=present), of a host that is tuned
-  type: list
-  elements: str
+  type: dict
+  contains:
+    count:
+      description: How many there are.
+      type: int
+    used:
+      description: How many of them the program uses; one of each family where it leaves the choice to the route.
+      type: int
+    ranges:
+      description: All of them, as C(first-last) or the one address.
+      type: list
+      elements: str
+    list:
+      description: Each of them; empty where there are more than 256.
+      type: list
+      elements: str
 """

@@ -155,10 +155,9 @@ settings:
   returned: when the host is planned
   type: dict
 sources:
-  description: The source addresses that the application will have.
+  description: How many source addresses the application will have.
   returned: when the host is planned
-  type: list
-  elements: str
+  type: int
 container:
   description: What only the outside of a container can set, as the filter P(fourtuple.clients.plan#filter) returns it.
   returned: when the host is read; null where it is no container, and no engine is stated

@@ -176,7 +176,11 @@ PROGRAMS: dict[str, Program] = {
     "hey": _NONE._replace(what="hey", raises_nofile=True, note=_GO),
     "k6": _PLAIN._replace(what="k6", option="`--local-ips`", raises_nofile=True, note=_GO),
     "locust": _NONE._replace(
-        what="Locust", raises_nofile=10000, note="Raises its soft limit to 10,000 where the hard one allows that."
+        what="Locust",
+        option="an adapter of requests, in the locustfile",
+        bound=BIND,
+        raises_nofile=10000,
+        note="Raises its soft limit to 10,000 where the hard one allows that.",
     ),
     "autocannon": _NONE._replace(what="autocannon", raises_nofile=True),
     "artillery": _PLAIN._replace(what="Artillery", option="its source address", raises_nofile=True),

@@ -297,6 +297,15 @@ def _destinations(value: object) -> dict[int | None, int]:
     return {family: families.count(family) for family in set(families)}
 
 
+def listed_destinations(value: object) -> list[tuple[str, int]]:
+    """Return the destinations that ``tune_destinations`` lists, as (address or name, port); none where it counts them.
+
+    raises: Refusal
+    """
+    entries = value if isinstance(value, (list, tuple)) else ()
+    return [_destination("tune_destinations[%d]" % index, entry) for index, entry in enumerate(entries)]
+
+
 def _destination(place: str, entry: object) -> tuple[str, int]:
     remedy = "Write 198.51.100.7:443 or [2001:db8::7]:443."
     host, colon, port = entry.rpartition(":") if isinstance(entry, str) else ("", "", "")

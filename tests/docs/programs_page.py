@@ -19,6 +19,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT / "playbooks/collections"))
 
 # Behind the line that makes it found.
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.program_lines import SYNTAXES  # noqa: E402
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.programs import (  # noqa: E402
     PROGRAMS,
     RESET,
@@ -40,7 +41,7 @@ _HEADINGS = (
 
 def parts() -> dict[str, str]:
     """Return the text of each part, by its name."""
-    return {"programs": _table(), "held": _held(), "notes": _notes()}
+    return {"programs": _table(), "held": _held(), "notes": _notes(), "lines": _lines()}
 
 
 def with_parts(page: str) -> str:
@@ -93,6 +94,13 @@ def _held() -> str:
 
 def _notes() -> str:
     return "\n".join("- `%s`: %s" % (name, program.note) for name, program in PROGRAMS.items() if program.note)
+
+
+def _lines() -> str:
+    rows = [("Program", "File of `client1`", "Its lines"), ("---",) * 3]
+    for name, syntax in SYNTAXES.items():
+        rows.append(("`%s`" % name, "`client1.%s.%s`" % (name, syntax.extension), syntax.what))
+    return "\n".join("| %s |" % " | ".join(row) for row in rows).replace("| --- | --- | --- |", "|---|---|---|")
 
 
 if __name__ == "__main__":

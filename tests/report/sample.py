@@ -127,6 +127,7 @@ def result(host: str, before: Json, after: Json | None, **others: t.Any) -> Json
         "host_facts": facts,
         "measured": None,
         "pressure": None,
+        "sources": None,
     } | others
 
 
@@ -134,6 +135,14 @@ def tuned(host: str, **others: t.Any) -> Json:
     """Stock: the 28,232 ports of one source address. Tuned: 258,048 connections, of which 129,024 are advised."""
     after = host_ceilings(100_000, 4, 64512, 1_048_576)
     return result(host, host_ceilings(100_000), after, **others)
+
+
+def told(host: str, **asked: t.Any) -> Json:
+    """A host whose HAProxy has four source addresses to be told of."""
+    found = tuned(host, sources={"count": 4, "used": 1, "ranges": ["198.51.100.7", "198.51.100.10-198.51.100.12"]})
+    found["sources"]["list"] = ["198.51.100.%d" % last for last in (7, 10, 11, 12)]
+    found["request"] = {"destinations": ["192.0.2.10:8001"], "program": "haproxy", "program_binds": False, **asked}
+    return found
 
 
 def short(host: str) -> Json:
@@ -253,6 +262,7 @@ def hostile(host: str = '<script>document.title="pwned"</script>') -> Json:
     result_["unread"] = [{"what": evil, "why": evil}]
     result_["host_facts"]["os"] = result_["host_facts"]["kernel"] = evil
     result_["request"]["binding"] = evil
+    result_["sources"] = {"count": 2, "used": 1, "ranges": [evil, evil], "list": [evil, evil]}
     for one in result_["pressure"]["programs"]:
         one["program"] = one["why"] = evil
     for one in result_["pressure"]["pairs"]:
@@ -273,7 +283,7 @@ def mixed() -> list[Json]:
         audited("client6.example.com"),
         checked("client7.example.com"),
         without("client8.example.com"),
-        tuned("loadgen-eu-central-1a-0017.machines.internal.example.com"),
+        told("loadgen-eu-central-1a-0017.machines.internal.example.com"),
     ]
 
 

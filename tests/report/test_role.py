@@ -14,7 +14,6 @@ import jsonschema
 import pytest
 import sample
 from limits_builder import container
-
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.planner import plan
@@ -45,7 +44,7 @@ PLAY = """
 def play(run: Run, checkout: pathlib.Path, tmp_path: pathlib.Path) -> t.Callable[..., str]:
     (tmp_path / "plays").mkdir()
     (tmp_path / "plays/play.yml").write_text(PLAY)
-    results = {"client1": sample.refused("client1"), "client2": sample.tuned("client2")}
+    results = {"client1": sample.refused("client1"), "client2": sample.told("client2")}
     # As a managed host may send it: nothing of this is a template.
     results["client2"]["warnings"] = ["{{ 7 * 7 }} <b>"]
     told = plan(container(), {"target_connections": 50000, "destinations": 4})["container"]
@@ -99,6 +98,30 @@ def test_the_files_are_written_and_no_host_changed(
     assert "<h1><bdi>A &amp; B</bdi></h1>" in page
     assert "{{ 7 * 7 }} &lt;b&gt;" in page
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
+
+
+@pytest.mark.parametrize("mode", [(), ("--check", "--diff")], ids=["run", "check"])
+def test_a_program_is_told_its_source_addresses(
+    play: t.Callable[..., str], tmp_path: pathlib.Path, mode: tuple[str, ...]
+) -> None:
+    said = play("-e", "report_dir=%s" % (tmp_path / "new"), *mode)
+    assert "of their source addresses: client2.sources.txt, client2.haproxy.cfg." in re.sub(r"\s+", " ", said)
+    files = {path.name: path.read_text() for path in (tmp_path / "new").iterdir()}
+    assert set(files) == {"report.json", "report.html", "client2.sources.txt", "client2.haproxy.cfg"}
+    assert files["client2.sources.txt"] == "198.51.100.7\n198.51.100.10\n198.51.100.11\n198.51.100.12\n"
+    servers = re.findall(r"^    server \S+ (\S+) source (\S+)$", files["client2.haproxy.cfg"], re.MULTILINE)
+    assert servers == [("192.0.2.10:8001", address) for address in files["client2.sources.txt"].split()]
+    (host,) = (host for host in json.loads(files["report.json"])["hosts"] if host["host"] == "client2")
+    assert host["files"] == ["client2.sources.txt", "client2.haproxy.cfg"]
+    assert host["sources"]["ranges"] == ["198.51.100.7", "198.51.100.10-198.51.100.12"]
+    assert "4 source addresses: 198.51.100.7, 198.51.100.10-198.51.100.12</bdi>" in files["report.html"]
+    assert '<a href="client2.haproxy.cfg">client2.haproxy.cfg</a>' in files["report.html"]
+
+
+def test_a_file_that_cannot_be_written_is_named(play: t.Callable[..., str], tmp_path: pathlib.Path) -> None:
+    (tmp_path / "new/client2.haproxy.cfg").mkdir(parents=True)
+    said = play("-e", "report_dir=%s" % (tmp_path / "new"))
+    assert re.search(r"%s/new/client2.haproxy.cfg\s+cannot\s+be\s+written" % tmp_path, said)
 
 
 def test_a_folder_is_where_the_command_was_given(play: t.Callable[..., str], tmp_path: pathlib.Path) -> None:

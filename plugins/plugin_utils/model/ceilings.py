@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BIND_NO_PORT, BY_ROUTE
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_table import (
     CONNTRACK_MAX,
     EPOLL_WATCHES,
@@ -46,6 +47,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
     Constraint,
     Limits,
     Unknown,
+    number_of,
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.counted import (
     conntrack,
@@ -54,6 +56,8 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.counted im
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.descriptors import nofile, nr_open
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory import cgroup_memory
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import usable_sources
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.programs import PROGRAMS
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest, parse
 
 SCHEMA = 1
@@ -113,8 +117,30 @@ def ceilings_of(limits: Limits, request: ClientRequest) -> dict[str, t.Any]:
         "meets_target": request.target is None or (ceiling is not None and ceiling >= request.target),
         "constraints": found,
         "unknown": unknown,
-        "warnings": warnings.collect(limits, request, ceiling),
+        "warnings": [*warnings.collect(limits, request, ceiling), *_held_back(limits, request, limiting)],
     }
+
+
+def _held_back(limits: Limits, request: ClientRequest, limiting: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[str]:
+    """Yield whether the host can hold more than the program, which leaves its source address to the route."""
+    if request.binding not in BY_ROUTE or not limiting or limiting[0]["name"] != "four_tuples":
+        return
+    program = PROGRAMS.get(request.program or "")
+    binding = program.bound if program and program.bound else BIND_NO_PORT
+    bound = request._replace(binding=binding)
+    answer, sources = four_tuples.allowed(limits, bound), usable_sources(limits, bound)
+    if isinstance(answer, Unknown) or answer.allows is None or sources is None:
+        return
+    possible = min([answer.allows, *(one["allows"] for one in limiting[1:])])
+    if possible > limiting[0]["allows"]:
+        remedy = four_tuples.let_it_bind(request)
+        yield "The host can hold %d connections, and %s %d of them, as it does not bind its %s: %s." % (
+            possible,
+            request.program or "the program",
+            limiting[0]["allows"],
+            number_of(sources, "source address", "es"),
+            "%s has no option for that" % request.program if remedy is None else remedy,
+        )
 
 
 def _exempt(answer: Allowance) -> Allowance:

@@ -15,6 +15,9 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values.sysctl_ta
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint import Limits
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ClientRequest, parse
 
+#: A fact has so many source addresses one by one; more are ranges there, and one by one in a file of the report.
+MAX_LISTED = 256
+
 #: First and last address as numbers, by family.
 SourceRanges = dict[int, list[ranges.Range]]
 
@@ -82,6 +85,33 @@ def source_addresses(limits: Limits, stated: t.Mapping[str, t.Any], maximum: int
         if wanted[family]
         for first, last in ranges.first_numbers(found, maximum)
     ]
+
+
+def described(limits: Limits, stated: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
+    """Return the source addresses that connections to the destinations of a request can have; None if they are unread.
+
+    raises: Refusal for a request that is not in order
+
+    Returns:
+        count: how many there are
+        used: how many of them the program uses that is asked for: one a family where the route chooses
+        ranges: all of them, as ``first-last`` or the one address
+        list: each, up to MAX_LISTED; empty where there are more
+    """
+    request = parse(stated)
+    sources_of = source_ranges(limits, request.interface)
+    if sources_of is None:
+        return None
+    wanted = destinations_by_family(request, {family: ranges.count(found) for family, found in sources_of.items()})
+    found = {family: runs for family, runs in sources_of.items() if wanted[family]}
+    count = sum(map(ranges.count, found.values()))
+    listed = found if count <= MAX_LISTED else {}
+    return {
+        "count": count,
+        "used": usable_sources(limits, request),
+        "ranges": [ranges.text(run, MAKE[family]) for family, runs in found.items() for run in runs],
+        "list": [str(MAKE[f](n)) for f, runs in listed.items() for low, high in runs for n in range(low, high + 1)],
+    }
 
 
 def usable_sources(limits: Limits, request: ClientRequest) -> int | None:

@@ -34,7 +34,7 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.constraint
 )
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.descriptors import descriptors_needed
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory import bytes_of_connection
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import usable_sources
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import described, usable_sources
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan import container, methods
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.addresses import (
     Others,
@@ -74,7 +74,8 @@ def plan(
         before, after: the ceilings of the snapshot, and of the snapshot that the settings will make
         target: what is planned for: as stated, or as many as four-tuples and memory allow
         descriptors: the soft nofile that each process needs for its part of the target
-        sources: the source addresses that the application will have
+        sources: how many source addresses the application will have
+        source_addresses: those that the host will have, as model.sources.described() returns them
         slot, claim: the slot, and the runs of addresses [[first, last], ...] that it keeps from other hosts; None
         warnings: what only a person can judge
         lines: those of them that name lines of others, as they stand on the host now
@@ -89,7 +90,7 @@ def plan(
 
     def planned(snapshot: Limits) -> dict[str, t.Any]:
         try:
-            return _plan(snapshot, request, Others(snapshot, request, table or {}, host))
+            return _plan(snapshot, request, stated, Others(snapshot, request, table or {}, host))
         except Refusal as refusal:
             return {"refusal": str(refusal)}
 
@@ -116,7 +117,7 @@ def _outside(
     return None if "refusal" in found else container.of_plan(limits, request, found, engine, is_host)
 
 
-def _plan(limits: Limits, request: ClientRequest, others: Others) -> dict[str, t.Any]:
+def _plan(limits: Limits, request: ClientRequest, stated: t.Mapping[str, t.Any], others: Others) -> dict[str, t.Any]:
     explicit = request.explicit
     port_set.parse_ports("tune_reserved_ports", explicit.reserved_ports)
     others.refuse_listed()
@@ -156,6 +157,7 @@ def _plan(limits: Limits, request: ClientRequest, others: Others) -> dict[str, t
         "target": target,
         "descriptors": descriptors_needed(request, target),
         "sources": usable_sources(predicted, request),
+        "source_addresses": described(predicted, stated),
         "slot": part.slot if part else None,
         "claim": part.claim() if part else None,
         "lines": lines,

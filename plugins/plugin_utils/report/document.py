@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import pressure
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import outside
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import lines, outside
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import MAXIMUM, is_unset
 
 SCHEMA = 1
@@ -170,8 +170,17 @@ def _host(result: t.Mapping[str, t.Any]) -> Json:
         "measured": result.get("measured") or None,
         "pressure": result.get("pressure") or None,
         "container": result.get("container") or None,
+        "sources": _sources(result.get("sources") or None),
     }
-    return {**host, "outlook": _outlook(host)}
+    return {**host, "outlook": _outlook(host), "files": lines.names(host)}
+
+
+def _sources(found: t.Mapping[str, t.Any] | None) -> Json | None:
+    """Return the source addresses of a host, their numbers as numbers again."""
+    if found is None:
+        return None
+    used = found["used"]
+    return {**found, "count": int(found["count"]), "used": None if is_unset(used) else int(used)}
 
 
 def _request(stated: t.Mapping[str, t.Any]) -> Json:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import typing as t
+import urllib.parse
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import pressure
@@ -18,6 +19,9 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import p
 
 #: So few hosts are shown with all their constraints at once.
 _MAX_OPEN = 4
+
+#: So many ranges of source addresses are shown; the files have them all.
+_MAX_RANGES = 6
 
 _LABELS = {
     "failed": "failed",
@@ -186,6 +190,8 @@ def _host(host: t.Mapping[str, t.Any], scale: Scale, number: int, domain: str) -
         # What the page sorts by.
         "room": _room(host["target"], now.get("ceiling")),
         "facts": _facts(host),
+        "sources": _sources(host["sources"]),
+        "files": [{"name": name, "link": urllib.parse.quote(name)} for name in host["files"]],
         "notes": [
             {"kind": kind, "text": text, "weight": _WEIGHTS.get(kind, "")}
             for kind, text in reports.notes(host)
@@ -212,6 +218,18 @@ def _pair(pair: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "ports": count(pair["ports"]),
         "programs": [pressure.program_said(one) for one in pair["programs"]],
     }
+
+
+def _sources(found: t.Mapping[str, t.Any] | None) -> str:
+    """Return the source addresses in a few words; nothing for a host with one, which needs no choice."""
+    if not found or found["count"] <= 1:
+        return ""
+    ranges, more = found["ranges"][:_MAX_RANGES], len(found["ranges"]) - _MAX_RANGES
+    return "%s source addresses: %s%s" % (
+        count(found["count"]),
+        ", ".join(ranges),
+        " and %s more ranges" % count(more) if more > 0 else "",
+    )
 
 
 def _room(target: int | None, ceiling: int | None) -> float:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings
+from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import ceilings, sources
 
 SCHEMA = 1
 
@@ -46,8 +47,8 @@ def planned(
         "warnings": [*before["warnings"], *plan.get("lines", ())] if audited else _warnings(plan),
         "drift": limits["drift"],
         "unread": limits["unread"],
-        "sources": plan.get("sources"),
         "container": plan.get("container"),
+        "sources": _sources(limits, request) if audited else plan.get("source_addresses"),
         # Where it was asked for: by an audit.
         "pressure": limits.get("pressure"),
         "host_facts": {
@@ -58,6 +59,14 @@ def planned(
         },
         "measured": None,
     }
+
+
+def _sources(limits: t.Mapping[str, t.Any], request: t.Mapping[str, t.Any]) -> Json | None:
+    try:
+        return sources.described(limits, request)
+    except Refusal:
+        # The message says it.
+        return None
 
 
 def _warnings(plan: t.Mapping[str, t.Any]) -> list[str]:
@@ -88,6 +97,7 @@ def tuned(outcome: t.Mapping[str, t.Any], limits: t.Mapping[str, t.Any] | None) 
         "state": "tuned",
         "after": after,
         "meets_target": after["ceiling"] is not None and after["ceiling"] >= outcome["target"],
+        "sources": sources.described(limits, outcome["request"]),
         "drift": limits["drift"],
         "unread": limits["unread"],
     }

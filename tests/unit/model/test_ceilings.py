@@ -19,7 +19,11 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import cei
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.ceilings import CONSTRAINTS
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.descriptors import descriptors_needed
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.memory import memory_room
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import source_addresses, source_ranges
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.model.sources import (
+    described,
+    source_addresses,
+    source_ranges,
+)
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import parse
 
 TRACKING = {"loaded": True, "max": 262144, "count": 1012, "buckets": 65536, "tracks_local": True, "why": "it counts"}
@@ -418,10 +422,10 @@ class TestWarnings:
         limits["addresses"]["list"] = [address("192.0.2.%d" % (number + 10)) for number in range(sources)]
         asked = {"binding": binding, "destinations": destinations, "reuse_address": True}
         assert "hold up to %d connections more" % more in warnings(limits, **asked)[1]
-        assert len(warnings(limits, **dict(asked, reuse_address=False))) == 1
+        assert not any("connections more" in one for one in warnings(limits, **dict(asked, reuse_address=False)))
         assert warnings(limits, **dict(asked, binding="bind_no_port")) == []
         limits["keys"]["net.ipv4.ip_autobind_reuse"]["now"] = "0"
-        assert len(warnings(limits, **asked)) == 1
+        assert not any("connections more" in one for one in warnings(limits, **asked))
 
     def test_more_connections_close_than_timewait_holds(self) -> None:
         (found,) = warnings(limits_of(), churn=2000)
@@ -649,6 +653,73 @@ def test_a_prefix_of_ipv6_that_is_local_is_a_source_where_it_can_be_bound_to(key
     assert allows("four_tuples", limits, **_TO_IPV6) == sources * 28232
     named = ["2001:db8:1::-2001:db8:1::ffff"] if sources else []
     assert source_addresses(limits, _TO_IPV6) == named
+
+
+def with_sources(number: int) -> t.Any:
+    limits = limits_of(keys={"net.ipv4.ip_local_port_range": "40000 40099"})
+    limits["ports"].update(low=40000, high=40099)
+    limits["addresses"]["list"] = [address("192.0.2.%d" % (10 + count)) for count in range(number)]
+    return limits
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (
+            {},
+            "%d connections, and the program 200 of them, as it does not bind its 6 source addresses: let the program ",
+        ),
+        (
+            {"program": "haproxy"},
+            "%d connections, and haproxy 200 of them, as it does not bind its 6 source addresses: ",
+        ),
+        (
+            {"program": "wrk"},
+            "%d connections, and wrk 200 of them, as it does not bind its 6 source addresses: wrk has ",
+        ),
+    ],
+)
+def test_a_program_that_holds_less_than_the_host_can_is_named(asked: dict[str, t.Any], said: str) -> None:
+    limits = with_sources(6)
+    asked = {"destinations": 2, "app_nofile": 10000, **asked}
+    bound = allows("four_tuples", limits, destinations=2, binding="bind_no_port")
+    (found,) = (one for one in warnings(limits, **asked) if one.startswith("The host can hold "))
+    assert found.startswith("The host can hold " + said % bound)
+
+
+@pytest.mark.parametrize(
+    ("sources", "asked"),
+    [
+        (1, {}),
+        (6, {"binding": "bind_no_port"}),
+        (6, {"program": "haproxy", "program_binds": True}),
+        # A plain bind shares no port: two destinations make as many as two addresses.
+        (2, {"program": "squid", "destinations": 2}),
+        # Something else is less.
+        (6, {"app_nofile": 64 + 50}),
+    ],
+)
+def test_a_program_that_holds_what_the_host_can_is_not(sources: int, asked: dict[str, t.Any]) -> None:
+    assert not any(one.startswith("The host can hold ") for one in warnings(with_sources(sources), **asked))
+
+
+def test_sources_are_described() -> None:
+    limits = with_sources(3)
+    asked = {"destinations": 2}
+    assert described(limits, asked) == {
+        "count": 3,
+        "used": 1,
+        "ranges": ["192.0.2.10-192.0.2.12"],
+        "list": ["192.0.2.10", "192.0.2.11", "192.0.2.12"],
+    }
+    assert described(limits, {**asked, "binding": "bind"}) == {**described(limits, asked), "used": 3}  # type: ignore[dict-item]
+    limits["addresses"]["anyip"] = [local("10.240.0.0-10.240.255.255")]
+    found = described(limits, asked)
+    assert found is not None
+    assert (found["count"], found["list"]) == (3 + 2**16, [])
+    assert found["ranges"] == ["10.240.0.0-10.240.255.255", "192.0.2.10-192.0.2.12"]
+    limits["addresses"] = None
+    assert described(limits, asked) is None
 
 
 def test_what_is_no_source_does_not_count() -> None:
