@@ -51,7 +51,7 @@ quick_gates := unit-quick lint examples packaging
 test: root $(environment) system-containers system-machines system-browser ## the gates that fit into a run of CI, as .ci/run does
 	@$(two_at_a_time) machines images unit fuzz lint sanity playbooks packaging report examples
 	@$(MAKE) first-host
-	@$(two_at_a_time) scenarios reboot crash site differential stateful controllers managers engines demo adoption monitoring
+	@$(two_at_a_time) scenarios reboot crash site rolling differential stateful controllers managers engines demo adoption monitoring
 	@$(MAKE) million
 
 .PHONY: test-quick
@@ -140,6 +140,11 @@ report: $(environment) system-browser ## the report: printed, written, and its p
 site: root $(environment) images ## role tune in somebody's site.yml, what a run asks of a host, and the README word for word
 	@echo "site: role tune beside other roles, what a run asks of a host, and the README word for word"
 	pytest tests/site $(chosen)
+
+.PHONY: rolling
+rolling: root $(environment) images ## a fleet in batches, with hosts that fail on purpose in each way
+	@echo "rolling: a fleet in batches, with hosts that fail on purpose in each way"
+	pytest tests/rolling
 
 .PHONY: differential
 differential: root $(environment) images ## generated configuration, resolved by us and by the real thing

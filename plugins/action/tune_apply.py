@@ -14,7 +14,6 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.run.host_calls i
 _ARGUMENTS: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "plan": {"type": "dict", "default": {}},
-    "limits": {"type": "dict", "default": {}},
     "options": {"type": "dict", "required": True},
 }
 
@@ -44,40 +43,40 @@ class ActionModule(ActionBase):
         try:
             if given["state"] == "absent":
                 return {**result, **self._taken_back(calls, wanted, task_vars or {})}
-            return {**result, **self._carried_out(calls, wanted, given["plan"], given["limits"])}
+            return {**result, **self._carried_out(calls, wanted, given["plan"])}
         except Stopped as stopped:
             if stopped.told.get("unreachable"):
-                return {**result, **stopped.told}
+                return {**result, **outcome.lost(given["plan"].get("outcome") or {}, stopped.told)}
             return {**result, "failed": True, "msg": _message(stopped)}
 
-    def _carried_out(
-        self, calls: HostCalls, wanted: options.HostOptions, plan: dict[str, t.Any], before: dict[str, t.Any]
-    ) -> dict[str, t.Any]:
+    def _carried_out(self, calls: HostCalls, wanted: options.HostOptions, plan: dict[str, t.Any]) -> dict[str, t.Any]:
         if "told" not in plan:
             # Nobody asked anything of this host.
             return {"changed": False, **plan["outcome"], "msg": plan["outcome"]["message"]}
         told, changes = plan["told"], plan["changes"]
         due = bool(changes or told["reload"])
-        limits: dict[str, t.Any] | None = before
+        verified, lockout = plan["verified"], plan["lockout"]
         if self._task.check_mode:
-            limits = None
+            verified, lockout = None, ""
         elif due or (wanted.restart_units and told["restart_needed"]):
             told = self._changed(calls, plan) if due else told
             self._restarted(calls, wanted, told)
             limits = _well(calls.limits(wanted, plan["outcome"]["request"]))["limits"]
-        if limits is not None and limits["nofile"]["offenders"]:
-            raise Stopped({"msg": limits["nofile"]["lockout"]})
+            verified, lockout = outcome.verified(plan["outcome"], limits), outcome.lockout(limits)
+        if lockout:
+            raise Stopped({"msg": lockout})
         restarted = told["restart_needed"] if wanted.restart_units else []
-        said = outcome.tuned(plan["outcome"], limits)
+        said = outcome.tuned(plan["outcome"], verified)
         # With --tags a run may leave a step out, and owes the target only when it has made them all.
-        if limits is not None and not said["meets_target"] and list(plan["options"]["steps"]) == list(options.STEPS):
+        if verified and not said["meets_target"] and list(plan["options"]["steps"]) == list(options.STEPS):
             raise Stopped({"msg": outcome.shortfall(said["after"], said["target"], "The host now holds")})
         for warning in _warnings(plan, told):
             self._display.warning(warning)
         return {
             **said,
             "changed": bool(changes or restarted),
-            "diff": changes,
+            # A result is kept as long as the run lasts.
+            "diff": changes if self._task.diff else [],
             "msg": outcome.headline(said) + _restart(told, wanted),
         }
 

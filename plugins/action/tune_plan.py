@@ -21,12 +21,15 @@ _ARGUMENTS: dict[str, t.Any] = {
     "options": {"type": "dict", "required": True},
     "need": {"type": "bool", "default": True},
     "unread": {"type": "str", "default": ""},
+    "unreachable": {"type": "bool", "default": False},
     "again": {"type": "dict", "default": {}},
 }
 
 
 #: What is returned of a plan.
 _OF_PLAN = ("claim", "target", "settings", "sources", "container")
+#: What is known of a host's addresses to the hosts that are planned after it.
+_OF_LIMITS = ("addresses", "applied")
 
 
 class ActionModule(ActionBase):
@@ -48,6 +51,8 @@ class ActionModule(ActionBase):
             variables.refuse_unknown(found)
             if not given["need"]:
                 return {"refusal": "", "outcome": said}
+            if given["unreachable"]:
+                return {"refusal": "", "outcome": outcome.unplanned(host, "unreachable", given["unread"], check_mode)}
             if given["limits"] is None:
                 raise HostRefused(given["unread"])
             plan = planner.plan(given["limits"], given["request"], given["known"], host)
@@ -55,8 +60,16 @@ class ActionModule(ActionBase):
             state = "audited" if audited else "planned"
             said = outcome.planned(host, state, given["request"], plan, given["limits"], check_mode)
             answer = {"outcome": said, **{key: plan.get(key) for key in _OF_PLAN}}
+            answer["seen"] = {key: given["limits"].get(key) for key in _OF_LIMITS}
             answer["refusal"] = plan.get("refusal") or ""
-            return answer if audited or answer["refusal"] else {**answer, **self._checked(given, plan, found)}
+            if audited or answer["refusal"]:
+                return answer
+            told = self._checked(given, plan, found)
+            if told.get("unreachable"):
+                return {**told, "refusal": "", "outcome": {**said, "state": "unreachable", "message": str(told["msg"])}}
+            # Where nothing is to be done, the snapshot is of before and after.
+            verified = outcome.verified(said, given["limits"])
+            return {**answer, **told, "verified": verified, "lockout": outcome.lockout(given["limits"])}
         except (Refusal, HostRefused) as refusal:
             return {"refusal": str(refusal), "outcome": {**said, "message": str(refusal)}}
 

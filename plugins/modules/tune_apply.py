@@ -41,10 +41,6 @@ options:
     description: What M(fourtuple.clients.tune_plan) has returned.
     type: dict
     default: {}
-  limits:
-    description: RV(fourtuple.clients.connection_limits_info#module:limits) of the host before the change.
-    type: dict
-    default: {}
   options:
     description: What is passed on to the host without being planned, as the variables C(tune_<name>) have it.
     type: dict
@@ -98,7 +94,6 @@ EXAMPLES = r"""
 - name: Carry out the plan
   fourtuple.clients.tune_apply:
     plan: "{{ plan }}"
-    limits: "{{ before.limits }}"
     options:
       users: []
       units: []
@@ -113,7 +108,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 state:
-  description: What has become of the host, V(tuned) or V(left alone).
+  description: What has become of the host, V(tuned), V(left alone) or V(unreachable).
   returned: with O(state=present)
   type: str
 before:

@@ -60,6 +60,10 @@ options:
     description: Whose addresses are whose, as the filter P(fourtuple.clients.known_addresses#filter) returns it.
     type: dict
     default: {}
+  unreachable:
+    description: Whether the host could not be reached, with O(unread) as the reason; then there is no plan of it.
+    type: bool
+    default: false
   options:
     description: What is passed on to the host without being planned, as the variables C(tune_<name>) have it.
     type: dict
@@ -162,6 +166,10 @@ container:
   description: What only the outside of a container can set, as the filter P(fourtuple.clients.plan#filter) returns it.
   returned: when the host is read; null where it is no container, and no engine is stated
   type: dict
+seen:
+  description: What the snapshot says of the addresses of the host, for hosts that are planned after it.
+  returned: when the host is planned
+  type: dict
 options:
   description: The options of M(fourtuple.clients.client_settings) that carry the plan out.
   returned: when nothing speaks against the plan
@@ -179,4 +187,12 @@ changes:
   returned: when nothing speaks against the plan
   type: list
   elements: dict
+verified:
+  description: What the run comes to where nothing is to be done, as the snapshot has it.
+  returned: when nothing speaks against the plan
+  type: dict
+lockout:
+  description: What is not safe on the host as it is, empty where all is.
+  returned: when nothing speaks against the plan
+  type: str
 """

@@ -232,11 +232,15 @@ def shares(variables: t.Mapping[str, t.Mapping[str, t.Any]], hosts: t.Iterable[s
 def claims(
     variables: t.Mapping[str, t.Mapping[str, t.Any]], hosts: t.Iterable[str], fact: str = "__tune_plan"
 ) -> dict[str, t.Any]:
-    """Compare the slices that the plans of hosts claim, which each host keeps in a fact; return ``refusal``, if any."""
+    """Compare the slices that the plans of hosts claim, which each host keeps in a fact; return ``refusal``, if any.
+
+    Of a host that an earlier batch was done with only the fact ``tune_result`` is left, which has the same claim.
+    """
     found = []
     for host in hosts:
-        plan = variables[host].get(fact) or {}
-        found += [(host, first, last) for first, last in plan.get("claim") or ()]
+        row = variables[host]
+        claim = (row.get(fact) or {}).get("claim") or (row.get("tune_result") or {}).get("claim")
+        found += [(host, first, last) for first, last in claim or ()]
     try:
         duplicates(found)
     except Refusal as refusal:

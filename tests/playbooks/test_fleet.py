@@ -63,6 +63,42 @@ def test_who_is_reached(
     assert set(re.findall(r"^(\w+) +: ok=.* failed=1 ", said, re.MULTILINE)) == reached
 
 
+#: Two of six refuse. A host without a need is left alone, and is no failure.
+HALF = INVENTORY.replace(
+    "one\ntwo\nthree",
+    "one\ntwo tune_target_connections=\nthree tune_target_connections=\n"
+    "four\nfive tune_target_connections=\nsix tune_target_connections=",
+)
+
+
+@pytest.mark.parametrize(
+    ("batches", "maximum", "reached"),
+    [
+        # Half of the first batch is more than 40 %, and not more than 50 %.
+        ("2", "40", ["one", "two"]),
+        ("2", "50", ["one", "two", "three", "four", "five", "six"]),
+        # The canary has failed: Ansible itself stops where a whole batch has.
+        ("[1, '100%']", "100", ["one"]),
+        # No canary, but none that may fail.
+        ("3", "0", ["one", "two", "three"]),
+    ],
+)
+def test_a_run_stops_where_more_of_a_batch_fails_than_may(
+    run: Run, copied_checkout: pathlib.Path, tmp_path: pathlib.Path, batches: str, maximum: str, reached: list[str]
+) -> None:
+    (tmp_path / "hosts.ini").write_text(HALF)
+    given = {"clients_serial": json.loads(batches.replace("'", '"')), "report_dir": str(tmp_path)}
+    options = ("-e", json.dumps(given), "-e", "clients_max_fail_percentage=" + maximum)
+    command = ("ansible-playbook", "playbooks/tune_clients.yml", "-i", tmp_path / "hosts.ini", *options)
+    run(*command, cwd=copied_checkout, status=2)
+    # Written though the run has stopped, and with every host.
+    report = json.loads((tmp_path / "report.json").read_text())
+    verdicts = {host["host"]: host["verdict"] for host in report["hosts"]}
+    names = ["one", "two", "three", "four", "five", "six"]
+    as_tuned = {name: "refused" if name in ("one", "four") else "left alone" for name in names}
+    assert verdicts == {name: as_tuned[name] if name in reached else "no result" for name in names}
+
+
 PLANNED = """
 - hosts: all
   gather_facts: false

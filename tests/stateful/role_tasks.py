@@ -216,6 +216,7 @@ class Play:
             "ansible_check_mode": check,
             "groups": Facts({"all": ["host"]}),
             "ansible_play_hosts_all": Facts(["host"]),
+            "ansible_play_batch": Facts(["host"]),
             "hostvars": Facts(_HostVariables(hostvars, self.facts)),
         }
         self.base = Scope([self.facts, variables, magic])
@@ -328,7 +329,9 @@ class Play:
         """Run one of our actions, but for what Ansible does around it."""
         module = _ACTIONS[name]
         action = object.__new__(module.ActionModule)
-        action._task = types.SimpleNamespace(check_mode=check, tags=["tune", "sysctl", "limits", "addresses"])
+        action._task = types.SimpleNamespace(
+            check_mode=check, diff=True, tags=["tune", "sysctl", "limits", "addresses"]
+        )
 
         def given(_action: object, specification: Variables) -> tuple[None, Variables]:
             return None, {key: arguments.get(key, row.get("default")) for key, row in specification.items()}

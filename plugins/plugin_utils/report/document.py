@@ -26,6 +26,7 @@ _FULLEST = 3
 VERDICTS = {
     "failed": "failed",
     "refused": "refused",
+    "unreachable": "unreachable",
     "no result": "no_result",
     "short": "short",
     "untuned": "untuned",
@@ -38,7 +39,8 @@ VERDICTS = {
 COUNTED = {
     "failed": "failed",
     "refused": "refused",
-    "no result": "without result",
+    "unreachable": "unreachable",
+    "no result": "not reached",
     "short": "short of target",
     "untuned": "put back",
     "no target": "without target",
@@ -211,7 +213,7 @@ def _silent(state: str) -> str:
     """Say what the state of a host means that could not say it itself."""
     return {
         "planned": "The run was planned on this host and did not finish there.",
-        "no result": "The host could not be reached or read, or it is not its turn yet.",
+        "no result": "The run has not come to this host.",
     }.get(state, "")
 
 

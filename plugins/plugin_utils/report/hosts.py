@@ -48,6 +48,8 @@ def _measured(measured: t.Mapping[str, t.Any], predicted: t.Mapping[str, t.Any])
 
 
 def _result(variables: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
-    """Return what role tune says of a host; of one that was lost, why, as Ansible had it."""
+    """Return what role tune says of a host; of one that was lost before it had a result, why, as Ansible had it."""
     found: t.Mapping[str, t.Any] = variables.get("tune_result") or variables.get("__tune_before") or {}
-    return found if found.get("state") else {"message": found.get("msg") or ""}
+    if found.get("state"):
+        return found
+    return {"state": "unreachable" if found.get("unreachable") else None, "message": found.get("msg") or ""}

@@ -8,6 +8,7 @@ All of it is data, nothing is HTML: what escapes it is roles/report/templates/re
 
 from __future__ import annotations
 
+import collections
 import math
 import typing as t
 import urllib.parse
@@ -19,6 +20,11 @@ from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import p
 
 #: So few hosts are shown with all their constraints at once.
 _MAX_OPEN = 4
+#: A browser takes seconds for the details of a thousand hosts. In a larger fleet than this the first ones have them,
+#: which are those with problems; of the others a row is shown, and what is said of them once for all.
+_MAX_DETAILED = 500
+_DETAILED_OF_MANY = 200
+_MAX_SAID = 50
 
 #: So many ranges of source addresses are shown; the files have them all.
 _MAX_RANGES = 6
@@ -27,7 +33,8 @@ _LABELS = {
     "failed": "failed",
     "refused": "refused",
     "short": "short of target",
-    "no result": "no result",
+    "unreachable": "unreachable",
+    "no result": "not reached",
     "untuned": "untuned",
     "left alone": "left alone",
     "no target": "no target",
@@ -38,13 +45,17 @@ _SIGNS = {
     "failed": "×",
     "refused": "×",
     "short": "!",
-    "no result": "?",
+    "unreachable": "?",
+    "no result": "–",
     "untuned": "–",
     "left alone": "–",
     "no target": "–",
     "meets": "✓",
 }
-_WEIGHTS = {"failed": "bad", "refused": "bad", "short": "warn", "drift": "warn", "warning": "warn"}
+_WEIGHTS = {
+    **dict.fromkeys(("failed", "refused", "unreachable"), "bad"),
+    **dict.fromkeys(("short", "drift", "warning"), "warn"),
+}
 _OUTLOOKS = {"after": "After", "predicted": "Predicted", "before": "Now"}
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _UNITS = ("", " k", " M", " G", " T", " P", " E")
@@ -91,6 +102,7 @@ def content(report: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     hosts, totals = report["hosts"], report["totals"]
     domain = reports.common_domain([host["host"] for host in hosts])
     scale = Scale(number for host in hosts for number in _of_the_scale(host))
+    detailed = len(hosts) if len(hosts) <= _MAX_DETAILED else _DETAILED_OF_MANY
     return {
         "title": report["title"],
         "generated": report["generated"].replace("T", " ").replace("Z", " UTC"),
@@ -105,7 +117,8 @@ def content(report: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "ticks": scale.ticks(),
         "step": scale.step(),
         "domain": domain,
-        "hosts": [_host(host, scale, number, domain) for number, host in enumerate(hosts, 1)],
+        "hosts": [_host(host, scale, number, domain, number <= detailed) for number, host in enumerate(hosts, 1)],
+        "said": _said(hosts[detailed:]),
     }
 
 
@@ -144,7 +157,7 @@ def _figures(totals: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
     times = after / before if before else 0
     shown = format(times, ",.0f") if times >= 10 else format(times, ".1f")
     growth = "%s × before" % shown if times and shown != "1.0" else ""
-    predicted = 0 < totals["predicted"] == totals["hosts"] - totals["no_result"]
+    predicted = 0 < totals["predicted"] == totals["hosts"] - totals["no_result"] - totals["unreachable"]
     measured = {
         "label": "Measured",
         "value": count(totals["established"]),
@@ -167,7 +180,18 @@ def _figures(totals: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
     ]
 
 
-def _host(host: t.Mapping[str, t.Any], scale: Scale, number: int, domain: str) -> dict[str, t.Any]:
+def _said(hosts: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Return what is said of the hosts that have no details: each text once, with the number of hosts."""
+    counted = collections.Counter(note for host in hosts for note in reports.notes(host) if note[0] != "pressure")
+    return [
+        {"kind": kind, "text": text, "weight": _WEIGHTS.get(kind, ""), "hosts": count(number)}
+        for (kind, text), number in counted.most_common(_MAX_SAID)
+    ]
+
+
+def _host(
+    host: t.Mapping[str, t.Any], scale: Scale, number: int, domain: str, detailed: bool = True
+) -> dict[str, t.Any]:
     before, now = host["before"] or {}, reports.outlook(host) or {}
     changed = host["outlook"] in ("after", "predicted")
     return {
@@ -189,6 +213,14 @@ def _host(host: t.Mapping[str, t.Any], scale: Scale, number: int, domain: str) -
         "after_at": scale.at(now.get("ceiling")),
         # What the page sorts by.
         "room": _room(host["target"], now.get("ceiling")),
+        "detailed": detailed,
+        **(_details(host, scale, changed) if detailed else {}),
+    }
+
+
+def _details(host: t.Mapping[str, t.Any], scale: Scale, changed: bool) -> dict[str, t.Any]:
+    before, now = host["before"] or {}, reports.outlook(host) or {}
+    return {
         "facts": _facts(host),
         "sources": _sources(host["sources"]),
         "files": [{"name": name, "link": urllib.parse.quote(name)} for name in host["files"]],

@@ -19,7 +19,10 @@ _WIDEST_NAME = 11
 #: Names of constraints that are longer than their column.
 _SHORT_NAMES = {"epoll_watches": "epoll", "cgroup_memory": "cgroup_mem"}
 _MAX_NAMED = 3
-_MAX_NAMED_WITHOUT_RESULT = 20
+#: Of a larger fleet those hosts have a row that somebody has to look at, and the others one for each verdict.
+_MAX_ROWS = 40
+_PROBLEMS = ("failed", "refused", "unreachable", "short")
+_MAX_NAMED_LOST = 20
 _LEGEND = (
     "Figures are simultaneous TCP connections. BEFORE and AFTER: the ceiling, which BINDS sets; NEXT sets it once that"
     " is raised. ADVISED: where the kernel still finds ports quickly."
@@ -27,12 +30,13 @@ _LEGEND = (
 _PREDICTED = " ~: predicted, nothing was changed."
 _PRESSURE_OF_MANY = "the ports that are in use are in the page and the JSON report (report_dir)."
 _UNITS = (("G", 10**9), ("T", 10**12), ("P", 10**15), ("E", 10**18))
-_COLOURS = {"meets": "32", "short": "33", "refused": "31", "failed": "31"}
+_COLOURS = {"meets": "32", "short": "33", "refused": "31", "failed": "31", "unreachable": "31"}
 
 
 def render(report: t.Mapping[str, t.Any], width: int = _LEAST_WIDTH, colour: bool = False) -> str:
     """Return the table of a report: a row for each host that has a result, the totals, and below what else is to say.
 
+    Of more than 40 hosts those without a problem share a row for each verdict.
     Lines are at most ``width`` columns, which is at least 100, and hold printable ASCII only: what hosts say cannot
     steer the terminal. Counts of a thousand million and more are rounded down: 4.21 G is 4,210,000,000 and some.
     """
@@ -91,20 +95,21 @@ def short_names(names: t.Sequence[str], width: int) -> list[str]:
 def _rows(
     hosts: t.Sequence[t.Mapping[str, t.Any]], totals: t.Mapping[str, t.Any], width: int, colour: bool
 ) -> list[str]:
-    names = [plain(host["host"]) for host in hosts]
-    domain = reports.common_domain(names)
-    names = [name.removesuffix(domain) for name in names]
-    rows = [_row(host) for host in hosts]
-    total = _total(totals)
+    named = [host for host in hosts if len(hosts) <= _MAX_ROWS or host["verdict"] in _PROBLEMS]
+    domain = reports.common_domain([plain(host["host"]) for host in hosts])
+    names = [plain(host["host"]).removesuffix(domain) for host in named]
+    summed = [_sum(verdict, rest) for verdict, rest in _unnamed(hosts, named).items()]
+    rows, total = [*map(_row, named), *summed], _total(totals)
     widths = [max(len(row[column]) for row in (_HEADINGS, *rows, total)) for column in range(len(_HEADINGS))]
     others = sum(widths[1:]) + len(_GAP) * (len(widths) - 1)
-    widths[0] = min(max(widths[0], *map(len, names)), width - others)
+    widths[0] = min(max([widths[0], *map(len, names)]), width - others)
     rule = _GAP.join("-" * wide for wide in widths)
     lines = [_line(_HEADINGS, widths), rule]
-    for host, name, row in zip(hosts, short_names(names, widths[0]), rows, strict=True):
+    for host, name, row in zip(named, short_names(names, widths[0]), rows, strict=False):
         line = _line((name, *row[1:]), widths)
         code = _COLOURS.get(host["verdict"]) if colour else None
         lines.append("\033[%sm%s\033[0m" % (code, line) if code else line)
+    lines += [_line(row, widths) for row in summed]
     lines += [rule, _line(total, widths)]
     legend = _LEGEND + (_PREDICTED if totals["predicted"] else "") + (" HOST: without %s." % domain if domain else "")
     lines += ["", *_wrap(legend, width, "")]
@@ -133,6 +138,34 @@ def _row(host: t.Mapping[str, t.Any]) -> tuple[str, ...]:
         _name(now["binding_constraint"]),
         _name(now["next_constraint"]),
         host["verdict"],
+    )
+
+
+def _unnamed(
+    hosts: t.Sequence[t.Mapping[str, t.Any]], named: t.Sequence[t.Mapping[str, t.Any]]
+) -> dict[str, list[t.Mapping[str, t.Any]]]:
+    """Return the hosts that have no row of their own by their verdict, the worst first: hosts come in that order."""
+    found: dict[str, list[t.Mapping[str, t.Any]]] = {}
+    own = {host["verdict"] for host in named}
+    for host in hosts:
+        if host["verdict"] not in own:
+            found.setdefault(host["verdict"], []).append(host)
+    return found
+
+
+def _sum(verdict: str, hosts: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[str, ...]:
+    """Return the row of the hosts of one verdict: what they have together."""
+    now = [reports.outlook(host) or {} for host in hosts]
+    mark = "~" if any(host["outlook"] == "predicted" for host in hosts) else ""
+    return (
+        "%s host%s" % (format(len(hosts), ","), "" if len(hosts) == 1 else "s"),
+        count(sum(host["target"] or 0 for host in hosts)),
+        count(sum((host["before"] or {}).get("ceiling") or 0 for host in hosts)),
+        mark + count(sum(one.get("ceiling") or 0 for one in now)),
+        mark + count(sum(one.get("advised") or 0 for one in now)),
+        "",
+        "",
+        verdict,
     )
 
 
@@ -176,7 +209,7 @@ def _notes(hosts: t.Iterable[t.Mapping[str, t.Any]], width: int) -> list[str]:
     indent = max((len(kind) for kind, _text in grouped), default=0) + len(_GAP)
     lines = []
     for kind, text in sorted(grouped, key=lambda note: _GRAVITY.index(note[0])):
-        named = _named(grouped[kind, text], _MAX_NAMED_WITHOUT_RESULT if kind == "no result" else _MAX_NAMED)
+        named = _named(grouped[kind, text], _MAX_NAMED_LOST if kind in ("no result", "unreachable") else _MAX_NAMED)
         lines += _wrap("%s%s: %s" % (kind.ljust(indent), named, text), width, " " * indent)
     return lines
 

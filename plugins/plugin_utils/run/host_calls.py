@@ -10,6 +10,7 @@ import gc
 import os
 import typing as t
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.loader import lookup_loader
 
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.run.options import HostOptions
@@ -49,10 +50,14 @@ class HostCalls:
         return self._run("ansible.builtin.systemd_service", {"name": unit, "state": "restarted"})
 
     def _run(self, module: str, arguments: Json) -> Json:
-        with _nothing_collected():
-            told: Json = self._action._execute_module(
-                module_name=module, module_args=arguments, task_vars=self._variables
-            )
+        try:
+            with _nothing_collected():
+                told: Json = self._action._execute_module(
+                    module_name=module, module_args=arguments, task_vars=self._variables
+                )
+        except AnsibleConnectionFailure as lost:
+            # As Ansible itself has it, but what the action knows of the host can go with it.
+            return {"unreachable": True, "msg": str(lost)}
         return told
 
     def render(self, role: str, template: str, values: t.Mapping[str, t.Any]) -> str:

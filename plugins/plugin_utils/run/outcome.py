@@ -49,6 +49,8 @@ def planned(
         "unread": limits["unread"],
         "container": plan.get("container"),
         "sources": _sources(limits, request) if audited else plan.get("source_addresses"),
+        # The next batches' hosts are compared with it.
+        "claim": plan.get("claim"),
         # Where it was asked for: by an audit.
         "pressure": limits.get("pressure"),
         "host_facts": {
@@ -82,25 +84,45 @@ def _named(host: str, state: str, check_mode: bool, message: str) -> Json:
     return {"schema": SCHEMA, "host": host, "state": state, "checked_only": check_mode, "message": message}
 
 
-def tuned(outcome: t.Mapping[str, t.Any], limits: t.Mapping[str, t.Any] | None) -> Json:
+def tuned(outcome: t.Mapping[str, t.Any], verified: t.Mapping[str, t.Any] | None) -> Json:
     """Return the outcome of a host once it is tuned.
 
-    outcome: planned()
-    limits:  the snapshot after the run; None in check mode, which has changed nothing: what it predicts is all there is
+    outcome:  planned()
+    verified: verified(); None in check mode, which has changed nothing: what it predicts is all there is
     """
-    if limits is None:
+    if verified is None:
         ceiling = (outcome["predicted"] or {}).get("ceiling")
         return {**outcome, "state": "tuned", "meets_target": ceiling is not None and ceiling >= outcome["target"]}
+    return {**outcome, "state": "tuned", **verified}
+
+
+def verified(outcome: t.Mapping[str, t.Any], limits: t.Mapping[str, t.Any]) -> Json:
+    """Return what the last snapshot of a run says of a host."""
     after = ceilings.predict(limits, outcome["request"])
     return {
-        **outcome,
-        "state": "tuned",
         "after": after,
         "meets_target": after["ceiling"] is not None and after["ceiling"] >= outcome["target"],
         "sources": sources.described(limits, outcome["request"]),
         "drift": limits["drift"],
         "unread": limits["unread"],
     }
+
+
+def lockout(limits: t.Mapping[str, t.Any]) -> str:
+    """Return how a snapshot says that a hard nofile is above fs.nr_open; empty where none is."""
+    return str(limits["nofile"]["lockout"]) if limits["nofile"]["offenders"] else ""
+
+
+def lost(outcome: t.Mapping[str, t.Any], told: t.Mapping[str, t.Any]) -> Json:
+    """Return the outcome of a host that could no longer be reached while it was changed.
+
+    outcome: planned()
+    told:    what Ansible says of the host, with ``unreachable`` and ``msg``
+    """
+    message = "Lost while it was being changed: %s. The host is in a safe state: run again to go on." % (
+        str(told.get("msg") or "it no longer answers").rstrip(". \n")
+    )
+    return {**outcome, "state": "unreachable", **told, "message": message}
 
 
 def shortfall(ceilings_now: t.Mapping[str, t.Any], target: int, holds: str) -> str:

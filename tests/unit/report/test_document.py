@@ -141,6 +141,7 @@ def test_totals() -> None:
         "untuned": 0,
         "left_alone": 0,
         "no_result": 1,
+        "unreachable": 0,
         "short": 2,
         "refused": 1,
         "failed": 1,
@@ -164,7 +165,17 @@ def test_totals() -> None:
 @given(st.lists(results(), max_size=5))
 def test_every_host_has_one_verdict(made_of: list[sample.Json]) -> None:
     totals = made(*made_of)["totals"]
-    verdicts = ("meeting", "no_target", "short", "refused", "failed", "untuned", "left_alone", "no_result")
+    verdicts = (
+        "meeting",
+        "no_target",
+        "short",
+        "refused",
+        "failed",
+        "untuned",
+        "left_alone",
+        "unreachable",
+        "no_result",
+    )
     assert sum(totals[name] for name in verdicts) == totals["hosts"] == len(made_of)
 
 
@@ -248,18 +259,31 @@ def test_the_widest_figures_fit() -> None:
     assert max(map(len, lines)) <= 100
 
 
-def test_500_hosts_keep_different_names_in_the_table() -> None:
+def test_a_small_fleet_has_a_row_for_each_host() -> None:
+    lines = table.render(made(*sample.fleet(40))).splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("---")) + 1
+    assert len({row.split()[0] for row in lines[start : start + 40]}) == 40
+
+
+def test_of_500_hosts_those_with_problems_are_named_and_the_others_summed_up() -> None:
     document = made(*sample.fleet(500))
     lines = table.render(document).splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("---")) + 1
-    rows = lines[start : start + 499]
-    assert len({row.split()[0] for row in rows}) == 499
+    end = next(number for number, line in enumerate(lines[start:], start) if line.startswith("---"))
+    *rows, rest = lines[start:end]
+    named = [host["host"] for host in document["hosts"] if host["verdict"] in ("failed", "refused", "short")]
+    assert [row.split()[0] + ".example.com" for row in rows] == named
     verdicts = [row.split()[-1] for row in rows]
-    assert verdicts == sorted(verdicts, key=["failed", "refused", "short", "meets"].index)
-    assert lines[start + 500].startswith("500 hosts")
-    assert lines[start + 500].endswith("475 meet")
+    assert verdicts == sorted(verdicts, key=["failed", "refused", "short"].index)
+    assert rest.split()[:2] == ["475", "hosts"]
+    assert rest.endswith("meets")
+    # Nobody is lost: what the rows have is the total.
+    targets = [int(row.split()[1 if row is not rest else 2].replace(",", "")) for row in (*rows, rest)]
+    assert sum(targets) == document["totals"]["target"]
+    assert lines[end + 1].startswith("500 hosts")
+    assert lines[end + 1].endswith("475 meet")
     # What is the same on many hosts is one paragraph.
-    assert len(lines) < 550
+    assert len(lines) < 80
 
 
 def test_the_ports_in_use_of_few_hosts_are_in_the_table() -> None:
@@ -408,6 +432,7 @@ def test_why_a_host_was_lost_is_what_ansible_had() -> None:
     lost = {"unreachable": True, "msg": "Failed to connect to the host via ssh: Connection refused"}
     hostvars = {"a": {"__tune_before": lost}, "b": {"tune_result": lost, "__tune_before": {"limits": {}}}, "c": {}}
     hosts = filters.of_hosts(hostvars, ["a", "b", "c"], TITLE, sample.GENERATED)["hosts"]
-    assert [(host["host"], host["verdict"]) for host in hosts] == [(name, "no result") for name in "abc"]
+    verdicts = [(host["host"], host["verdict"]) for host in hosts]
+    assert verdicts == [("a", "unreachable"), ("b", "unreachable"), ("c", "no result")]
     assert [host["message"] for host in hosts[:2]] == [lost["msg"]] * 2
-    assert hosts[2]["message"].startswith("The host could not be reached or read")
+    assert hosts[2]["message"] == "The run has not come to this host."

@@ -1,0 +1,19 @@
+# Copyright (c) 2026, the fourtuple.clients contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.when_called import imported
+
+
+class FilterModule:
+    """Filters of a run that goes through a fleet in batches."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {
+            "too_many_failed": imported("rollout", "too_many_failed"),
+            "unreachable_hosts": imported("rollout", "unreachable_hosts"),
+        }
