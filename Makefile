@@ -51,7 +51,7 @@ quick_gates := unit-quick lint examples packaging
 test: root $(environment) system-containers system-machines system-browser ## the gates that fit into a run of CI, as .ci/run does
 	@$(two_at_a_time) machines images unit fuzz lint sanity playbooks packaging report examples
 	@$(MAKE) first-host
-	@$(two_at_a_time) scenarios reboot crash site rolling differential stateful controllers managers engines demo adoption monitoring
+	@$(two_at_a_time) scenarios reboot crash site rolling differential stateful controllers managers engines demo adoption runners monitoring
 	@$(MAKE) million
 
 .PHONY: test-quick
@@ -171,6 +171,12 @@ adoption: root $(environment) images ## the example of a Molecule scenario, in a
 	@echo "adoption: the example of a Molecule scenario, with the commands of its CI jobs"
 	pytest tests/adoption
 
+.PHONY: runners
+runners: root $(environment) images ## the engines of docs/engines.md: ansible-pull under its timer, ansible-runner, ansible-builder
+	@echo "runners: ansible-pull under its timer, ansible-runner, and what ansible-builder makes"
+	tests/images/build trixie-pull
+	pytest tests/runners
+
 .PHONY: managers
 managers: root $(environment) system-containers ## source addresses in the life of a host under real network managers; nightly under each
 	@echo "managers: source addresses in the life of a host under real network managers; nightly under each"
@@ -196,7 +202,7 @@ lockout: root $(environment) machines ## what the article warns of, done to virt
 	pytest tests/lockout $(cases)
 
 .PHONY: bench
-bench: root $(environment) images system-compiler ## a run against ping and against loops of tasks, a fleet, counting against ss, connecting against a loop in C, and what looking up costs
+bench: root $(environment) images system-compiler ## a run against ping and against loops of tasks, a fleet, other engines, counting against ss, connecting against a loop in C, and what looking up costs
 	@echo "bench: a million sockets, counted by connection_limits_info and by ss"
 	tests/bench/count_sockets
 	@echo "bench: the ports that a million sockets use, against the kernel's own dump"
@@ -209,6 +215,9 @@ bench: root $(environment) images system-compiler ## a run against ping and agai
 	tests/bench/one_host
 	@echo "bench: what each host of a fleet costs the controller"
 	tests/bench/fleet
+	@echo "bench: ansible-runner and ansible-pull against ansible-playbook"
+	tests/images/build trixie-pull
+	tests/bench/engines
 	@echo "bench: round trips among a thousand connections, and among a million"
 	tests/bench/lookup_cost
 

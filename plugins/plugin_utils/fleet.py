@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What depends on other hosts: which slice of an address pool is whose, and who holds how much of a fleet's target.
 
-Never on which hosts are in the run: a slot comes from the host itself, a share from the whole inventory.
+Never on which hosts are in the run: a slot comes from the host itself, a share from the whole inventory, or, where a
+run has a part of it, from the weight of all hosts that it states (tune_fleet_weight).
 """
 
 from __future__ import annotations
 
 import contextlib
+import decimal
 import fractions
 import ipaddress
 import math
@@ -18,7 +20,7 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.values import ad
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import MAKE, Run
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal, whole_number
 from ansible_collections.fourtuple.clients.plugins.plugin_utils import known
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import MAX_CONNECTIONS
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import MAX_CONNECTIONS, is_unset
 
 #: What a host takes for itself: its name, first and last address.
 Claim = tuple[str, str, str]
@@ -113,11 +115,11 @@ def share_out(variables: t.Mapping[str, Variables], hosts: t.Iterable[str]) -> d
     """Return ``shares``: what each host holds of tune_fleet_target; refuse slots that the inventory gives twice.
 
     variables: the variables of each host; those that are looked at are tune_address_pool, tune_slot,
-               tune_slot_size, tune_fleet_target and tune_weight
-    hosts: the whole inventory, whichever hosts are in the run
+               tune_slot_size, tune_fleet_target, tune_weight, tune_fleet_weight, and the number of a job of AWX
+    hosts: the whole inventory, whichever hosts are in the run; or a part of it, where tune_fleet_weight is set
 
     A share is fleet target x weight / weight of all hosts, rounded up. A host without a fleet target, or with the
-    weight 0, has none.
+    weight 0, has none. The weight of all hosts is tune_fleet_weight, or else the sum over ``hosts``.
     """
     names = sorted(hosts)
     rows = {name: variables[name] for name in names}
@@ -125,6 +127,7 @@ def share_out(variables: t.Mapping[str, Variables], hosts: t.Iterable[str]) -> d
     claims: list[Claim] = []
     targets: dict[str, int] = {}
     weights: dict[str, fractions.Fraction] = {}
+    totals: dict[str, t.Any] = {}
     for name, row in rows.items():
         if row.get("tune_address_pool") and row.get("tune_slot") is not None:
             claims += _claims(name, row, pools)
@@ -132,8 +135,12 @@ def share_out(variables: t.Mapping[str, Variables], hosts: t.Iterable[str]) -> d
             place, remedy = "tune_fleet_target of %s" % name, "Write how many connections the fleet must hold."
             targets[name] = whole_number(place, row.get("tune_fleet_target"), 1, MAX_CONNECTIONS * 10**6, remedy)
             weights[name] = _weight(name, row.get("tune_weight"))
+            totals[name] = row.get("tune_fleet_weight")
     duplicates(claims)
-    return {"shares": _shares(targets, weights)}
+    if not targets:
+        return {"shares": {}}
+    target = _alike(targets, "target")
+    return {"shares": _shares(target, weights, _total(rows, weights, totals))}
 
 
 def known_addresses(variables: t.Mapping[str, Variables], hosts: t.Iterable[str]) -> dict[str, t.Any]:
@@ -172,31 +179,71 @@ def _claims(name: str, row: Variables, pools: dict[str, Pool]) -> t.Iterator[Cla
 
 def _weight(name: str, value: t.Any) -> fractions.Fraction:
     """Return a weight as the decimal that was written."""
-    if value is None:
-        return fractions.Fraction(1)
-    try:
-        weight = fractions.Fraction(-1 if isinstance(value, bool) else str(value))
-    except (ValueError, ZeroDivisionError):
-        weight = fractions.Fraction(-1)
-    if weight < 0:
+    weight = fractions.Fraction(1) if is_unset(value) else _decimal(value)
+    if weight is None:
         raise Refusal("tune_weight of %s" % name, value, "a number, 0 or above", "Write 1 for a host like the others.")
     return weight
 
 
-def _shares(targets: t.Mapping[str, int], weights: t.Mapping[str, fractions.Fraction]) -> dict[str, int]:
-    if not targets:
-        return {}
-    first = min(targets)
-    target = targets[first]
-    for name, other in targets.items():
-        if other != target:
-            allowed = "%d, as on %s: one fleet has one target" % (target, first)
+def _decimal(value: t.Any) -> fractions.Fraction | None:
+    """Return a number, 0 or above, as the decimal that was written, or None."""
+    try:
+        number = fractions.Fraction(-1 if isinstance(value, bool) else str(value))
+    except (ValueError, ZeroDivisionError):
+        return None
+    return number if number >= 0 else None
+
+
+def _total(
+    rows: t.Mapping[str, Variables], weights: t.Mapping[str, fractions.Fraction], totals: t.Mapping[str, t.Any]
+) -> fractions.Fraction:
+    """Return the weight of all hosts that share the fleet's target, those too that this run does not see."""
+    stated = _alike({name: None if is_unset(total) else total for name, total in totals.items()}, "weight")
+    first, seen = min(totals), sum(weights.values(), fractions.Fraction(0))
+    where, remedy = (
+        "tune_fleet_weight of %s" % first,
+        "Write the sum of tune_weight of all hosts that share the target.",
+    )
+    if stated is None:
+        _refuse_a_part(where, rows[first], remedy)
+        if not seen:
+            remedy = "Give at least one host that shares tune_fleet_target a weight."
+            names = ", ".join(sorted(weights)[:3])
+            raise Refusal("tune_weight of %s" % names, 0, "a number above 0 on some host", remedy)
+        return seen
+    total = _decimal(stated)
+    if not total or total < seen:
+        least = decimal.Decimal(seen.numerator) / seen.denominator
+        allowed = "%s or more, the weight of the hosts that this run sees" % least if seen else "a number above 0"
+        raise Refusal(where, stated, allowed, remedy)
+    return total
+
+
+def _refuse_a_part(where: str, row: Variables, remedy: str) -> None:
+    """Refuse to sum up the weights of an inventory that may be a part.
+
+    A job of AWX has an inventory of the enabled hosts of its slice (get_script_data() in awx/main/models/inventory.py),
+    and its variables do not tell a slice from a job of its own (awx_meta_vars() in unified_jobs.py and jobs.py), least
+    of all a slice that is launched again, outside its workflow (copy_unified_job() in jobs.py).
+    """
+    job = next((row.get(name) for name in ("awx_job_id", "tower_job_id") if row.get(name) is not None), None)
+    if job is not None:
+        allowed = "a number above 0 in a job of AWX, here %s, which may see a part of the fleet only" % job
+        raise Refusal(where, None, allowed, remedy)
+
+
+def _alike(values: t.Mapping[str, t.Any], what: str) -> t.Any:
+    """Return what all hosts have of the fleet's target or weight; refuse another one."""
+    first = min(values)
+    for name, other in values.items():
+        if other != values[first]:
+            allowed = "%s, as on %s: one fleet has one %s" % (values[first], first, what)
             remedy = "Give it to all hosts alike, and set tune_target_connections on hosts of their own."
-            raise Refusal("tune_fleet_target of %s" % name, other, allowed, remedy)
-    total = sum(weights.values())
-    if not total:
-        remedy = "Give at least one host that shares tune_fleet_target a weight."
-        raise Refusal("tune_weight of %s" % ", ".join(sorted(targets)[:3]), 0, "a number above 0 on some host", remedy)
+            raise Refusal("tune_fleet_%s of %s" % (what, name), other, allowed, remedy)
+    return values[first]
+
+
+def _shares(target: int, weights: t.Mapping[str, fractions.Fraction], total: fractions.Fraction) -> dict[str, int]:
     return {name: math.ceil(target * weight / total) for name, weight in weights.items() if weight}
 
 

@@ -493,10 +493,11 @@ _INVENTORY = {
         "tune_destinations": ["192.0.2.30:443"], "prove_listen": ["192.0.2.31:7000"], "prove_prefix": "198.18.0.0/15",
         "ansible_facts": {"default_ipv4": {"address": "192.0.2.20"}, "all_ipv6_addresses": ["2001:db8::1"]},
         "tune_address_pool": ["198.51.100.0/24"], "tune_slot": 1, "tune_slot_size": 4,
-        "tune_fleet_target": 100000, "tune_weight": 1,
+        "tune_fleet_target": 100000, "tune_weight": 1, "tune_fleet_weight": 2.5,
     },
     "client2": {
         "tune_address_pool": "198.51.100.0/24", "tune_slot": 2, "tune_fleet_target": 100000, "tune_weight": 0.5,
+        "tune_fleet_weight": 2.5, "awx_job_id": 7,
     },
 }  # fmt: skip
 

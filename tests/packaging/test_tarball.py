@@ -11,7 +11,14 @@ import tarfile
 
 import pytest
 
-WANTED = {"LICENSE", "README.md", "meta/runtime.yml", "plugins/modules/sysctl_apply.py", "roles/tune/tasks/main.yml"}
+WANTED = {
+    "LICENSE",
+    "README.md",
+    "meta/execution-environment.yml",
+    "meta/runtime.yml",
+    "plugins/modules/sysctl_apply.py",
+    "roles/tune/tasks/main.yml",
+}
 TOP_LEVEL = {
     "CHANGELOG.md",
     "FILES.json",

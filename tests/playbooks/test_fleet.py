@@ -155,6 +155,7 @@ def planned(run: Run, copied_checkout: pathlib.Path, tmp_path: pathlib.Path) -> 
         folder.mkdir()
         hosts, playbook = tmp_path / "hosts.ini", tmp_path / "planned.yml"
         hosts.write_text(inventory)
+        hosts.chmod(0o700 if inventory.startswith("#!") else 0o600)
         playbook.write_text(PLANNED)
         command = ("ansible-playbook", playbook, "-i", hosts, "-e", "folder=%s" % folder, *options)
         path = str(copied_checkout / "playbooks/collections")
@@ -185,6 +186,43 @@ def test_the_fleets_target_and_the_slots(planned: t.Callable[..., dict[str, t.An
     }
     assert planned(FLEET, "--limit", "two") == {"two": plans["two"]}
     assert planned(FLEET, "--limit", "three,one", "-e", "batch=1") == {name: plans[name] for name in ("one", "three")}
+
+
+def jobs_of_awx(run: Run, folder: pathlib.Path, inventory: str, count: int) -> list[str]:
+    """Return the inventory of each job of ``count`` slices, a script as AWX writes it.
+
+    A job has the hosts of its slice and no others, and of every group the variables (get_script_data() and
+    get_sliced_hosts() in awx/main/models/inventory.py, write_inventory_file() in awx/main/tasks/jobs.py).
+    """
+    (folder / "whole.ini").write_text(inventory)
+    listed = run("ansible-inventory", "-i", "whole.ini", "--list", "--export", cwd=folder).stdout
+    jobs = []
+    for number in range(count):
+        data = json.loads(listed)
+        rows = data["_meta"]["hostvars"]
+        names = sorted(rows)[number::count]
+        data["_meta"]["hostvars"] = {name: rows[name] for name in names}
+        for group in data.values():
+            group["hosts"] = [name for name in group.get("hosts", ()) if name in names]
+        jobs.append("#! /usr/bin/env python3\nprint(%r)\n" % json.dumps(data))
+    return jobs
+
+
+def test_job_slices_give_the_same_as_one_run(
+    planned: t.Callable[..., dict[str, t.Any]], run: Run, tmp_path: pathlib.Path
+) -> None:
+    """Two jobs, of hosts one and three, and of spare and two; any number of them is in tests/unit/test_fleet.py."""
+    job = ("-e", "awx_job_id=42")
+    plans: dict[str, t.Any] = {}
+    for inventory in jobs_of_awx(run, tmp_path, FLEET + "tune_fleet_weight=5\n", 2):
+        plans |= planned(inventory, *job)
+    assert plans == planned(FLEET)
+    assert [plans[name].target for name in ("one", "two", "three")] == [4800, 14400, 4800]
+    # Without the weight of all hosts, it would take the whole target for its own.
+    refusals = planned(jobs_of_awx(run, tmp_path, FLEET, 2)[0], *job)
+    assert refusals.keys() == {"one", "three"}
+    for refusal in refusals.values():
+        assert refusal.startswith("tune_fleet_weight of one is None; allowed: a number above 0 in a job of AWX, here ")
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ HOST_FILES = {
 BOOT_VALUES = {
     "bookworm": {"fs.nr_open": "1048576", "fs.file-max": str(2**63 - 1)},
     "trixie": {"fs.nr_open": "1073741816", "fs.file-max": str(2**63 - 1)},
+    "trixie-pull": {"fs.nr_open": "1073741816", "fs.file-max": str(2**63 - 1)},
     "forky": {"fs.nr_open": "1073741816", "fs.file-max": str(2**63 - 1)},
 }
 BOOT_VALUES.update({name + "-monitoring": BOOT_VALUES[name] for name in ("bookworm", "trixie")})

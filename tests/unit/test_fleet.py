@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import fractions
 import itertools
 import time
 import typing as t
@@ -194,6 +195,96 @@ class TestShares:
         assert target <= sum(shares.values()) < target + len(rows)
         for one, other in itertools.combinations(shares, 2):
             assert weights[one] != weights[other] or shares[one] == shares[other]
+
+
+def awx_slices(names: t.Iterable[str], count: int) -> list[list[str]]:
+    """Return the hosts of each job, as Inventory.get_sliced_hosts() in awx/main/models/inventory.py cuts them."""
+    ordered = sorted(names)
+    return [ordered[number::count] for number in range(count)] if count > 1 else [ordered]
+
+
+class TestSlices:
+    """A job of a part of the inventory, which is all that it sees."""
+
+    @given(
+        weights=st.dictionaries(st.text("abcdef", min_size=1), st.sampled_from([0, 1, 1, 2, 0.5, "0.1"]), min_size=1),
+        target=st.integers(1, 10**9),
+        primaries=st.lists(st.integers(0, 2**32 - 1), min_size=40, max_size=40),
+        data=st.data(),
+    )
+    def test_any_number_of_them_gives_the_same_as_one_run(
+        self, weights: dict[str, t.Any], target: int, primaries: list[int], data: st.DataObject
+    ) -> None:
+        total = sum(fractions.Fraction(str(weight)) for weight in weights.values())
+        if not total:
+            return
+        pool = Pool("p", ["198.51.100.0/24"])
+        row = {"tune_fleet_target": target, "tune_address_pool": ["198.51.100.0/24"], "tune_slot_size": 4}
+        rows = {name: row | {"tune_weight": weight} for name, weight in weights.items()}
+        for slot, name in enumerate(sorted(rows)[:30:2]):
+            rows[name]["tune_slot"] = slot
+        address = dict(zip(sorted(rows), map(address_set.MAKE[4], primaries), strict=False))
+        stated = {name: row | {"tune_fleet_weight": str(float(total))} for name, row in rows.items()}
+
+        def slots(names: t.Iterable[str], inventory: dict[str, dict[str, t.Any]]) -> dict[str, t.Any]:
+            return {
+                name: slice_of(pool, 4, inventory[name].get("tune_slot"), str(address[name])).claim()
+                for name in names
+                if name in address
+            }
+
+        one = fleet.share_out(rows, rows)["shares"], slots(rows, rows)
+        count = data.draw(st.integers(1, len(rows) + 2))
+        cut: list[list[str]] = [[] for _ in range(count)]
+        for name in rows:
+            data.draw(st.sampled_from(cut)).append(name)
+        for jobs in (awx_slices(rows, count), cut):
+            shares: dict[str, int] = {}
+            claims: dict[str, t.Any] = {}
+            for names in jobs:
+                seen = {name: stated[name] | {"awx_job_id": 7} for name in names}
+                shares |= fleet.share_out(seen, seen)["shares"]
+                claims |= slots(names, seen)
+            assert (shares, claims) == one
+
+    def test_a_job_of_awx_has_to_be_told_the_weight_of_all(self) -> None:
+        for job in ("awx_job_id", "tower_job_id"):
+            rows = {"b": {"tune_fleet_target": 10, job: 42}, "c": {"tune_fleet_target": 10, job: 42}}
+            with pytest.raises(Refusal) as found:
+                fleet.share_out(rows, rows)
+            assert str(found.value) == (
+                "tune_fleet_weight of b is None; allowed: a number above 0 in a job of AWX, here 42, which may see a "
+                "part of the fleet only. Write the sum of tune_weight of all hosts that share the target."
+            )
+        assert fleet.share_out({"b": {"awx_job_id": 42}}, ["b"]) == {"shares": {}}
+
+    @pytest.mark.parametrize(
+        ("total", "allowed"),
+        [
+            (2, "is 2; allowed: 2.5 or more, the weight of the hosts that this run sees"),
+            (0, "is 0; allowed: 2.5 or more"),
+            (-1, "is -1; allowed: 2.5 or more"),
+            ("all", "is 'all'; allowed: 2.5 or more"),
+            (True, "is True; allowed: 2.5 or more"),
+        ],
+    )
+    def test_a_weight_of_all_below_what_is_seen(self, total: t.Any, allowed: str) -> None:
+        row = {"tune_fleet_target": 10, "tune_fleet_weight": total}
+        rows = {"a": row | {"tune_weight": 2}, "b": row | {"tune_weight": 0.5}}
+        with pytest.raises(Refusal, match="tune_fleet_weight of a %s" % allowed):
+            fleet.share_out(rows, rows)
+
+    def test_hosts_without_a_weight_in_a_fleet_of_none(self) -> None:
+        rows = {"a": {"tune_fleet_target": 10, "tune_fleet_weight": 0, "tune_weight": 0}}
+        with pytest.raises(Refusal, match="tune_fleet_weight of a is 0; allowed: a number above 0"):
+            fleet.share_out(rows, rows)
+        rows["a"]["tune_fleet_weight"] = 3
+        assert fleet.share_out(rows, rows) == {"shares": {}}
+
+    def test_weights_of_all_that_differ(self) -> None:
+        rows = {"a": {"tune_fleet_target": 1, "tune_fleet_weight": 9}, "b": {"tune_fleet_target": 1}}
+        with pytest.raises(Refusal, match="tune_fleet_weight of b is None; allowed: 9, as on a: one fleet has"):
+            fleet.share_out(rows, rows)
 
 
 class TestDuplicates:

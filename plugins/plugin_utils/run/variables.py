@@ -27,6 +27,7 @@ OPTIONS = (
     "tune_destinations",
     "tune_domains",
     "tune_fleet_target",
+    "tune_fleet_weight",
     "tune_interface",
     "tune_logins",
     "tune_nofile_hard",
