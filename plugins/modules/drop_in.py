@@ -78,6 +78,7 @@ path:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import ProgramFailed, Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -98,8 +99,9 @@ def main() -> None:
         change = drop_in.plan(host, module.params["path"], content)
         changed = drop_in.is_due(host, change)
         if changed and not module.check_mode:
-            drop_in.carry_out(host, change)
-    except (Refusal, ValueError) as error:
+            programs = Programs(module.get_bin_path, lambda command, data: module.run_command(command, data=data))
+            drop_in.carry_out(host, change, programs)
+    except (Refusal, ValueError, ProgramFailed) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.filename, error.strerror))

@@ -239,8 +239,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import addresses_change, owners
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.address_methods import AUTO, METHODS
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_change import AddressesRequest
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply.ip_program import Ip, IpFailed
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.ip_program import Ip
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import ProgramFailed, Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import locked
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
@@ -305,9 +305,10 @@ def run(module: AnsibleModule) -> None:
     )
     try:
         owners.refuse_other(host, owners.ADDRESSES, params["owner"])
-        ip = Ip(programs(module))
+        ways = programs(module)
+        ip = Ip(ways)
         plan = addresses_change.make_plan(host, request, ip)
-    except (Refusal, IpFailed, NetlinkError, ValueError) as error:
+    except (Refusal, ProgramFailed, NetlinkError, ValueError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg="%s cannot be read: %s" % (error.filename, error.strerror))
@@ -316,8 +317,8 @@ def run(module: AnsibleModule) -> None:
     warnings: t.List[str] = []
     if not module.check_mode:
         try:
-            warnings = addresses_change.carry_out(host, params["owner"], plan, ip)
-        except IpFailed as error:
+            warnings = addresses_change.carry_out(host, params["owner"], plan, ip, ways)
+        except ProgramFailed as error:
             message, done = addresses_change.undone(plan, ip, error)
             module.fail_json(msg=message, changed=bool(done["added"] or done["removed"]), **done)
         except OSError as error:
