@@ -36,6 +36,9 @@ options:
         C(/etc/security/limits.d/99-zz-fourtuple.conf), C(/etc/systemd/system.conf.d/zzzz-fourtuple.conf),
         C(/etc/systemd/system/UNIT.d/zzzz-fourtuple.conf), C(/etc/systemd/network/NAME.network.d/fourtuple.conf),
         C(/etc/network/if-up.d/fourtuple) and C(/etc/network/fourtuple.batch).
+      - C(/etc/systemd/system/multi-user.target.d/fourtuple-watch.conf) is the last file of the watcher of source
+        addresses. Behind it systemd reads its units again and restarts the watcher, which also happens where that does
+        not run, or was started before its files were written. With O(state=absent) systemd stops it first.
       - With O(state=absent) also C(zzzz-fourtuple.conf) by the name that release 0.1.0 gave it, C(fourtuple.conf).
     type: path
     required: true

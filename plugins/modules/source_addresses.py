@@ -22,6 +22,8 @@ description:
   - Gives addresses of IPv6 the preferred lifetime 0, so that only programs that bind to them leave from them.
   - Finds out which program gives the interface its addresses at boot and returns as RV(persist) what has to be
     written for it. The files themselves are the C(fourtuple.clients.addresses) role's.
+  - Where addresses are taken away, stops the unit C(fourtuple-watch.service) that would give them back. Its file, which
+    RV(persist) names, has M(fourtuple.clients.drop_in) start it again.
 author:
   - the fourtuple.clients contributors (@fourtuple)
 attributes:
@@ -208,13 +210,20 @@ persist:
       description: The path of the program C(ip).
       type: str
       sample: /usr/sbin/ip
+    python:
+      description: The path of the Python that the watcher is to run with.
+      type: str
+      sample: /usr/bin/python3
     files:
       description:
-        - The files to write, by their kind. A C(drop_in) of systemd-networkd, or for ifupdown a C(hook) and the
-          C(batch) that it gives to C(ip).
+        - The files to write, by their kind, in this order.
+        - For systemd-networkd a C(networkd_drop_in). For NetworkManager or ifupdown the C(batch) that is given to C(ip), a
+          C(networkmanager_dispatcher) or an C(ifupdown_hook), and where systemd starts the host the watcher's
+          C(watch_script), C(watch_unit) and C(watch_target).
+        - For routes a C(boot_unit) and a C(boot_target), or a C(lo_hook).
       type: dict
       sample:
-        drop_in: /etc/systemd/network/10-eth0.network.d/fourtuple.conf
+        networkd_drop_in: /etc/systemd/network/10-eth0.network.d/fourtuple.conf
     obsolete:
       description: Files of this collection that exist, whole or unfinished, and are no longer needed.
       type: list

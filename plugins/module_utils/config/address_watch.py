@@ -70,3 +70,8 @@ def is_behind(host: Host) -> bool:
         return any(os.stat(host.place(path)).st_mtime_ns > started for path in _FILES.values())
     except FileNotFoundError:
         return True
+
+
+def is_stopped(host: Host) -> bool:
+    """Tell whether all the files of the watcher are there, and it does not run as they say."""
+    return len(own_files(host)) == len(_FILES) and not missing(host) and is_behind(host)

@@ -153,7 +153,7 @@ def find(
     found += _sysctl(host, keys, own)
     found += host.attempt("limits of pam_limits and systemd", lambda: _nofile(subjects, own, users)) or []
     found += _addresses(own, addresses)
-    if address_watch.own_files(host) and not own.missing and address_watch.is_behind(host):
+    if host.attempt(owned.WATCH_UNIT, lambda: address_watch.is_stopped(host)):
         found.append(_entry(address_watch.UNIT, "running", None, LIVE))
     return found
 
