@@ -217,8 +217,8 @@ persist:
     files:
       description:
         - The files to write, by their kind, in this order.
-        - For systemd-networkd a C(networkd_drop_in). For NetworkManager or ifupdown the C(batch) that is given to C(ip), a
-          C(networkmanager_dispatcher) or an C(ifupdown_hook), and where systemd starts the host the watcher's
+        - For systemd-networkd a C(networkd_drop_in). For NetworkManager or ifupdown the C(batch) that is given to
+          C(ip), a C(networkmanager_dispatcher) or an C(ifupdown_hook), and where systemd starts the host the watcher's
           C(watch_script), C(watch_unit) and C(watch_target).
         - For routes a C(boot_unit) and a C(boot_target), or a C(lo_hook).
       type: dict
