@@ -29,7 +29,7 @@ def behind(host: Host, path: str, text: object, programs: Programs) -> None:
         _systemctl(host, programs, "daemon-reload")
     elif text is not None and path == owned.WATCH_TARGET:
         _systemctl(host, programs, "daemon-reload")
-        remedy = "`journalctl --unit %s` has the reason: remove it and run again" % address_watch.UNIT
+        remedy = "`journalctl --unit %s` says why: fix that, and run again" % address_watch.UNIT
         _systemctl(host, programs, "restart", address_watch.UNIT, remedy=remedy)
 
 
