@@ -309,9 +309,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import asked, owners, tuning
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.address_methods import AUTO, METHODS
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_change import AddressesRequest
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply.ip_program import IpFailed
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import ProgramFailed, Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.observation import observe
@@ -456,7 +455,7 @@ def main() -> None:
             told = tuning.carry_out(request, params["files"], params["render"], options, programs)
     except tuning.StepFailed as error:
         module.fail_json(msg=str(error), done=error.done, left=error.left)
-    except (Refusal, ValueError, IpFailed, NetlinkError) as error:
+    except (Refusal, ValueError, ProgramFailed, NetlinkError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.filename, error.strerror))

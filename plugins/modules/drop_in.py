@@ -36,6 +36,9 @@ options:
         C(/etc/security/limits.d/99-zz-fourtuple.conf), C(/etc/systemd/system.conf.d/zzzz-fourtuple.conf),
         C(/etc/systemd/system/UNIT.d/zzzz-fourtuple.conf), C(/etc/systemd/network/NAME.network.d/fourtuple.conf),
         C(/etc/network/if-up.d/fourtuple) and C(/etc/network/fourtuple.batch).
+      - C(/etc/systemd/system/multi-user.target.d/fourtuple-watch.conf) is the last file of the watcher of source
+        addresses. Behind it systemd reads its units again and restarts the watcher, which also happens where that does
+        not run, or was started before its files were written. With O(state=absent) systemd stops it first.
       - With O(state=absent) also C(zzzz-fourtuple.conf) by the name that release 0.1.0 gave it, C(fourtuple.conf).
     type: path
     required: true
@@ -78,6 +81,7 @@ path:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import ProgramFailed, Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.refusal import Refusal
 
@@ -98,8 +102,9 @@ def main() -> None:
         change = drop_in.plan(host, module.params["path"], content)
         changed = drop_in.is_due(host, change)
         if changed and not module.check_mode:
-            drop_in.carry_out(host, change)
-    except (Refusal, ValueError) as error:
+            programs = Programs(module.get_bin_path, lambda command, data: module.run_command(command, data=data))
+            drop_in.carry_out(host, change, programs)
+    except (Refusal, ValueError, ProgramFailed) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.filename, error.strerror))

@@ -22,6 +22,8 @@ description:
   - Gives addresses of IPv6 the preferred lifetime 0, so that only programs that bind to them leave from them.
   - Finds out which program gives the interface its addresses at boot and returns as RV(persist) what has to be
     written for it. The files themselves are the C(fourtuple.clients.addresses) role's.
+  - Where addresses are taken away, stops the unit C(fourtuple-watch.service) that would give them back. Its file, which
+    RV(persist) names, has M(fourtuple.clients.drop_in) start it again.
 author:
   - the fourtuple.clients contributors (@fourtuple)
 attributes:
@@ -208,13 +210,20 @@ persist:
       description: The path of the program C(ip).
       type: str
       sample: /usr/sbin/ip
+    python:
+      description: The path of the Python that the watcher is to run with.
+      type: str
+      sample: /usr/bin/python3
     files:
       description:
-        - The files to write, by their kind. A C(drop_in) of systemd-networkd, or for ifupdown a C(hook) and the
-          C(batch) that it gives to C(ip).
+        - The files to write, by their kind, in this order.
+        - For systemd-networkd a C(networkd_drop_in). For NetworkManager or ifupdown the C(batch) that is given to
+          C(ip), a C(networkmanager_dispatcher) or an C(ifupdown_hook), and where systemd starts the host the watcher's
+          C(watch_script), C(watch_unit) and C(watch_target).
+        - For routes a C(boot_unit) and a C(boot_target), or a C(lo_hook).
       type: dict
       sample:
-        drop_in: /etc/systemd/network/10-eth0.network.d/fourtuple.conf
+        networkd_drop_in: /etc/systemd/network/10-eth0.network.d/fourtuple.conf
     obsolete:
       description: Files of this collection that exist, whole or unfinished, and are no longer needed.
       type: list
@@ -239,8 +248,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import addresses_change, owners
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.address_methods import AUTO, METHODS
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_change import AddressesRequest
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply.ip_program import Ip, IpFailed
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.ip_program import Ip
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import ProgramFailed, Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import locked
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import Host
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.netlink import NetlinkError
@@ -305,9 +314,10 @@ def run(module: AnsibleModule) -> None:
     )
     try:
         owners.refuse_other(host, owners.ADDRESSES, params["owner"])
-        ip = Ip(programs(module))
+        ways = programs(module)
+        ip = Ip(ways)
         plan = addresses_change.make_plan(host, request, ip)
-    except (Refusal, IpFailed, NetlinkError, ValueError) as error:
+    except (Refusal, ProgramFailed, NetlinkError, ValueError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg="%s cannot be read: %s" % (error.filename, error.strerror))
@@ -316,8 +326,8 @@ def run(module: AnsibleModule) -> None:
     warnings: t.List[str] = []
     if not module.check_mode:
         try:
-            warnings = addresses_change.carry_out(host, params["owner"], plan, ip)
-        except IpFailed as error:
+            warnings = addresses_change.carry_out(host, params["owner"], plan, ip, ways)
+        except ProgramFailed as error:
             message, done = addresses_change.undone(plan, ip, error)
             module.fail_json(msg=message, changed=bool(done["added"] or done["removed"]), **done)
         except OSError as error:

@@ -119,11 +119,17 @@ SCENARIOS = (_FIRST, Scenario("untune", _UNTUNE, TUNED, _FIRST))
 #: Where PID 1 raises nr_open to the greatest value, and the operator's file lowers it again.
 _LOWERED = (("/etc/sysctl.d/10-operator.conf", "fs.nr_open = 1048576\n"),)
 _FIRST_ON_TRIXIE = Scenario("tune-trixie", _TUNE, TUNED, image="trixie", files=_LOWERED)
+#: Addresses on the interface, with a hook and a watcher. There is no systemd to run that.
+_WATCHED = TUNED | {"tune_addresses_method": "interface", "tune_addresses_provider": "ifupdown"}
+_IFUPDOWN = (("/etc/network/interfaces", "iface eth0 inet dhcp\n"), ("/usr/sbin/ifup", ""))
+_FIRST_WATCHED = Scenario("tune-watched", _TUNE, _WATCHED, files=_IFUPDOWN)
 MORE_SCENARIOS = (
     Scenario("retune", _TUNE, RETUNED, _FIRST),
     Scenario("untune-in-use", _UNTUNE, TUNED, _FIRST, _CLIENT_RUNS),
     _FIRST_ON_TRIXIE,
     Scenario("untune-trixie", _UNTUNE, TUNED, _FIRST_ON_TRIXIE, image="trixie", files=_LOWERED),
+    _FIRST_WATCHED,
+    Scenario("untune-watched", _UNTUNE, _WATCHED, _FIRST_WATCHED, files=_IFUPDOWN),
 )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from host_folder import no_programs
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import systemd_limits
@@ -44,7 +45,7 @@ def carry_out(host, result, units=(), default=False):
     changes += [drop_in.plan(host.look(), path, None) for path in result["removals"]]
     due = [change for change in changes if drop_in.is_due(host.look(), change)]
     for change in due:
-        drop_in.carry_out(host.look(), change)
+        drop_in.carry_out(host.look(), change, no_programs())
     return len(due)
 
 

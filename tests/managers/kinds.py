@@ -33,7 +33,7 @@ class Kind(t.NamedTuple):
     static: the files of a host with addresses of its own that somebody wrote; None where that is not played here
     leased: the same where DHCP and router advertisements say them
     keeps:  what role addresses says keeps addresses on the interface, None where it refuses them
-    events: each without what a new lease is
+    events: each without those of leased()
     """
 
     name: str
@@ -51,6 +51,7 @@ class Kind(t.NamedTuple):
 
 
 _LINK = "ip link set eth0 down; sleep 1; ip link set eth0 up"
+_LINK_AT_ONCE = "ip link set eth0 down; ip link set eth0 up"
 
 _NETWORK = "/etc/systemd/network/10-eth0.network"
 _MATCH = "[Match]\nName=eth0\n[Network]\n"
@@ -94,7 +95,8 @@ _OF_NETWORK_MANAGER = (
     Event("disconnect and connect", "nmcli device disconnect eth0; sleep 1; nmcli device connect eth0"),
     Event("networking off and on", "nmcli networking off; sleep 1; nmcli networking on; sleep 1"),
     # Down for less than five seconds, NetworkManager puts its own back, and runs no script.
-    Event("link down and up", _LINK, frozenset([IF4, IF6])),
+    Event("link down and up", _LINK),
+    Event("link down and up at once", _LINK_AT_ONCE),
 )  # fmt: skip
 
 _NETPLAN = "/etc/netplan/50-somebody.yaml"
@@ -248,7 +250,14 @@ _HURRIED = {
 }
 
 
-def new_lease(kind: Kind) -> Event:
-    """Return the event that a host gets another address by DHCP."""
-    lost = frozenset([IF4]) if kind.keeps == "ifupdown" else frozenset[str]()
-    return Event("new lease", _NEW_LEASE % _HURRIED.get(kind.name, ""), lost, renewed=True)
+#: The kernel takes the host's own default route, too, which dhclient does not put back; its own IPv6 comes back by a
+#: router's advertisement.
+_LINK_OF_DHCLIENT = "; ip -4 route replace default via 192.0.2.1 dev eth0"
+
+
+def leased(kind: Kind) -> t.Iterator[Event]:
+    """Yield what happens to a host whose addresses are from DHCP and router advertisements only."""
+    if kind.keeps == "ifupdown":
+        yield Event("link down and up", _LINK + _LINK_OF_DHCLIENT)
+        yield Event("link down and up at once", _LINK_AT_ONCE + _LINK_OF_DHCLIENT)
+    yield Event("new lease", _NEW_LEASE % _HURRIED.get(kind.name, ""), renewed=True)

@@ -17,6 +17,11 @@ from kinds import KINDS
 from managed_host import OWN4, ManagedHost
 
 OURS = "grep -rl 'Managed by fourtuple' /etc | LC_ALL=C sort"
+WATCHER = [
+    "/etc/systemd/system/fourtuple-watch.py",
+    "/etc/systemd/system/fourtuple-watch.service",
+    "/etc/systemd/system/multi-user.target.d/fourtuple-watch.conf",
+]
 BY_NAME = {kind.name: kind for kind in KINDS}
 
 
@@ -82,6 +87,7 @@ def test_netplan_and_network_manager_keep_their_files(tmp_path: pathlib.Path, re
         assert host.run(OURS).split() == [
             "/etc/NetworkManager/dispatcher.d/fourtuple",
             "/etc/NetworkManager/fourtuple.batch",
+            *WATCHER,
         ]
         host.run("netplan generate")
         assert host.run(theirs) == before
@@ -103,11 +109,12 @@ def test_a_host_that_changes_its_manager(tmp_path: pathlib.Path) -> None:
         assert host.run(OURS).split() == [
             "/etc/NetworkManager/dispatcher.d/fourtuple",
             "/etc/NetworkManager/fourtuple.batch",
+            *WATCHER,
         ]
         host.run("systemctl disable --now NetworkManager NetworkManager-dispatcher; ip address flush dev eth0")
         host.run("cp /srv/interfaces %s; systemctl enable --now networking" % interfaces[0])
         host.role(**addresses)
-        assert host.run(OURS).split() == ["/etc/network/fourtuple.batch", "/etc/network/if-up.d/fourtuple"]
+        assert host.run(OURS).split() == ["/etc/network/fourtuple.batch", "/etc/network/if-up.d/fourtuple", *WATCHER]
         host.boot()
         assert host.look().held["198.51.100.20/32"] == "host"
         assert host.network().leaves_from[0] == OWN4

@@ -15,7 +15,7 @@ import time
 import typing as t
 
 import pytest
-from kinds import IF4, IF6, KINDS, ROUTE, Event, Kind, new_lease
+from kinds import IF4, IF6, KINDS, ROUTE, Event, Kind, leased
 from managed_host import OWN4, OWN6, ManagedHost, Network
 
 LIST4, ONE4 = ["198.51.100.20-198.51.100.22"], "198.51.100.20"
@@ -187,12 +187,12 @@ class Watch:
 
 @pytest.mark.parametrize("case", CASES)
 def test_events(case: Case, tmp_path: pathlib.Path) -> None:
-    leased = case.addressing == "leased"
+    by_dhcp = case.addressing == "leased"
     image = "%s-%s" % (case.release, case.kind.image)
-    with ManagedHost(tmp_path, image, case.kind.units, case.kind.files(case.addressing), leased) as host:
+    with ManagedHost(tmp_path, image, case.kind.units, case.kind.files(case.addressing), by_dhcp) as host:
         watch = Watch(host, case)
         assert watch.own.leaves_from[0] == OWN4
-        assert leased or watch.own.leaves_from[1] == OWN6
+        assert by_dhcp or watch.own.leaves_from[1] == OWN6
         watch.present(*watch.lists)
         watch.hold()
         watch.present(*watch.lists, [MORE])
@@ -200,8 +200,8 @@ def test_events(case: Case, tmp_path: pathlib.Path) -> None:
             assert watch.there(kind, True), (kind, vars(host.look()))
         for event in case.kind.events:
             watch.event(event)
-        if leased:
-            watch.event(new_lease(case.kind))
+        for event in leased(case.kind) if by_dhcp else ():
+            watch.event(event)
         watch.reboot()
         watch.fewer()
         assert not watch.found, "\n".join(watch.found)

@@ -53,3 +53,13 @@ class HostFolder:
     def live(self, key: str) -> str:
         """Return a key's value as people write it, with a blank between two numbers."""
         return " ".join(self.text("/proc/sys/" + key.replace(".", "/")).split())
+
+
+def no_programs() -> t.Any:
+    """Return the programs of a host that has none, for the code under test."""
+    from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
+
+    def run(words: t.Sequence[str], _data: str | None) -> tuple[int, str, str]:
+        raise AssertionError(words)
+
+    return Programs(lambda _name: None, run)

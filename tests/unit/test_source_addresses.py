@@ -59,6 +59,8 @@ class Kernel:
         self.killed_at: int | None = None
         self.ignores = False
         self.installed = True
+        #: systemctl's status.
+        self.status = 0
 
     def ask(self, interface: str, addresses: t.Iterable[address_set.Address]) -> dict[address_set.Address, str]:
         assert interface in self.addresses
@@ -71,6 +73,8 @@ class Kernel:
 
     def run(self, _module: AnsibleModule, command: list[str], data: str | None = None) -> tuple[int, str, str]:
         self.calls.append(command[1:])
+        if command[0] == "/sbin/systemctl":
+            return self.status, "", "no bus\n" if self.status else ""
         if command[1:] == ["-json", "address", "show"]:
             return 0, json.dumps([self._link(index, name) for index, name in enumerate(self.addresses, 1)]), ""
         assert command[1:] == ["-batch", "-"]
@@ -627,3 +631,63 @@ def test_the_way_out_of_an_unknown_manager_works_when_followed(run: Run, kernel:
         assert "addresses_provider is 'auto'" in message
         assert "route" not in message
     assert run("2001:db8:1::5", method="auto", provider="none")["changed"]
+
+
+WATCHER = {
+    "watch_script": "/etc/systemd/system/fourtuple-watch.py",
+    "watch_unit": "/etc/systemd/system/fourtuple-watch.service",
+    "watch_target": "/etc/systemd/system/multi-user.target.d/fourtuple-watch.conf",
+}
+STOP = ["stop", "fourtuple-watch.service"]
+
+
+@pytest.fixture
+def by_ifupdown(run: Run, host: HostFolder) -> Run:
+    host.put("/run/systemd/netif/links/2", "ADMIN_STATE=unmanaged\n")
+    host.put("/usr/sbin/ifup", "")
+    host.put("/etc/network/interfaces", "iface eth0 inet dhcp\n")
+    host.put("/run/network/ifstate", "eth0=eth0\n")
+    return run
+
+
+def test_a_watcher_stands_beside_a_hook_where_systemd_starts_the_host(by_ifupdown: Run, host: HostFolder) -> None:
+    hook = {"batch": "/etc/network/fourtuple.batch", "ifupdown_hook": "/etc/network/if-up.d/fourtuple"}
+    first = by_ifupdown("198.51.100.1")
+    # What another names comes before it.
+    assert list(first["persist"]["files"].items()) == [*hook.items(), *WATCHER.items()]
+    assert first["persist"]["python"].startswith("/")
+    assert by_ifupdown("198.51.100.1", method="route")["persist"]["files"] == {"boot_unit": UNIT, "boot_target": TARGET}
+    for path in (*hook.values(), *WATCHER.values()):
+        host.put(path, OWNER_MARK + "\n")
+    obsolete = by_ifupdown(state="absent")["persist"]["obsolete"]
+    assert obsolete == [*reversed(WATCHER.values()), *reversed(hook.values())]
+    host.put(WATCHER["watch_unit"], "[Service]\n")
+    assert "fourtuple-watch.service:1 is '[Service]'" in by_ifupdown("198.51.100.1")["msg"]
+
+
+def test_the_watcher_gives_nothing_back_that_is_taken_away(by_ifupdown: Run, kernel: Kernel, host: HostFolder) -> None:
+    by_ifupdown("198.51.100.1-198.51.100.2")
+    host.put(WATCHER["watch_unit"], OWNER_MARK + "\n")
+    for entries in (["198.51.100.1-198.51.100.2"], ["198.51.100.1-198.51.100.4"]):
+        by_ifupdown(*entries)
+        assert STOP not in kernel.calls
+    by_ifupdown.check("198.51.100.1")
+    assert STOP not in kernel.calls
+    by_ifupdown("198.51.100.1")
+    assert kernel.calls[-2:] == [STOP, ["-batch", "-"]]
+    # What is recorded and not there at the moment is not to come back either.
+    kernel.addresses["eth0"].remove("198.51.100.1/32")
+    kernel.calls.clear()
+    by_ifupdown("198.51.100.9")
+    assert STOP in kernel.calls
+
+
+def test_a_watcher_that_cannot_be_stopped_stops_the_run(by_ifupdown: Run, kernel: Kernel, host: HostFolder) -> None:
+    by_ifupdown("198.51.100.1-198.51.100.2")
+    host.put(WATCHER["watch_unit"], OWNER_MARK + "\n")
+    kernel.status = 1
+    message = by_ifupdown("198.51.100.1")["msg"]
+    assert message.startswith("`systemctl stop fourtuple-watch.service` failed: no bus. 0 added")
+    assert "198.51.100.2/32" in kernel.addresses["eth0"]
+    kernel.status = 5
+    assert by_ifupdown("198.51.100.1")["removed"] == ["198.51.100.2"]

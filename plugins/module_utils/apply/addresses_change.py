@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply import address_methods
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import address_methods, watcher
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.ip_program import Ip, IpChange, IpFailed
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import ProgramFailed, Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     address_record,
+    address_watch,
     boot_routes,
     network_providers,
 )
@@ -204,7 +206,8 @@ def _persistence(
         found = Persistence(provider, files, [])
     if on_interface:
         kept = network_providers.find(host, where, request.provider, interface, links, method, on_interface)
-        found = Persistence(kept.provider, {**found.files, **kept.files}, kept.warnings)
+        watch = address_watch.find(host, kept.files)
+        found = Persistence(kept.provider, {**found.files, **kept.files, **watch}, kept.warnings)
     return found
 
 
@@ -260,14 +263,18 @@ def check_ipv6(host: Host, pieces: t.Iterable[Piece], interface: str) -> None:
             raise Refusal(piece.place, str(next(piece.addresses())), "IPv4 addresses on %s" % interface, remedy)
 
 
-def carry_out(host: Host, role: t.Optional[str], plan: Plan, ip: Ip) -> t.List[str]:
+def carry_out(host: Host, role: t.Optional[str], plan: Plan, ip: Ip, programs: Programs) -> t.List[str]:
     """Make the change; the record goes ahead of it, and shrinks only behind it.
 
     Returns warnings.
+    raises: ProgramFailed, OSError
     """
     change, routes, after = plan.change, plan.routes, plan.after
     ahead = plan.recorded | plan.before | after
     address_record.record(host, role, plan.recorded, ahead)
+    if (plan.recorded | plan.before).added - after.added:
+        # Until the files say so, too, it would give them back.
+        watcher.stop(host, programs)
     ip.change(IpChange(routes.add, change.add, plan.correct, change.remove, routes.remove))
     failed = bool(routes.add) and not after.routes <= interface_addresses.routes_of_lo()
     if change.add or plan.correct:
@@ -319,6 +326,7 @@ def result(host: Host, plan: Plan) -> t.Dict[str, t.Any]:
             "routes": address_record.prefixes_in_order(ours.routes) if files else [],
             "files": files,
             "ip": plan.ip,
+            "python": address_watch.python(host),
             "obsolete": [path for path in own_files(host) if path not in files.values()],
         },
         "diff": {
@@ -332,7 +340,7 @@ def result(host: Host, plan: Plan) -> t.Dict[str, t.Any]:
 
 def own_files(host: Host) -> t.List[str]:
     """Return the files of ours that give addresses at boot, in the order of removal."""
-    return [*boot_routes.own_files(host), *network_providers.own_files(host)]
+    return [*boot_routes.own_files(host), *address_watch.own_files(host), *network_providers.own_files(host)]
 
 
 def has_any(host: Host) -> bool:
@@ -350,7 +358,7 @@ def _listing(held: Recorded, preferred: t.AbstractSet[Pair] = frozenset()) -> st
     return "".join(line + "\n" for line in lines)
 
 
-def undone(plan: Plan, ip: Ip, error: IpFailed) -> t.Tuple[str, t.Dict[str, t.Any]]:
+def undone(plan: Plan, ip: Ip, error: ProgramFailed) -> t.Tuple[str, t.Dict[str, t.Any]]:
     """Return the message of a change that stopped midway, and which addresses are added and removed, and which not."""
     pairs, live = address_set.live_pairs(ip.links()), interface_addresses.routes_of_lo()
     change, routes = plan.change, plan.routes

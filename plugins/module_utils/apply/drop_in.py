@@ -12,7 +12,9 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply import originals
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import originals, watcher
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
+from ansible_collections.fourtuple.clients.plugins.module_utils.config import address_watch
 from ansible_collections.fourtuple.clients.plugins.module_utils.host.files import (
     locked,
     remove_path,
@@ -33,6 +35,9 @@ _OF_ADDRESSES = (
     owned.ROUTES_HOOK,
     owned.NETWORKMANAGER_DISPATCHER,
     owned.NETWORKMANAGER_BATCH,
+    owned.WATCH_SCRIPT,
+    owned.WATCH_UNIT,
+    owned.WATCH_TARGET,
 )
 _FILES = (
     owned.SYSCTL_DROP_IN,
@@ -92,7 +97,9 @@ def is_due(host: Host, change: FileChange) -> bool:
     left_over = os.path.lexists(host.place(unfinished(change.path))) or _is_empty_directory(host, change.path)
     if change.after is None:
         return change.before is not None or left_over
-    return change.before != change.after or not _may_be_run(host, change)
+    if change.before != change.after or not _may_be_run(host, change):
+        return True
+    return change.path == owned.WATCH_TARGET and address_watch.is_behind(host)
 
 
 def _may_be_run(host: Host, change: FileChange) -> bool:
@@ -104,27 +111,30 @@ def _mode(text: str) -> int:
     return _SCRIPT if text.startswith("#!") else _FILE
 
 
-def carry_out(host: Host, change: FileChange) -> None:
+def carry_out(host: Host, change: FileChange, programs: Programs) -> None:
     """Write or remove the file, if that is still safe.
 
     raises: as write()
     """
     with locked(host.root):
-        write(host.again(), change)
+        write(host.again(), change, programs)
 
 
-def write(host: Host, change: FileChange) -> None:
+def write(host: Host, change: FileChange, programs: Programs) -> None:
     """Do the same for who holds the lock, and has looked at ``host`` since its last change.
 
-    raises: Refusal where somebody would be locked out by it, ValueError for a broken record of originals, OSError
+    raises: Refusal where somebody would be locked out by it, ValueError for a broken record of originals, OSError,
+        ProgramFailed where the watcher of source addresses cannot be started or stopped
     """
     _refuse_lockout(host, change)
     # Whatever cannot be read is told before the first change.
     back = originals.back(host) if change.path == owned.SYSCTL_DROP_IN else []
+    watcher.before(host, change.path, change.after, programs)
     if change.after is not None:
         replace_text(host.root, change.path, change.after, _mode(change.after))
     else:
         _remove(host, change.path)
+    watcher.behind(host, change.path, change.after, programs)
     if change.path == owned.SYSCTL_DROP_IN:
         originals.forget(host.again(), back)
 
@@ -156,7 +166,7 @@ def _is_empty_directory(host: Host, path: str) -> bool:
     """Tell whether the file's directory is one of systemd's drop-ins, and empty: nobody reads anything there."""
     directory = os.path.dirname(path)
     of_systemd = (
-        path in (*owned.MANAGER_DROP_INS, owned.ROUTES_TARGET)
+        path in (*owned.MANAGER_DROP_INS, owned.ROUTES_TARGET, owned.WATCH_TARGET)
         or owned.unit_of(path) is not None
         or owned.is_networkd_drop_in(path)
     )

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import ProgramFailed, Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.values import ip_lines
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.address_set import Links, Pair
 
 
-class IpFailed(Exception):
+class IpFailed(ProgramFailed):
     """The program ip is missing, or has failed: says what it said."""
 
 

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     address_record,
+    address_watch,
     boot_routes,
     network_providers,
 )
@@ -42,7 +43,7 @@ def files_of(host: Host, part: str) -> t.List[str]:
     return (
         hard_limits.own_files(host)
         if part == LIMITS
-        else boot_routes.own_files(host) + network_providers.own_files(host)
+        else boot_routes.own_files(host) + address_watch.own_files(host) + network_providers.own_files(host)
     )
 
 

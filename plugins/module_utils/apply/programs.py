@@ -8,6 +8,10 @@ from __future__ import annotations
 import typing as t
 
 
+class ProgramFailed(Exception):
+    """A program is missing, or has failed: says what it said."""
+
+
 class Programs(t.NamedTuple):
     """How to find a program and to run it; a module gives AnsibleModule's own ways.
 

@@ -25,10 +25,10 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.apply import (
 )
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.address_methods import NONLOCAL_BIND
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.addresses_change import AddressesRequest
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply.ip_program import Ip, IpFailed
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.ip_program import Ip
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.owners import ADDRESSES, LIMITS, SYSCTL
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import Programs
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply.programs import ProgramFailed, Programs
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     sysctl_d,
 )
@@ -118,7 +118,7 @@ class _Found(t.NamedTuple):
 def look(host: Host, request: TuningRequest, programs: Programs) -> Json:
     """Return what carry_out() would do on this host, and what the files are to be rendered from. Changes nothing.
 
-    raises: Refusal, ValueError, OSError, IpFailed, NetlinkError
+    raises: Refusal, ValueError, OSError, ProgramFailed, NetlinkError
     """
     return _told(host, _look(host, request, programs, modules_loadable=True), programs)
 
@@ -253,7 +253,7 @@ def carry_out(
         if told["stale"]:
             return told
         asked.remember(host, options)
-        changed = _Changed()
+        changed = _Changed(programs)
         steps = request.in_order()
         for step in steps:
             with _named(step, steps):
@@ -266,14 +266,15 @@ def carry_out(
 class _Changed:
     """Writes and removes files, and remembers which."""
 
-    def __init__(self) -> None:
+    def __init__(self, programs: Programs) -> None:
+        self._programs = programs
         self.paths: t.List[str] = []
 
     def write(self, path: str, text: t.Optional[str]) -> None:
         host = Host()
         change = drop_in.plan(host, path, text)
         if drop_in.is_due(host, change):
-            drop_in.write(host, change)
+            drop_in.write(host, change, self._programs)
             self.paths.append(path)
 
     @property
@@ -289,7 +290,7 @@ def _named(step: str, steps: t.Sequence[str]) -> t.Iterator[None]:
         yield
     except OSError as error:
         raise StepFailed("%s: %s" % (error.filename, error.strerror), steps[:place], steps[place:]) from error
-    except (Refusal, ValueError, NetlinkError, IpFailed, sysctl_change.WriteFailed) as error:
+    except (Refusal, ValueError, NetlinkError, ProgramFailed, sysctl_change.WriteFailed) as error:
         raise StepFailed(str(error), steps[:place], steps[place:]) from error
 
 
@@ -324,10 +325,10 @@ def _change_addresses(request: AddressesRequest, role: str, programs: Programs) 
     ip = Ip(programs)
     plan = addresses_change.make_plan(host, request, ip, ask=False)
     try:
-        return addresses_change.carry_out(host, role, plan, ip)
-    except IpFailed as error:
+        return addresses_change.carry_out(host, role, plan, ip, programs)
+    except ProgramFailed as error:
         message, _done = addresses_change.undone(plan, ip, error)
-        raise IpFailed(message) from error
+        raise ProgramFailed(message) from error
 
 
 def take_back(request: TuningRequest, programs: Programs, check_mode: bool) -> Json:
@@ -347,7 +348,7 @@ def take_back(request: TuningRequest, programs: Programs, check_mode: bool) -> J
         found, plan = _look_back(host, request, programs)
         before = {path: host.read(path) or "" for path in found.removals}
         before.update(metrics.removals if metrics else {})
-        changed = _Changed()
+        changed = _Changed(programs)
         for step in [] if check_mode else steps:
             with _named(step, steps):
                 _take_back(step, request.role, found, plan, programs, changed)

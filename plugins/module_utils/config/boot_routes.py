@@ -44,8 +44,13 @@ def find(host: Host) -> t.Tuple[t.Optional[str], t.Dict[str, str]]:
 
 def own_files(host: Host) -> t.List[str]:
     """Return the files of ours that exist, and what a killed run left of one, in the order of removal."""
+    return existing(host, (owned.ROUTES_TARGET, owned.ROUTES_UNIT, owned.ROUTES_HOOK))
+
+
+def existing(host: Host, paths: t.Iterable[str]) -> t.List[str]:
+    """Return which of these files are there and ours, whole or unfinished."""
     found = []
-    for path in (owned.ROUTES_TARGET, owned.ROUTES_UNIT, owned.ROUTES_HOOK):
+    for path in paths:
         text = host.read(path)
         if host.exists(unfinished(path)) if text is None else owned.is_ours(text):
             found.append(path)

@@ -13,17 +13,22 @@ from ansible_collections.fourtuple.clients.plugins.module_utils.host.host import
 
 #: Where systemd has a link for each unit that is active, and takes it away with the last process of the unit (since
 #: 236; src/core/unit.c, unit_export_invocation_id and unit_unlink_state_files).
-_ACTIVE_UNITS = "/run/systemd/units"
+ACTIVE_UNITS = "/run/systemd/units"
 
 
 def active(host: Host, unit: str) -> bool:
     """Tell whether systemd has a unit active. Where systemd is too old to say, or none runs, it is not."""
-    return host.link("%s/invocation:%s" % (_ACTIVE_UNITS, unit)) is not None
+    return host.link(link_of(unit)) is not None
+
+
+def link_of(unit: str) -> str:
+    """Return the path of the link, which is as old as the unit is active."""
+    return "%s/invocation:%s" % (ACTIVE_UNITS, unit)
 
 
 def stopped(host: Host, unit: str) -> bool:
     """Tell whether systemd says that a unit is not active."""
-    return host.is_directory(_ACTIVE_UNITS) and not active(host, unit)
+    return host.is_directory(ACTIVE_UNITS) and not active(host, unit)
 
 
 def has_process(host: Host, pid_file: str, program: str) -> bool:

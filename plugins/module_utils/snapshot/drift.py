@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import originals
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     address_record,
+    address_watch,
     boot_routes,
     network_providers,
     other_writers,
@@ -97,6 +98,7 @@ def applied(host: Host) -> Applied:
     missing = [owned.SYSCTL_DROP_IN] if record and drop_in is None else []
     if any(map(sysctl_table.module_of, keys)) and _own_text(host, owned.MODULES_LOAD) is None:
         missing.append(owned.MODULES_LOAD)
+    missing += host.attempt(owned.WATCH_UNIT, lambda: address_watch.missing(host)) or []
     return Applied(
         keys,
         floors,
@@ -151,6 +153,8 @@ def find(
     found += _sysctl(host, keys, own)
     found += host.attempt("limits of pam_limits and systemd", lambda: _nofile(subjects, own, users)) or []
     found += _addresses(own, addresses)
+    if host.attempt(owned.WATCH_UNIT, lambda: address_watch.is_stopped(host)):
+        found.append(_entry(address_watch.UNIT, "running", None, LIVE))
     return found
 
 

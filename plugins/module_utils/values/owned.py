@@ -44,6 +44,10 @@ ROUTES_HOOK = "/etc/network/if-up.d/fourtuple-addresses"
 #: NetworkManager runs the script on what happens to an interface (NetworkManager-dispatcher(8)), with the same batch.
 NETWORKMANAGER_DISPATCHER = "/etc/NetworkManager/dispatcher.d/fourtuple"
 NETWORKMANAGER_BATCH = "/etc/NetworkManager/fourtuple.batch"
+#: Gives an interface back what is taken from it; its unit; and has systemd start that.
+WATCH_SCRIPT = "%s/fourtuple-watch.py" % UNIT_DIRECTORY
+WATCH_UNIT = "%s/fourtuple-watch.service" % UNIT_DIRECTORY
+WATCH_TARGET = "%s/multi-user.target.d/fourtuple-watch.conf" % UNIT_DIRECTORY
 
 #: For the textfile collector of the Prometheus node exporter, in the directory that it reads. The text begins with the
 #: HELP of its first metric, which says whose it is: OpenMetrics has no other comments.

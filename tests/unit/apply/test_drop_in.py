@@ -7,6 +7,7 @@ import fcntl
 import os
 
 import pytest
+from host_folder import no_programs
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in
 from ansible_collections.fourtuple.clients.plugins.module_utils.host import files
@@ -29,7 +30,7 @@ def debian(debian):
 def change(host, path, content):
     planned = drop_in.plan(host.look(), path, content)
     if planned.before != planned.after:
-        drop_in.carry_out(host.look(), planned)
+        drop_in.carry_out(host.look(), planned, no_programs())
     return planned
 
 
@@ -62,7 +63,7 @@ def test_what_a_killed_run_left_of_a_file_is_removed(debian):
         debian.put(files.unfinished(path), "[Ser")
         planned = drop_in.plan(debian.look(), path, None)
         assert drop_in.is_due(debian.look(), planned)
-        drop_in.carry_out(debian.look(), planned)
+        drop_in.carry_out(debian.look(), planned, no_programs())
         assert not drop_in.is_due(debian.look(), planned)
     assert sorted(os.listdir(debian.path / "etc/systemd")) == ["system"]
     assert os.listdir(debian.path / "etc/systemd/system") == os.listdir(debian.path / "etc/security/limits.d") == []
@@ -164,7 +165,7 @@ def test_a_script_can_be_run_and_is_corrected_where_it_cannot(debian):
     host = debian.look()
     again = drop_in.plan(host, owned.IFUPDOWN_HOOK, script)
     assert drop_in.is_due(host, again)
-    drop_in.carry_out(host, again)
+    drop_in.carry_out(host, again, no_programs())
     assert place.stat().st_mode & 0o777 == 0o755
 
 

@@ -7,6 +7,7 @@ import json
 import os
 
 import pytest
+from host_folder import no_programs
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in, originals, sysctl_change
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
@@ -54,7 +55,7 @@ def apply(host, **asked):
     change = plan(host, **asked)
     done = sysctl_change.carry_out(host.look(), change)
     text = OWNER_MARK + "\n" + "".join("%s = %s\n" % (k.key, k.persist) for k in done if k.persist)
-    drop_in.carry_out(host.look(), drop_in.plan(host.look(), owned.SYSCTL_DROP_IN, text))
+    drop_in.carry_out(host.look(), drop_in.plan(host.look(), owned.SYSCTL_DROP_IN, text), no_programs())
     return {key.key: key for key in done}
 
 
@@ -62,7 +63,7 @@ def absent(host):
     """Do what the role does: carry the plan out, then remove the files in the order given."""
     done = {key.key: key for key in sysctl_change.carry_out(host.look(), sysctl_change.plan_absent(host.look()))}
     for path in sysctl_change.own_files(host.look()):
-        drop_in.carry_out(host.look(), drop_in.plan(host.look(), path, None))
+        drop_in.carry_out(host.look(), drop_in.plan(host.look(), path, None), no_programs())
     return done
 
 
@@ -384,7 +385,7 @@ def test_a_run_between_putting_back_and_removing_the_drop_in_keeps_its_originals
     apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
     sysctl_change.carry_out(stock.look(), sysctl_change.plan_absent(stock.look()))
     apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
-    drop_in.carry_out(stock.look(), drop_in.plan(stock.look(), owned.SYSCTL_DROP_IN, None))
+    drop_in.carry_out(stock.look(), drop_in.plan(stock.look(), owned.SYSCTL_DROP_IN, None), no_programs())
     assert absent(stock)["net.ipv4.tcp_tw_reuse"].outcome == "restored"
     assert stock.live("net.ipv4.tcp_tw_reuse") == "2"
     assert not stock.exists("/var/lib/fourtuple")
@@ -394,7 +395,7 @@ def test_a_record_that_is_broken_is_told_before_the_drop_in_changes(stock):
     apply(stock, values={"net.ipv4.tcp_tw_reuse": 1})
     stock.put(STATE, "{")
     with pytest.raises(ValueError, match="is not the JSON"):
-        drop_in.carry_out(stock.look(), drop_in.plan(stock.look(), owned.SYSCTL_DROP_IN, None))
+        drop_in.carry_out(stock.look(), drop_in.plan(stock.look(), owned.SYSCTL_DROP_IN, None), no_programs())
     assert stock.exists(owned.SYSCTL_DROP_IN)
 
 

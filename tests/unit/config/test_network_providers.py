@@ -575,12 +575,12 @@ TEMPLATES = pathlib.Path(__file__).parents[3] / "roles/addresses/templates"
 GIVEN = ["198.51.100.1/32", "198.51.100.2/32", "2001:db8::1/128"]
 
 
-def rendered(kind: str, files: t.Mapping[str, str]) -> str:
+def rendered(kind: str, files: t.Mapping[str, str], **more: str) -> str:
     environment = jinja2.Environment(  # noqa: S701 - no page
         trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["quote"] = shlex.quote
-    result = {"interface": "eth0", "persist": {"addresses": GIVEN, "files": files}}
+    result = {"interface": "eth0", "persist": {"addresses": GIVEN, "files": files, **more}}
     template = environment.from_string(TEMPLATES.joinpath(kind + ".j2").read_text())
     return template.render(__addresses_role="addresses", __addresses_result=result)
 
@@ -598,3 +598,11 @@ def test_reads_what_the_templates_make_of_each_kind(host: HostFolder, manager: t
 def test_the_batch_has_the_lines_of_a_live_change() -> None:
     lines = [line for line in rendered("batch", {}).splitlines() if not line.startswith("#")]
     assert lines == [for_interface("replace", address, "eth0") for address in GIVEN]
+
+
+def test_the_unit_of_the_watcher_has_it_read_the_batch() -> None:
+    files = {"batch": "/etc/network/fourtuple.batch", "watch_script": "/etc/systemd/system/fourtuple-watch.py"}
+    lines = rendered("watch_unit", files, python="/usr/bin/python3", ip="/usr/sbin/ip").splitlines()
+    command = "/usr/bin/python3 -I -S /etc/systemd/system/fourtuple-watch.py /usr/sbin/ip /etc/network/fourtuple.batch"
+    assert "ExecStart=" + command in lines
+    assert rendered("watch_target", files).endswith("[Unit]\nWants=fourtuple-watch.service\n")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -186,3 +187,31 @@ def ask_routes(host, live):
     anyip = [{"prefix": prefix, "interface": "lo", "family": 4} for prefix in live]
     observed = {"addresses": [], "anyip": anyip, "default_routes": []}
     return ask(host, interface_addresses.describe(observed, set(routes)))
+
+
+def test_the_watcher_of_addresses_is_gone_or_stopped(host):
+    watcher = [
+        "/etc/systemd/system/fourtuple-watch.py",
+        "/etc/systemd/system/fourtuple-watch.service",
+        "/etc/systemd/system/multi-user.target.d/fourtuple-watch.conf",
+    ]
+    host.put("/run/systemd/system/.keep", "")
+    host.put("/run/systemd/units/.keep", "")
+    host.put("/etc/network/fourtuple.batch", MARK)
+    assert ask(host, None) == [(path, "there", None, "file") for path in watcher]
+    for path in watcher:
+        host.put(path, MARK)
+    stopped = [("fourtuple-watch.service", "running", None, "live")]
+    assert ask(host, None) == stopped
+    link = host.below("/run/systemd/units/invocation:fourtuple-watch.service")
+    link.symlink_to("an-id")
+    assert ask(host, None) == []
+    # Written since.
+    os.utime(host.below(watcher[0]), (2**32, 2**32))
+    assert ask(host, None) == stopped
+    # On a host that systemd does not start.
+    host.below("/run/systemd/system/.keep").unlink()
+    host.below("/run/systemd/system").rmdir()
+    host.put("/proc/1/comm", "init\n")
+    host.below(watcher[0]).unlink()
+    assert "file" not in [where for *_rest, where in ask(host, None)]
