@@ -15,7 +15,6 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
             "report": imported("report.hosts", "of_hosts"),
-            "container_files": imported("report.outside", "files"),
             "report_table": imported("report.table", "render"),
             "report_metrics": imported("report.metrics", "render"),
             "report_page": imported("report.page", "content"),

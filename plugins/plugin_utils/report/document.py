@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.model import pressure
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import lines, outside
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import files, outside
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import MAXIMUM, is_unset
 
 SCHEMA = 1
@@ -174,7 +174,7 @@ def _host(result: t.Mapping[str, t.Any]) -> Json:
         "container": result.get("container") or None,
         "sources": _sources(result.get("sources") or None),
     }
-    return {**host, "outlook": _outlook(host), "files": lines.names(host)}
+    return {**host, "outlook": _outlook(host), "files": files.names(host)}
 
 
 def _sources(found: t.Mapping[str, t.Any] | None) -> Json | None:

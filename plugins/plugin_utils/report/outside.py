@@ -11,15 +11,9 @@ import typing as t
 _WIDTH = 110
 
 
-def files(report: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
-    """Return ``name`` and ``content`` of the files of a report, none for a host that is no container and has none."""
-    found = [(host["host"], host["container"]) for host in report["hosts"] if host["container"]]
-    return [{"name": file_name(host, one), "content": _content(host, one)} for host, one in found]
-
-
-def file_name(host: str, container: t.Mapping[str, t.Any]) -> str:
-    """Return the name of the file; of a host that is called by a path its slashes are no folders."""
-    return "%s.container.%s.txt" % (host.replace("/", "_"), container["engine"])
+def of_host(host: t.Mapping[str, t.Any]) -> dict[str, t.Callable[[t.Mapping[str, t.Any]], str]]:
+    """Return the file of one host, as files.py has it; none for a host that is no container and has none."""
+    return {"container.%s.txt" % host["container"]["engine"]: _content} if host["container"] else {}
 
 
 def sentence(container: t.Mapping[str, t.Any]) -> str:
@@ -33,10 +27,11 @@ def sentence(container: t.Mapping[str, t.Any]) -> str:
     )
 
 
-def _content(host: str, container: t.Mapping[str, t.Any]) -> str:
+def _content(host: t.Mapping[str, t.Any]) -> str:
+    container = host["container"]
     whose = "the container" if container["host"] else "the container of the program on"
-    said = "What %s is to give %s %s, from outside. Made by fourtuple.clients." % (container["engine"], whose, host)
-    return _comment(said) + "".join(
+    said = "What %s is to give %s %s, from outside. Made by fourtuple.clients."
+    return _comment(said % (container["engine"], whose, host["host"])) + "".join(
         "\n%s%s%s" % (_comment(one["place"]), _comment(one["note"]), one["text"]) for one in container["texts"]
     )
 

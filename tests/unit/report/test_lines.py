@@ -10,14 +10,14 @@ import typing as t
 import pytest
 import sample
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import lines
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import files as beside
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.report.document import report
 
 ONE = {"count": 1, "used": 1, "ranges": ["192.0.2.7"], "list": ["192.0.2.7"]}
 
 
 def files(*results: sample.Json) -> dict[str, str]:
-    return dict(lines.files(report(results, "Client hosts", sample.GENERATED)))
+    return dict(beside.files(report(results, "Client hosts", sample.GENERATED)))
 
 
 def told(**others: t.Any) -> sample.Json:

@@ -15,7 +15,7 @@ import pytest
 from limits_builder import container, limits_of
 
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.plan.planner import plan
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import document, outside, page, table
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import document, files, page, table
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.request import ENGINES
 from ansible_collections.fourtuple.clients.plugins.plugin_utils.run import outcome
 
@@ -32,14 +32,18 @@ def reported(limits: dict[str, t.Any], name: str = "client1", **stated: t.Any) -
 
 
 def content(limits: dict[str, t.Any], **stated: t.Any) -> str:
-    (file,) = outside.files(reported(limits, **stated))
-    return file["content"]
+    ((_name, text),) = of_container(reported(limits, **stated))
+    return text
+
+
+def of_container(report: dict[str, t.Any]) -> list[tuple[str, str]]:
+    return [(name, text) for name, text in files.files(report) if ".container." in name]
 
 
 def test_a_host_that_is_no_container_has_no_file():
     report = reported(limits_of())
     assert report["hosts"][0]["container"] is None
-    assert outside.files(report) == []
+    assert of_container(report) == []
     assert "container" not in dict(document.notes(report["hosts"][0]))
 
 
@@ -47,18 +51,19 @@ def test_a_host_that_is_no_container_has_no_file():
 def test_each_engine_has_a_file(engine):
     report = reported(limits_of(), container_engine=engine, explicit=EXPLICIT)
     jsonschema.validate(report, SCHEMA, jsonschema.Draft202012Validator)
-    (file,) = outside.files(report)
-    assert file["name"] == "client1.container.%s.txt" % engine
+    ((name, text),) = of_container(report)
+    assert name == "client1.container.%s.txt" % engine
     for one in report["hosts"][0]["container"]["texts"]:
-        assert "\n# %s\n" % one["place"] in file["content"]
-        assert one["text"] in file["content"]
+        assert "\n# %s\n" % one["place"] in text
+        assert one["text"] in text
         assert one["text"].endswith("\n")
 
 
 def test_a_name_makes_no_folder_and_no_line():
-    (file,) = outside.files(reported(container(), name="../a\nb"))
-    assert file["name"].split("/") == [file["name"]]
-    assert file["content"].startswith("# What podman is to give the container ../a b, from outside.")
+    ((name, text),) = of_container(reported(container(), name="../a\nb"))
+    assert name.isprintable()
+    assert "/" not in name
+    assert text.startswith("# What podman is to give the container ../a b, from outside.")
 
 
 def test_the_note_says_it_in_a_sentence():

@@ -5,13 +5,14 @@
 
 DOCUMENTATION = r"""
 ---
-module: report_lines
-short_description: Write what programs have to be told of their source addresses
+module: report_files
+short_description: Write what programs and container engines have to be told
 version_added: 0.1.0
 description:
   - Writes, on the controller, the files that a report names for each host, RV(files). A host with several source
     addresses has C(<host>.sources.txt), each address on a line, the first 65,536 of each family; a host whose program
-    has an option for a source address has C(<host>.<program>.<extension>), the lines for its configuration.
+    has an option for a source address has C(<host>.<program>.<extension>), the lines for its configuration; a host that is
+    a container, or whose program runs in one, has C(<host>.container.<engine>.txt), what only the outside can set.
   - What is not C(A-Z a-z 0-9 . _ -) in a host's name is percent-encoded. Files of earlier runs stay.
   - The role P(fourtuple.clients.report#role) uses it.
 author:
@@ -42,8 +43,8 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Write the lines for the programs of all hosts
-  fourtuple.clients.report_lines:
+- name: Write the files of all hosts
+  fourtuple.clients.report_files:
     report: "{{ hostvars | fourtuple.clients.report(ansible_play_hosts_all, 'Clients', '') }}"
     directory: /srv/reports/load-generators
   run_once: true

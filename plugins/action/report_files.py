@@ -10,7 +10,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import lines
+from ansible_collections.fourtuple.clients.plugins.plugin_utils.report import files
 
 _ARGUMENTS: dict[str, t.Any] = {
     "report": {"type": "dict", "required": True},
@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
         # ActionBase is not annotated.
         _checked, given = self.validate_argument_spec(_ARGUMENTS)  # type: ignore[no-untyped-call]
         directory, written, changed = pathlib.Path(given["directory"]), [], False
-        for name, text in lines.files(given["report"]):
+        for name, text in files.files(given["report"]):
             changed = _write(directory / name, text, bool(self._task.check_mode)) or changed
             written.append(name)
         return {**result, "changed": changed, "files": written}
