@@ -11,8 +11,8 @@ version_added: 0.1.0
 description:
   - Writes, on the controller, the files that a report names for each host, RV(files). A host with several source
     addresses has C(<host>.sources.txt), each address on a line, the first 65,536 of each family; a host whose program
-    has an option for a source address has C(<host>.<program>.<extension>), the lines for its configuration; a host that is
-    a container, or whose program runs in one, has C(<host>.container.<engine>.txt), what only the outside can set.
+    has an option for a source address has C(<host>.<program>.<extension>), the lines for its configuration; a host that
+    is a container, or whose program runs in one, has C(<host>.container.<engine>.txt), what only the outside can set.
   - What is not C(A-Z a-z 0-9 . _ -) in a host's name is percent-encoded. Files of earlier runs stay.
   - The role P(fourtuple.clients.report#role) uses it.
 author:

@@ -29,7 +29,7 @@ def files(report: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str]]:
 
 def _of_host(host: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, t.Callable[[t.Mapping[str, t.Any]], str]]]:
     # The name as a part of a file's name, another one for each host.
-    begin = urllib.parse.quote(host["host"], safe="")
+    begin = urllib.parse.quote(host["host"], safe="", errors="surrogatepass")
     for kind in _KINDS:
         for end, text in kind(host).items():
             yield "%s.%s" % (begin, end), text

@@ -26,7 +26,9 @@ def of_host(host: t.Mapping[str, t.Any]) -> dict[str, t.Callable[[t.Mapping[str,
     if host["state"] not in _STATES or not sources or not sources["count"]:
         return {}
     extension = program_lines.extension(host["request"].get("program"))
-    found = {"sources.txt": _addresses} if sources["count"] >= _SEVERAL else {}
+    found: dict[str, t.Callable[[t.Mapping[str, t.Any]], str]] = {}
+    if sources["count"] >= _SEVERAL:
+        found["sources.txt"] = _addresses
     if extension and (found or parse(host["request"]).binding not in BY_ROUTE):
         found["%s.%s" % (host["request"]["program"], extension)] = _lines
     return found
