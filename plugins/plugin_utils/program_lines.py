@@ -1,10 +1,7 @@
 # Copyright (c) 2026, the fourtuple.clients contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a program has to be told so that it connects from each source address: lines of its own configuration.
-
-tests/programs has the real programs read them.
-"""
+"""What a program has to be told so that it connects from each source address: lines of its own configuration."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 from documented import options_of
 
 from ansible_collections.fourtuple.clients.plugins.module_utils.values.binding import BINDINGS
-from ansible_collections.fourtuple.clients.plugins.plugin_utils import programs
+from ansible_collections.fourtuple.clients.plugins.plugin_utils import program_lines, programs
 
 GUIDE = programs_page.PAGE.read_text(encoding="utf-8")
 
@@ -26,6 +26,8 @@ def test_the_page_is_made_of_the_table() -> None:
 def test_another_table_would_change_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     row = programs.PROGRAMS["nginx"]._replace(descriptors=3, held="nothing", note="Other.")
     monkeypatch.setitem(programs.PROGRAMS, "nginx", row)
+    lines = program_lines.SYNTAXES["nginx"]._replace(what="other lines")
+    monkeypatch.setitem(program_lines.SYNTAXES, "nginx", lines)
     before, after = GUIDE.splitlines(), programs_page.with_parts(GUIDE).splitlines()
     assert [old for old, new in zip(before, after, strict=True) if old != new] == [
         line for line in before if line.startswith(("| `nginx` |", "- `nginx`: "))
