@@ -222,7 +222,7 @@ bench: root $(environment) images system-compiler ## a run against ping and agai
 	tests/bench/lookup_cost
 
 .PHONY: molecule
-molecule: first-host scenarios reboot ## the roles on disposable hosts and machines, and this machine compared before and after
+molecule: first-host scenarios programs reboot ## the roles on disposable hosts and machines, and this machine compared before and after
 
 .PHONY: first-host
 first-host: root $(environment) images
@@ -232,7 +232,13 @@ first-host: root $(environment) images
 .PHONY: scenarios
 scenarios: root $(environment) images
 	@echo "scenarios: the roles on disposable hosts"
-	tests/molecule/run $(filter-out reboot,$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+	tests/molecule/run $(filter-out reboot programs,$(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+
+.PHONY: programs
+programs: root $(environment) system-containers ## real proxies, load generators and clients hold what the plan promises, to the connection
+	@echo "programs: real programs hold what the plan promises, and an audit names them"
+	tests/images/build programs
+	tests/molecule/run programs
 
 .PHONY: reboot
 reboot: root $(environment) machines

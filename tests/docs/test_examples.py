@@ -177,6 +177,10 @@ def test_a_command_leads_somewhere(
         assert [
             name for name in playbooks if pathlib.Path(name.removeprefix("fourtuple.clients.")).stem not in known
         ] == []
+        for name in [word[1:] for word in words if word.startswith("@")]:
+            # The example of the page that begins with its name; or a list of hosts.
+            texts = [one.text for one in examples("yaml") if "# %s\n" % name in one.text]
+            (copied_checkout / name).write_text(texts[0] if texts else "localhost\n", encoding="utf-8")
         if playbooks:
             run(*words, "--syntax-check", cwd=copied_checkout, ANSIBLE_COLLECTIONS_PATH=str(collections))
 

@@ -1,0 +1,4 @@
+for endpoint in 198.51.100.1:8001 198.51.100.1:8002; do
+    curl "http://$endpoint/" &
+done
+wait

@@ -1,0 +1,5 @@
+import locust
+
+
+class SourceUser(locust.HttpUser):
+    abstract = True

@@ -1,0 +1,2 @@
+def connect(client, host, port):
+    return client.connect(host, port)
