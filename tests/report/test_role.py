@@ -71,9 +71,13 @@ def test_the_table_is_printed_as_it_is_and_nothing_written(play: t.Callable[...,
         ["client1", "4,000,000", "28,232", "28,232", "14,116", "four_tuples", "nofile", "refused"],
         ["client2", "100,000", "28,232", "258,048", "129,024", "four_tuples", "memory", "meets"],
     ]
-    assert "no result  client3: The host could not be reached" in said
+    assert "no result  client3: The run has not come to this host" in said
     assert "client2: {{ 7 * 7 }} <b>" in said
     assert sorted(tmp_path.iterdir()) == before
+
+
+#: What stands beside the report of the sample's hosts.
+BESIDE = ["client2.sources.txt", "client2.haproxy.cfg", "client2.container.podman.txt"]
 
 
 @pytest.mark.parametrize("mode", [(), ("--check", "--diff")], ids=["run", "check"])
@@ -89,7 +93,7 @@ def test_the_files_are_written_and_no_host_changed(
     jsonschema.validate(document, schema, jsonschema.Draft202012Validator)
     assert [host["host"] for host in document["hosts"]] == ["client1", "client3", "client2"]
     assert document["title"] == "A & B"
-    assert {path.name for path in folder.iterdir()} == {"report.json", "report.html", "client2.container.podman.txt"}
+    assert {path.name for path in folder.iterdir()} == {"report.json", "report.html", *BESIDE}
     pasted = (folder / "client2.container.podman.txt").read_text()
     assert "\n# podman run\n" in pasted
     assert "\n--sysctl 'net.x={{ 7 * 7 }} <b>'\n" in pasted
@@ -105,14 +109,14 @@ def test_a_program_is_told_its_source_addresses(
     play: t.Callable[..., str], tmp_path: pathlib.Path, mode: tuple[str, ...]
 ) -> None:
     said = play("-e", "report_dir=%s" % (tmp_path / "new"), *mode)
-    assert "of their source addresses: client2.sources.txt, client2.haproxy.cfg." in re.sub(r"\s+", " ", said)
+    assert "have to be told: %s." % ", ".join(BESIDE) in re.sub(r"\s+", " ", said)
     files = {path.name: path.read_text() for path in (tmp_path / "new").iterdir()}
-    assert set(files) == {"report.json", "report.html", "client2.sources.txt", "client2.haproxy.cfg"}
+    assert set(files) == {"report.json", "report.html", *BESIDE}
     assert files["client2.sources.txt"] == "198.51.100.7\n198.51.100.10\n198.51.100.11\n198.51.100.12\n"
     servers = re.findall(r"^    server \S+ (\S+) source (\S+)$", files["client2.haproxy.cfg"], re.MULTILINE)
     assert servers == [("192.0.2.10:8001", address) for address in files["client2.sources.txt"].split()]
     (host,) = (host for host in json.loads(files["report.json"])["hosts"] if host["host"] == "client2")
-    assert host["files"] == ["client2.sources.txt", "client2.haproxy.cfg"]
+    assert host["files"] == BESIDE
     assert host["sources"]["ranges"] == ["198.51.100.7", "198.51.100.10-198.51.100.12"]
     assert "4 source addresses: 198.51.100.7, 198.51.100.10-198.51.100.12</bdi>" in files["report.html"]
     assert '<a href="client2.haproxy.cfg">client2.haproxy.cfg</a>' in files["report.html"]
