@@ -26,9 +26,9 @@ def batch(*addresses):
     pathlib.Path("/run/new").write_text("# Managed by fourtuple.clients\n" + "".join(lines))
     os.rename("/run/new", "/run/batch")
 
-def start(**more):
+def start(*flag, **more):
     pathlib.Path("/run/calls").write_text("")
-    return subprocess.Popen([sys.executable, "-I", "-S", "/run/watch.py", str(program), "/run/batch"], **more)
+    return subprocess.Popen([sys.executable, "-I", "-S", "/run/watch.py", str(program), "/run/batch", *flag], **more)
 
 def calls(what=""):
     return [line for line in pathlib.Path("/run/calls").read_text().splitlines() if what in line]
@@ -227,5 +227,25 @@ program.unlink()
 watcher = start(stderr=subprocess.PIPE, text=True)
 assert watcher.wait(5) == 1
 assert "/run/ip" in watcher.stderr.read()
+""",
+    )
+
+
+@needs_root
+def test_under_network_manager_only_its_own_addresses_count(checkout: t.Any) -> None:
+    """With ours beside one that the kernel has from a router, it would start with an interface of somebody else's."""
+    watched(
+        checkout,
+        r"""
+batch(*OURS)
+watcher = start("noprefixroute")
+settled()
+assert there() == set()
+ip("address add 192.0.2.11/24 dev eth7 noprefixroute")
+assert soon(lambda: there() == V4)
+settled()
+assert there() == V4
+ip("address add 2001:db8::12/64 dev eth7 nodad noprefixroute")
+assert soon(lambda: there() == OURS)
 """,
     )

@@ -605,4 +605,7 @@ def test_the_unit_of_the_watcher_has_it_read_the_batch() -> None:
     lines = rendered("watch_unit", files, python="/usr/bin/python3", ip="/usr/sbin/ip").splitlines()
     command = "/usr/bin/python3 -I -S /etc/systemd/system/fourtuple-watch.py /usr/sbin/ip /etc/network/fourtuple.batch"
     assert "ExecStart=" + command in lines
+    files["networkmanager_dispatcher"] = "/etc/NetworkManager/dispatcher.d/fourtuple"
+    lines = rendered("watch_unit", files, python="/usr/bin/python3", ip="/usr/sbin/ip").splitlines()
+    assert "ExecStart=%s noprefixroute" % command in lines
     assert rendered("watch_target", files).endswith("[Unit]\nWants=fourtuple-watch.service\n")
