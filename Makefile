@@ -51,7 +51,7 @@ quick_gates := unit-quick lint examples packaging
 test: root $(environment) system-containers system-machines system-browser ## the gates that fit into a run of CI, as .ci/run does
 	@$(two_at_a_time) machines images unit fuzz lint sanity playbooks packaging report examples
 	@$(MAKE) first-host
-	@$(two_at_a_time) scenarios reboot crash site rolling differential stateful controllers managers engines demo adoption runners monitoring
+	@$(two_at_a_time) scenarios reboot crash site rolling differential stateful controllers managers containers demo adoption runners monitoring
 	@$(MAKE) million
 
 .PHONY: test-quick
@@ -67,7 +67,7 @@ trees := --trees 2000 --seed random
 faults := --all-faults
 profile := --hypothesis-profile=nightly
 managers_images := bookworm-managers trixie-managers bookworm-ifupdown2 trixie-ifupdown2
-engines_images := trixie-engines
+containers_images := trixie-containers
 monitoring_images := bookworm-monitoring trixie-monitoring
 export FOURTUPLE_STATEFUL_SEQUENCES := 1000
 export FOURTUPLE_SANDBOX_SEQUENCES := 8
@@ -183,11 +183,11 @@ managers: root $(environment) system-containers ## source addresses in the life 
 	tests/images/build $(managers_images)
 	pytest tests/managers $(chosen)
 
-.PHONY: engines
-engines: root $(environment) images ## what container engines are told, told to the real ones; nightly also to those of Debian 13
-	@echo "engines: what container engines are told, told to the real ones"
-	if [ -n "$(engines_images)" ]; then tests/images/build $(engines_images); fi
-	pytest tests/engines $(chosen)
+.PHONY: containers
+containers: root $(environment) images ## what container engines are told, told to the real ones; nightly also to those of Debian 13
+	@echo "containers: what container engines are told, told to the real ones"
+	if [ -n "$(containers_images)" ]; then tests/images/build $(containers_images); fi
+	pytest tests/containers $(chosen)
 
 .PHONY: monitoring
 monitoring: root $(environment) system-containers ## the metrics under Debian's node exporter and Prometheus, with rules, dashboard and timer

@@ -19,7 +19,7 @@ import typing as t
 
 import pytest
 import yaml
-from engines import Root, assigned, look, outside, runtime, seen, text, usual_limits, wanted
+from engine_host import Root, assigned, look, outside, runtime, seen, text, usual_limits, wanted
 
 pytestmark = pytest.mark.nightly
 
@@ -29,7 +29,7 @@ CGROUP = "fourtuple-engines"
 
 @pytest.fixture(scope="module")
 def root() -> t.Iterator[Root]:
-    found = Root("trixie-engines")
+    found = Root("trixie-containers")
     try:
         yield found
     finally:

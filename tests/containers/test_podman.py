@@ -11,7 +11,7 @@ import shlex
 import subprocess
 
 import pytest
-from engines import look, outside, runtime, seen, text, usual_limits, wanted
+from engine_host import look, outside, runtime, seen, text, usual_limits, wanted
 
 IMAGE = "localhost/fourtuple-clients-test:bookworm"
 
