@@ -12,10 +12,16 @@ import typing as t
 
 from sample_host import LINKS, OBSERVATION
 
-from ansible_collections.fourtuple.clients.plugins.module_utils.apply import drop_in, originals, sysctl_change
+from ansible_collections.fourtuple.clients.plugins.module_utils.apply import (
+    drop_in,
+    metrics_file,
+    originals,
+    sysctl_change,
+)
 from ansible_collections.fourtuple.clients.plugins.module_utils.apply.keys_request import KeysRequest
 from ansible_collections.fourtuple.clients.plugins.module_utils.config import (
     address_record,
+    address_watch,
     boot_routes,
     network_providers,
     systemd_limits,
@@ -65,10 +71,19 @@ def _drop_ins(root: str) -> object:
 def _providers(root: str) -> object:
     found: list[object] = [network_providers.own_files(Host(root)), network_providers.persisted(Host(root), LINKS)]
     found += [boot_routes.persisted(Host(root)), boot_routes.find(Host(root))]
+    found += [address_watch.python(Host(root)), address_watch.is_behind(Host(root))]
+    with contextlib.suppress(Refusal):
+        found.append(address_watch.find(Host(root), {"batch": owned.NETWORKMANAGER_BATCH}))
     for provider in (*network_providers.providers(), "auto"):
         with contextlib.suppress(Refusal):
             found.append(network_providers.find(Host(root), "provider", provider, "eth0", LINKS, "method", 5000))
     return found
+
+
+def _metrics(root: str) -> object:
+    text = "# HELP %s %s\n" % (owned.METRICS_FIRST, owned.METRICS_MARK)
+    planned = [metrics_file.plan(Host(root), owned.METRICS_DIRECTORY, wanted, remember=True) for wanted in (text, None)]
+    return [metrics_file.plan_back(Host(root)), *planned]
 
 
 def _sums(root: str) -> object:
@@ -105,6 +120,7 @@ READERS: dict[str, t.Callable[[str], object]] = {
     "source_addresses": _providers,
     "its session": lambda root: ssh_session.peers(Host(root), 77),
     "its record": lambda root: address_record.prefixes_in_order(address_record.recorded(Host(root)).routes),
+    "metrics_file": _metrics,
     "sums": _sums,
 }
 

@@ -172,6 +172,9 @@ FILES: dict[str, str] = {
             },
         }
     ),
+    "/var/lib/fourtuple/metrics.json": json.dumps({"paths": ["/var/lib/prometheus/node-exporter/fourtuple.prom"]}),
+    "/var/lib/prometheus/node-exporter/fourtuple.prom": "# HELP fourtuple_report_timestamp_seconds Managed by "
+    "fourtuple.clients. When.\n",
     "/var/lib/fourtuple/addresses.json": json.dumps(
         {"added": [["eth0", "198.51.100.1/32"]], "routes": ["203.0.113.8/29"]}
     ),
