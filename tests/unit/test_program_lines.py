@@ -59,8 +59,10 @@ def test_whoever_takes_ranges_has_all_of_a_prefix(program: str) -> None:
 
 
 @pytest.mark.parametrize("program", sorted(set(SYNTAXES) - set(WHOLE)))
-def test_a_prefix_that_is_too_large_is_written_as_far_as_is_said(program: str) -> None:
-    maximum = SYNTAXES[program].maximum
+def test_a_prefix_that_is_too_large_is_written_as_far_as_is_said(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of one program as many as there are; the others are like it, and would take a minute.
+    maximum = SYNTAXES[program].maximum if program == "haproxy" else 1000
+    monkeypatch.setitem(SYNTAXES, program, SYNTAXES[program]._replace(maximum=maximum))
     text = text_of(program, ["2001:db8::/64"], SERVERS[2:])
     assert "connections from 18446744073709551615 source addresses." in text
     assert "Only the first %d are written out here." % maximum in text
