@@ -51,7 +51,7 @@ quick_gates := unit-quick lint examples packaging
 test: root $(environment) system-containers system-machines system-browser ## the gates that fit into a run of CI, as .ci/run does
 	@$(two_at_a_time) machines images unit fuzz lint sanity playbooks packaging report examples
 	@$(MAKE) first-host
-	@$(two_at_a_time) scenarios reboot crash site rolling differential stateful controllers managers engines demo adoption runners monitoring programs
+	@$(two_at_a_time) scenarios reboot crash site rolling differential stateful controllers managers engines demo adoption runners monitoring
 	@$(MAKE) million
 
 .PHONY: test-quick
@@ -82,7 +82,7 @@ endif
 
 .PHONY: nightly
 nightly: ## every gate with all its cases, releases and faults, and far more that are generated
-	@$(MAKE) with=everything test lockout manager-reboots
+	@$(MAKE) with=everything test programs lockout manager-reboots
 
 .PHONY: lint
 lint: $(environment) ## ansible-lint, yamllint, ruff, vermin, mypy, shellcheck
