@@ -82,7 +82,7 @@ endif
 
 .PHONY: nightly
 nightly: ## every gate with all its cases, releases and faults, and far more that are generated
-	@$(MAKE) with=everything test lockout manager-reboots
+	@$(MAKE) with=everything test programs lockout manager-reboots
 
 .PHONY: lint
 lint: $(environment) ## ansible-lint, yamllint, ruff, vermin, mypy, shellcheck

@@ -162,7 +162,12 @@ PROGRAMS: dict[str, Program] = {
     ),
     # Load generators and tools.
     "ab": _PLAIN._replace(
-        what="ApacheBench (`ab`)", option="`-B`", raises_nofile=False, closes_first=SERVER, version="2.3 of 2.4.71"
+        what="ApacheBench (`ab`)",
+        option="`-B`",
+        raises_nofile=False,
+        closes_first=SERVER,
+        version="2.3 of 2.4.68",
+        note="Opens one connection, and the others once that has the header of an answer.",
     ),
     "wrk": _NONE._replace(
         what="wrk",
@@ -180,6 +185,8 @@ PROGRAMS: dict[str, Program] = {
         option="an adapter of requests, in the locustfile",
         bound=BIND,
         raises_nofile=10000,
+        version="2.47.0",
+        held="100 of 100 autobind, 300 of 300 bind",
         note="Raises its soft limit to 10,000 where the hard one allows that.",
     ),
     "autocannon": _NONE._replace(what="autocannon", raises_nofile=True),
@@ -217,7 +224,8 @@ PROGRAMS: dict[str, Program] = {
         binding=BIND_ANY,
         option="`bind_address=`",
         raises_nofile=False,
-        held="99 of 100 bind_any, 100 to two brokers; 100 of 100 bind",
+        version="2.2.0",
+        held="99 of 100 bind_any, 100 to two brokers; 300 of 300 bind",
         note="Binds the wildcard address without an option, always.",
     ),
     "curl": Program(
@@ -279,6 +287,7 @@ PROGRAMS: dict[str, Program] = {
         what="Go: net/http",
         option="`Dialer.LocalAddr`",
         raises_nofile=True,
+        version="1.19.8",
         held="100 of 100 autobind, 300 of 300 bind; 600 of 600 with `Dialer.Control`",
         note="An empty `TCPAddr` binds the wildcard address: `tune_binding: bind_any`. `Dialer.Control` can set "
         "`IP_BIND_ADDRESS_NO_PORT`: `tune_binding: bind_no_port`. " + _GO,

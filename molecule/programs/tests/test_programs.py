@@ -66,7 +66,7 @@ class Measured(t.NamedTuple):
 def read(name: str, phase: str) -> Measured:
     hosts = json.loads((FOLDER / phase / "report.json").read_text())["hosts"]
     (audited,) = (host for host in hosts if host["host"] == name)
-    counted = json.loads((FOLDER / phase / (name + ".json")).read_text())
+    counted = json.loads((FOLDER / phase / "held.json").read_text())[name]
     held = {t.cast(tuple[str, str], tuple(pair.split())): number for pair, number in counted["established"].items()}
     return Measured(getattr(PROGRAMS[name], phase), PORTS[phase], held, counted["timewait"], audited)
 
