@@ -138,7 +138,8 @@ class Fleet:
         first = self._pid(host)
         namespace = pathlib.Path("/proc/%d/ns/pid" % first).readlink()
         for process in pathlib.Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            # Some of the machine's own processes are nobody's to look at, not even root's.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                 if process.name != str(first) and (process / "ns/pid").readlink() == namespace:
                     os.kill(int(process.name), number)
 
