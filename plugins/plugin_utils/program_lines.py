@@ -545,15 +545,16 @@ function setSource(requestParams, context, events, next) {
 
 module.exports = { setSource };"""
 
+# With tabs, as gofmt has it, where these lines have four spaces.
 _GO = """\
 package main
 
 import (
-	"context"
-	"net"
-	"net/http"
-	"strings"
-	"sync/atomic"
+    "context"
+    "net"
+    "net/http"
+    "strings"
+    "sync/atomic"
 )
 
 var sources = strings.Fields(`
@@ -564,10 +565,10 @@ var turn atomic.Uint64
 
 // dial connects from the next source address.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	source := sources[(turn.Add(1)-1)%uint64(len(sources))]
-	// A plain bind. docs/programs.md has the Control that makes it bind_no_port.
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
-	return dialer.DialContext(ctx, network, address)
+    source := sources[(turn.Add(1)-1)%uint64(len(sources))]
+    // A plain bind. docs/programs.md has the Control that makes it bind_no_port.
+    dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
+    return dialer.DialContext(ctx, network, address)
 }
 
 var transport = &http.Transport{DialContext: dial}"""
@@ -739,7 +740,7 @@ SYNTAXES: dict[str, Syntax] = {
     "pycurl": _python(_PYCURL),
     "php": Syntax("php", _code(_PHP), comment=_SLASHES, first=("<?php",), servers=False),
     "node": Syntax("js", _code(_NODE), comment=_SLASHES, servers=False),
-    "go": Syntax("go", _code(_GO), comment=_SLASHES, servers=False),
+    "go": Syntax("go", _code(_GO.replace("    ", "\t")), comment=_SLASHES, servers=False),
     "java": Syntax("java", _code(_JAVA, '""", """'), comment=_SLASHES, servers=False),
     "erlang": Syntax("erl", _code(_ERLANG), comment=_PERCENT, advice=("Save it as sources.erl.",), servers=False),
     "perl": Syntax("pl", _code(_PERL), servers=False),
