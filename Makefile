@@ -51,7 +51,7 @@ quick_gates := unit-quick lint examples packaging
 test: root $(environment) system-containers system-machines system-browser ## the gates that fit into a run of CI, as .ci/run does
 	@$(two_at_a_time) machines images unit fuzz lint sanity playbooks packaging report examples
 	@$(MAKE) first-host
-	@$(two_at_a_time) scenarios reboot crash site rolling differential stateful controllers managers containers demo adoption runners monitoring
+	@$(two_at_a_time) scenarios reboot crash site rolling differential stateful controllers managers containers demo adoption runners
 	@$(MAKE) million
 
 .PHONY: test-quick
@@ -69,6 +69,7 @@ profile := --hypothesis-profile=nightly
 managers_images := bookworm-managers trixie-managers bookworm-ifupdown2 trixie-ifupdown2
 containers_images := trixie-containers
 monitoring_images := bookworm-monitoring trixie-monitoring
+runners_images := trixie-pull
 export FOURTUPLE_STATEFUL_SEQUENCES := 1000
 export FOURTUPLE_SANDBOX_SEQUENCES := 8
 else
@@ -82,7 +83,7 @@ endif
 
 .PHONY: nightly
 nightly: ## every gate with all its cases, releases and faults, and far more that are generated
-	@$(MAKE) with=everything test programs lockout manager-reboots
+	@$(MAKE) with=everything test monitoring programs lockout manager-reboots
 
 .PHONY: lint
 lint: $(environment) ## ansible-lint, yamllint, ruff, vermin, mypy, shellcheck
@@ -172,10 +173,10 @@ adoption: root $(environment) images ## the example of a Molecule scenario, in a
 	pytest tests/adoption
 
 .PHONY: runners
-runners: root $(environment) images ## the engines of docs/engines.md: ansible-pull under its timer, ansible-runner, ansible-builder
-	@echo "runners: ansible-pull under its timer, ansible-runner, and what ansible-builder makes"
-	tests/images/build trixie-pull
-	pytest tests/runners
+runners: root $(environment) images ## the engines of docs/engines.md: ansible-runner, ansible-builder; nightly also ansible-pull under its timer
+	@echo "runners: ansible-runner, and what ansible-builder makes; nightly also ansible-pull under its timer"
+	if [ -n "$(runners_images)" ]; then tests/images/build $(runners_images); fi
+	pytest tests/runners $(chosen)
 
 .PHONY: managers
 managers: root $(environment) system-containers ## source addresses in the life of a host under real network managers; nightly under each

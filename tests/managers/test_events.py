@@ -47,11 +47,8 @@ def _cases() -> t.Iterator[Case]:
                     yield Case(kind, release, addressing, method)
 
 
-#: In one image; the others are left to `make nightly`. Scenario providers has ifupdown.
-QUICK = {
-    "netplan-networkd-trixie-static-auto",
-    "NetworkManager-trixie-static-interface",
-}
+#: The others are left to `make nightly`. Scenario providers has ifupdown; reboot, systemd-networkd and routes.
+QUICK = {"NetworkManager-trixie-static-interface"}
 CASES = [pytest.param(case, marks=() if str(case) in QUICK else pytest.mark.nightly, id=str(case)) for case in _cases()]
 
 

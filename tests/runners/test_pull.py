@@ -20,6 +20,9 @@ import yaml
 if t.TYPE_CHECKING:
     from conftest import Run
 
+#: For the time of its image.
+pytestmark = pytest.mark.nightly
+
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/pull"
 GALAXY = yaml.safe_load((ROOT / "galaxy.yml").read_text())

@@ -222,7 +222,13 @@ FORMS: dict[str, tuple[dict[str, t.Any], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+#: The others are left to `make nightly`.
+QUICK = ("roles", "include_role", "start-at-task", "serial")
+
+
+@pytest.mark.parametrize(
+    "form", [pytest.param(form, marks=() if form in QUICK else pytest.mark.nightly) for form in FORMS]
+)
 def test_every_form_tunes_the_host_and_a_second_run_changes_nothing(site: Site, form: str) -> None:
     play, options = FORMS[form]
     given = {} if "vars" in play else NEED
