@@ -65,6 +65,8 @@ _ALIASES = (
     ),
 )
 _NAMES_OF = {name: names for names in _ALIASES for name in names}
+#: Those that kernels of today do not have. A line that names one counts, in case; a glob finds none (glob(3)).
+_OLD_NAMES = frozenset(("net.ipv4.netfilter.ip_conntrack_max", "net.ipv4.ip_conntrack_max"))
 
 #: Programs that are PID 1 to start a whole system, by their /proc/1/comm; "init" is sysvinit's, OpenRC's and others'.
 _INITS = frozenset(
@@ -354,7 +356,7 @@ def _writes(assignments: t.Iterable[Line], keys: t.Sequence[str]) -> t.List[t.Tu
 def _applies(written_key: str, names: t.Sequence[str], named: t.Container[str]) -> bool:
     """Tell whether a line for ``written_key`` writes to the key of these names."""
     if _GLOB_CHARACTERS.intersection(written_key):
-        return any(_matches(written_key, name) for name in names if name not in named)
+        return any(_matches(written_key, name) for name in names if name not in named and name not in _OLD_NAMES)
     return _written(written_key) in names
 
 
