@@ -25,7 +25,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        # ActionBase is not annotated.
+        # ActionBase is not annotated; a wrong option still fails the task.
         _checked, given = self.validate_argument_spec(_ARGUMENTS)  # type: ignore[no-untyped-call]
         directory, written, changed = pathlib.Path(given["directory"]), [], False
         for name, text in files.files(given["report"]):

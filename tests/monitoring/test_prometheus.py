@@ -245,7 +245,9 @@ def test_the_dashboard_uses_what_is_written(monitored: Monitored) -> None:
     variables = {one["name"]: one for one in DASHBOARD["templating"]["list"]}
     for name in ("instance", "host"):
         query = variables[name]["query"]["query"]
-        metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", query).groups()  # type: ignore[union-attr]
+        asked = re.fullmatch(r"label_values\((\w+), (\w+)\)", query)
+        assert asked, query
+        metric, label = asked.groups()
         values = json.loads(monitored.fetch("%s/api/v1/label/%s/values?match[]=%s" % (PROMETHEUS, label, metric)))[
             "data"
         ]
